@@ -1,0 +1,155 @@
+//! Records: one event in a block's payload. The layout is drawn in [`super`].
+
+use crate::error::Error;
+use crate::event::text::Texts;
+use crate::event::wire::{Event, LINE_BYTES_MAX};
+use crate::event::{Kind, Micros, Offset, Seq, Verdict};
+
+/// The fixed part of a record, in bytes.
+pub const RECORD_HEADER_LEN: usize = 28;
+
+/// One event as it is stored: the line that was sent, and the facts that readers need without it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// Its place in the node's log.
+    pub offset: Offset,
+    /// Its number in its session.
+    pub seq: Seq,
+    /// When it happened.
+    pub time: Micros,
+    /// What happened.
+    pub kind: Kind,
+    /// The verdict, for commands that carry one.
+    pub verdict: Option<Verdict>,
+    /// The line as it was sent, without a line break.
+    pub json: &'a [u8],
+}
+
+impl<'a> Record<'a> {
+    /// Appends its bytes to a payload.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.reserve(RECORD_HEADER_LEN + self.json.len());
+        out.extend_from_slice(&(self.json.len() as u32).to_le_bytes());
+        out.extend_from_slice(&self.seq.0.to_le_bytes());
+        out.extend_from_slice(&self.offset.0.to_le_bytes());
+        out.extend_from_slice(&self.time.0.to_le_bytes());
+        out.push(self.kind.code());
+        out.push(self.verdict.map_or(0, Verdict::code));
+        out.extend_from_slice(&[0, 0]);
+        out.extend_from_slice(self.json);
+    }
+
+    /// Decodes the record at the start of `bytes`; answers it and what follows it.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with the bytes.
+    pub fn decode(bytes: &'a [u8]) -> Result<(Record<'a>, &'a [u8]), &'static str> {
+        let (head, rest) =
+            bytes.split_first_chunk::<RECORD_HEADER_LEN>().ok_or("record header is cut short")?;
+        let [
+            l0,
+            l1,
+            l2,
+            l3,
+            s0,
+            s1,
+            s2,
+            s3,
+            o0,
+            o1,
+            o2,
+            o3,
+            o4,
+            o5,
+            o6,
+            o7,
+            t0,
+            t1,
+            t2,
+            t3,
+            t4,
+            t5,
+            t6,
+            t7,
+            kind,
+            verdict,
+            r0,
+            r1,
+        ] = *head;
+        let len = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
+        if len > LINE_BYTES_MAX {
+            return Err("record is longer than a line may be");
+        }
+        if [r0, r1] != [0, 0] {
+            return Err("reserved bytes of a record are not zero");
+        }
+        let (json, rest) = rest.split_at_checked(len).ok_or("record is cut short")?;
+        let verdict = match verdict {
+            0 => None,
+            code => Some(Verdict::from_code(code).ok_or("unknown verdict")?),
+        };
+        let record = Record {
+            offset: Offset(u64::from_le_bytes([o0, o1, o2, o3, o4, o5, o6, o7])),
+            seq: Seq(u32::from_le_bytes([s0, s1, s2, s3])),
+            time: Micros(i64::from_le_bytes([t0, t1, t2, t3, t4, t5, t6, t7])),
+            kind: Kind::from_code(kind).ok_or("unknown kind of event")?,
+            verdict,
+            json,
+        };
+        Ok((record, rest))
+    }
+
+    /// The event, decoded.
+    ///
+    /// # Errors
+    /// A line that is not an event: it was altered after it was accepted.
+    pub fn event(&self) -> Result<Event<'a>, Error> {
+        Event::decode(self.json).map_err(|what| Error::Corrupt {
+            path: format!("event {}", self.offset).into(),
+            at: 0,
+            what,
+        })
+    }
+
+    /// Its searchable texts.
+    ///
+    /// # Errors
+    /// As [`Record::event`].
+    pub fn texts(&self) -> Result<Texts<'a>, Error> {
+        self.event().map(Texts::of)
+    }
+}
+
+/// Walks the records of a payload.
+#[derive(Clone, Debug)]
+pub struct Records<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Records<'a> {
+    /// The records of a block's raw payload.
+    #[must_use]
+    pub fn new(payload: &'a [u8]) -> Records<'a> {
+        Records { rest: payload }
+    }
+}
+
+impl<'a> Iterator for Records<'a> {
+    type Item = Result<Record<'a>, &'static str>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        match Record::decode(self.rest) {
+            Ok((record, rest)) => {
+                self.rest = rest;
+                Some(Ok(record))
+            }
+            Err(what) => {
+                self.rest = &[];
+                Some(Err(what))
+            }
+        }
+    }
+}

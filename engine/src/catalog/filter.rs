@@ -1,0 +1,261 @@
+//! Conditions on sessions, evaluated in two ways that agree: on a [`SessionState`] directly, and by
+//! the catalog's index.
+
+use crate::event::{Micros, SessionKey};
+use crate::session::SessionState;
+use std::collections::HashSet;
+use std::ops::Bound;
+use std::sync::Arc;
+
+/// A condition on a session.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SessionFilter {
+    /// Every session.
+    All,
+    /// No session.
+    None,
+    /// A text field has a shape. A session without the field does not match.
+    Text(TextFact, Pattern),
+    /// A number is in a range.
+    Number(NumberFact, Bound<i64>, Bound<i64>),
+    /// One of these sessions.
+    Keys(Arc<HashSet<SessionKey>>),
+    /// All hold.
+    And(Vec<SessionFilter>),
+    /// At least one holds.
+    Or(Vec<SessionFilter>),
+    /// It does not hold.
+    Not(Box<SessionFilter>),
+}
+
+/// A session's text fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TextFact {
+    /// The session's id.
+    Id,
+    /// The user.
+    User,
+    /// The resource role.
+    Role,
+    /// The role's type.
+    Type,
+    /// The role's subtype.
+    Subtype,
+    /// The AI agent.
+    Agent,
+    /// A tag; any of them.
+    Tag,
+    /// The status, by [`crate::session::Status::name`].
+    Status,
+}
+
+/// A session's numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NumberFact {
+    /// When it started, in microseconds.
+    Started,
+    /// When it ended, in microseconds; a session that is open has none and matches no range.
+    Ended,
+    /// When its latest event happened, in microseconds.
+    LastEvent,
+    /// How long it took, in milliseconds.
+    Duration,
+    /// Events.
+    Events,
+    /// Commands.
+    Commands,
+    /// Blocked commands.
+    Blocked,
+    /// Approved commands.
+    Approved,
+    /// Commands that wait for a review.
+    Pending,
+    /// Masked fields.
+    Masked,
+    /// Bytes as sent.
+    Bytes,
+}
+
+/// The shape of a text: literal pieces with anything (`*`) between them. Case counts.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Pattern(Vec<Box<str>>);
+
+impl Pattern {
+    /// Exactly this text.
+    #[must_use]
+    pub fn exact(text: &str) -> Pattern {
+        Pattern(vec![text.into()])
+    }
+
+    /// `*` stands for anything, also nothing.
+    #[must_use]
+    pub fn wildcard(text: &str) -> Pattern {
+        Pattern(text.split('*').map(Into::into).collect())
+    }
+
+    /// From pieces between which anything may stand.
+    #[must_use]
+    pub fn pieces(pieces: Vec<Box<str>>) -> Pattern {
+        if pieces.is_empty() { Pattern::exact("") } else { Pattern(pieces) }
+    }
+
+    /// The text, if only one matches.
+    #[must_use]
+    pub fn as_exact(&self) -> Option<&str> {
+        match self.0.as_slice() {
+            [only] => Some(only),
+            _ => None,
+        }
+    }
+
+    /// The literal pieces; anything may stand between two of them.
+    #[must_use]
+    pub fn literals(&self) -> &[Box<str>] {
+        &self.0
+    }
+
+    /// Does `text` have this shape?
+    #[must_use]
+    pub fn matches(&self, text: &str) -> bool {
+        match self.0.as_slice() {
+            [] => text.is_empty(),
+            [only] => text == &**only,
+            [first, middle @ .., last] => {
+                let Some(rest) = text.strip_prefix(&**first) else { return false };
+                let Some(mut rest) = rest.strip_suffix(&**last) else { return false };
+                for piece in middle {
+                    let Some(at) = rest.find(&**piece) else { return false };
+                    rest = rest.get(at + piece.len()..).unwrap_or("");
+                }
+                true
+            }
+        }
+    }
+}
+
+/// What a list of sessions is sorted by; ties are broken by the session's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Sort {
+    /// The number to sort by.
+    pub by: NumberFact,
+    /// Largest first.
+    pub descending: bool,
+}
+
+impl SessionFilter {
+    /// Does a session match?
+    #[must_use]
+    pub fn matches(&self, id: &str, key: SessionKey, state: &SessionState) -> bool {
+        match self {
+            SessionFilter::All => true,
+            SessionFilter::None => false,
+            SessionFilter::Text(fact, pattern) => fact.any(id, state, |text| pattern.matches(text)),
+            SessionFilter::Number(fact, low, high) => {
+                fact.of(state).is_some_and(|n| std::ops::RangeBounds::contains(&(*low, *high), &n))
+            }
+            SessionFilter::Keys(keys) => keys.contains(&key),
+            SessionFilter::And(all) => all.iter().all(|f| f.matches(id, key, state)),
+            SessionFilter::Or(any) => any.iter().any(|f| f.matches(id, key, state)),
+            SessionFilter::Not(not) => !not.matches(id, key, state),
+        }
+    }
+}
+
+impl TextFact {
+    /// Every field.
+    pub const ALL: [TextFact; 8] = [
+        TextFact::Id,
+        TextFact::User,
+        TextFact::Role,
+        TextFact::Type,
+        TextFact::Subtype,
+        TextFact::Agent,
+        TextFact::Tag,
+        TextFact::Status,
+    ];
+
+    /// Its name in the API and in the catalog's schema.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            TextFact::Id => "id",
+            TextFact::User => "user",
+            TextFact::Role => "role",
+            TextFact::Type => "type",
+            TextFact::Subtype => "subtype",
+            TextFact::Agent => "agent",
+            TextFact::Tag => "tag",
+            TextFact::Status => "status",
+        }
+    }
+
+    /// Does any of a session's values of this field satisfy `test`?
+    pub fn any(self, id: &str, state: &SessionState, test: impl Fn(&str) -> bool) -> bool {
+        let facts = state.facts();
+        let one = |value: Option<&Box<str>>| value.is_some_and(|v| test(v));
+        match self {
+            TextFact::Id => test(id),
+            TextFact::Status => test(state.status().name()),
+            TextFact::User => one(facts.and_then(|f| f.user.as_ref())),
+            TextFact::Role => one(facts.and_then(|f| f.role.as_ref())),
+            TextFact::Type => one(facts.and_then(|f| f.kind.as_ref())),
+            TextFact::Subtype => one(facts.and_then(|f| f.subtype.as_ref())),
+            TextFact::Agent => one(facts.and_then(|f| f.agent.as_ref())),
+            TextFact::Tag => facts.is_some_and(|f| f.tags.iter().any(|t| test(t))),
+        }
+    }
+}
+
+impl NumberFact {
+    /// Every number.
+    pub const ALL: [NumberFact; 11] = [
+        NumberFact::Started,
+        NumberFact::Ended,
+        NumberFact::LastEvent,
+        NumberFact::Duration,
+        NumberFact::Events,
+        NumberFact::Commands,
+        NumberFact::Blocked,
+        NumberFact::Approved,
+        NumberFact::Pending,
+        NumberFact::Masked,
+        NumberFact::Bytes,
+    ];
+
+    /// Its name in the API and in the catalog's schema.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            NumberFact::Started => "started",
+            NumberFact::Ended => "ended",
+            NumberFact::LastEvent => "last_event",
+            NumberFact::Duration => "duration",
+            NumberFact::Events => "events",
+            NumberFact::Commands => "commands",
+            NumberFact::Blocked => "blocked",
+            NumberFact::Approved => "approved",
+            NumberFact::Pending => "pending",
+            NumberFact::Masked => "masked",
+            NumberFact::Bytes => "bytes",
+        }
+    }
+
+    /// The number of a session; counts beyond `i64::MAX` read as that.
+    #[must_use]
+    pub fn of(self, state: &SessionState) -> Option<i64> {
+        let count = |n: u64| Some(i64::try_from(n).unwrap_or(i64::MAX));
+        match self {
+            NumberFact::Started => state.started_at().map(|Micros(t)| t),
+            NumberFact::Ended => state.ended_at().map(|Micros(t)| t),
+            NumberFact::LastEvent => state.span.map(|(_, Micros(last))| last),
+            NumberFact::Duration => count(state.duration_ms()),
+            NumberFact::Events => count(state.events),
+            NumberFact::Commands => count(state.commands),
+            NumberFact::Blocked => count(state.blocked()),
+            NumberFact::Approved => count(state.approved()),
+            NumberFact::Pending => count(state.pending()),
+            NumberFact::Masked => count(state.masked),
+            NumberFact::Bytes => count(state.bytes),
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! How the log is read: a [`Snapshot`] of parts and sessions.
+//!
+//! A part is a run of events, either the journal or a sealed segment, with dense offsets and its own
+//! *ordinals* `0..len`. In a journal the ordinals follow the offsets; in a segment they follow the
+//! sessions, then `seq`, so that a session's events are neighbours. All reads name ordinals.
+
+use crate::block::Record;
+use crate::catalog::filter::{SessionFilter, Sort, TextFact};
+use crate::error::Error;
+use crate::event::{Kind, Micros, Offset, Seq, SessionKey, Verdict};
+use crate::session::SessionState;
+use crate::text::narrow::Narrow;
+use std::collections::HashSet;
+use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
+
+/// What a part knows of an event without reading its line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventFacts {
+    /// Its place in the node's log.
+    pub offset: Offset,
+    /// Its number in its session.
+    pub seq: Seq,
+    /// When it happened.
+    pub time: Micros,
+    /// What happened.
+    pub kind: Kind,
+    /// The verdict, for commands that carry one.
+    pub verdict: Option<Verdict>,
+    /// Its session.
+    pub session: SessionKey,
+}
+
+/// A session's events in one part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionRun {
+    /// The session's number.
+    pub key: SessionKey,
+    /// Its events' ordinals, in the order of `seq`.
+    pub ordinals: Ordinals,
+}
+
+/// Some ordinals of a part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ordinals {
+    /// Neighbours.
+    Range(Range<u32>),
+    /// One by one; ascending unless said otherwise.
+    List(Vec<u32>),
+}
+
+impl Ordinals {
+    /// How many.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Ordinals::Range(range) => range.len(),
+            Ordinals::List(list) => list.len(),
+        }
+    }
+
+    /// None at all?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The one at a place.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<u32> {
+        match self {
+            Ordinals::Range(range) => range.clone().nth(index),
+            Ordinals::List(list) => list.get(index).copied(),
+        }
+    }
+
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+        (0..self.len()).filter_map(|i| self.get(i))
+    }
+}
+
+/// A test on the raw bytes of a block or a line, for blocks whose lines are all plain (see
+/// [`crate::block::Flags::plain`]): `false` means that nothing in these bytes can match.
+pub type Prefilter<'a> = &'a dyn Fn(&[u8]) -> bool;
+
+/// What is done with each record that is read; [`ControlFlow::Break`] ends the read.
+pub type Visit<'a> = &'a mut dyn FnMut(u32, Record<'_>) -> Result<ControlFlow<()>, Error>;
+
+/// A run of events: the journal or a segment.
+pub trait Part: Send + Sync {
+    /// How many events; ordinals are below this.
+    fn len(&self) -> u32;
+
+    /// Has it no events?
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Is it a sealed segment?
+    fn sealed(&self) -> bool;
+
+    /// The offset of its first event; its offsets are dense from here.
+    fn base(&self) -> Offset;
+
+    /// The earliest and latest time of its events.
+    fn time_range(&self) -> Option<(Micros, Micros)>;
+
+    /// The facts of an event, or `None` for an ordinal out of range.
+    fn facts(&self, ordinal: u32) -> Option<EventFacts>;
+
+    /// The ordinal of an offset.
+    fn ordinal_of(&self, offset: Offset) -> Option<u32>;
+
+    /// A session's events, if it has any here.
+    ///
+    /// # Errors
+    /// A damaged index.
+    fn session(&self, id: &str) -> Result<Option<SessionRun>, Error>;
+
+    /// The same, by the session's number.
+    ///
+    /// # Errors
+    /// A damaged index.
+    fn session_by_key(&self, key: SessionKey) -> Result<Option<SessionRun>, Error>;
+
+    /// The ordinals of events that may satisfy a narrowing (ascending), or `None` when the index
+    /// can't help and every event may.
+    ///
+    /// # Errors
+    /// The text index's.
+    fn narrow(&self, narrow: &Narrow) -> Result<Option<Vec<u32>>, Error>;
+
+    /// Reads records in the order given; fastest when that is ascending. A block or a line that
+    /// `prefilter` refuses is skipped.
+    ///
+    /// # Errors
+    /// A block that can't be read, or what `visit` answers.
+    fn read(
+        &self,
+        ordinals: &Ordinals,
+        prefilter: Option<Prefilter<'_>>,
+        visit: Visit<'_>,
+    ) -> Result<(), Error>;
+}
+
+/// A session with its state.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Session {
+    /// Its id.
+    pub id: Arc<str>,
+    /// Its number on this node.
+    pub key: SessionKey,
+    /// Its state.
+    pub state: Arc<SessionState>,
+}
+
+/// What a page of sessions is asked for.
+#[derive(Clone, Debug)]
+pub struct ListRequest {
+    /// Which sessions.
+    pub filter: SessionFilter,
+    /// In which order.
+    pub sort: Sort,
+    /// Only what comes after this place: the last session of the page before.
+    pub after: Option<ListPlace>,
+    /// At most this many.
+    pub limit: usize,
+}
+
+/// A session's place in a sorted list. A session without the number sorts last in both directions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListPlace {
+    /// The number that the list is sorted by.
+    pub value: Option<i64>,
+    /// The tie-break: descending when the sort is, ascending otherwise.
+    pub key: SessionKey,
+}
+
+/// A page of sessions.
+#[derive(Clone, Debug, Default)]
+pub struct ListPage {
+    /// The sessions, in order.
+    pub items: Vec<Session>,
+    /// How many match the filter in all, exactly.
+    pub count: u64,
+    /// The place of the last item, if there are more after it.
+    pub next: Option<ListPlace>,
+}
+
+/// How many sessions have each value of a field, most first.
+pub type Facet = Vec<(String, u64)>;
+
+/// The catalog, as readers see it: exact for everything that was acknowledged.
+pub trait Sessions: Send + Sync {
+    /// A session by its id.
+    ///
+    /// # Errors
+    /// The catalog's.
+    fn get(&self, id: &str) -> Result<Option<Session>, Error>;
+
+    /// A session by its number.
+    ///
+    /// # Errors
+    /// The catalog's.
+    fn by_key(&self, key: SessionKey) -> Result<Option<Session>, Error>;
+
+    /// A page of a filtered, sorted list with the exact count.
+    ///
+    /// # Errors
+    /// The catalog's.
+    fn list(&self, request: &ListRequest) -> Result<ListPage, Error>;
+
+    /// The numbers of all sessions that match.
+    ///
+    /// # Errors
+    /// The catalog's.
+    fn keys(&self, filter: &SessionFilter) -> Result<HashSet<SessionKey>, Error>;
+
+    /// For each field, its most frequent values among the sessions that match, `limit` of each.
+    ///
+    /// # Errors
+    /// The catalog's.
+    fn facets(
+        &self,
+        filter: &SessionFilter,
+        fields: &[TextFact],
+        limit: usize,
+    ) -> Result<Vec<(TextFact, Facet)>, Error>;
+
+    /// How many sessions there are.
+    ///
+    /// # Errors
+    /// The catalog's.
+    fn count(&self) -> Result<u64, Error>;
+}
+
+/// A consistent view of the log: every event that was acknowledged before it was taken.
+#[derive(Clone)]
+pub struct Snapshot {
+    /// The parts, oldest first; offsets are dense across them.
+    pub parts: Vec<Arc<dyn Part>>,
+    /// The catalog. It may already know of events after the snapshot.
+    pub sessions: Arc<dyn Sessions>,
+}
+
+impl Snapshot {
+    /// How many events are in the log.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.parts.iter().map(|part| u64::from(part.len())).sum()
+    }
+
+    /// The part that holds an offset, and the event's ordinal in it.
+    #[must_use]
+    pub fn find(&self, offset: Offset) -> Option<(&Arc<dyn Part>, u32)> {
+        let index = self.parts.partition_point(|part| part.base() <= offset).checked_sub(1)?;
+        let part = self.parts.get(index)?;
+        part.ordinal_of(offset).map(|ordinal| (part, ordinal))
+    }
+}
