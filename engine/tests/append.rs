@@ -35,7 +35,10 @@ fn stored(snapshot: &Snapshot) -> BTreeMap<(String, u32), String> {
     for part in &snapshot.parts {
         part.read(&Ordinals::Range(0..part.len()), None, &mut |ordinal, record| {
             let facts = part.facts(ordinal).unwrap();
-            assert_eq!((facts.offset, facts.seq, facts.time), (record.offset, record.seq, record.time));
+            assert_eq!(
+                (facts.offset, facts.seq, facts.time),
+                (record.offset, record.seq, record.time)
+            );
             let session = record.event().unwrap().session.into_owned();
             let text = String::from_utf8(record.json.to_vec()).unwrap();
             assert!(all.insert((session, record.seq.0), text).is_none(), "stored twice");
@@ -62,7 +65,10 @@ fn what_was_sent_comes_back_byte_for_byte_and_a_repetition_is_a_duplicate() {
     let engine = Engine::open(dir.path(), Options::default()).unwrap();
     let lines = vec![line("s1", 0, "a"), line("s2", 5, "b"), line("s1", 1, "\\u0041 ü \\n")];
     let ack = append(&engine, &lines);
-    assert_eq!((ack.accepted, ack.first_offset, ack.last_offset), (3, Some(Offset(0)), Some(Offset(2))));
+    assert_eq!(
+        (ack.accepted, ack.first_offset, ack.last_offset),
+        (3, Some(Offset(0)), Some(Offset(2)))
+    );
     let again = append(&engine, &lines);
     assert_eq!((again.accepted, again.duplicates, again.first_offset), (0, 3, None));
     let found = stored(&engine.snapshot());
@@ -109,7 +115,10 @@ fn a_second_process_is_refused_and_reading_at_rest_changes_nothing() {
     fs::write(&journal, &bytes).unwrap();
     let rest = Engine::open(dir.path(), Options { read_only: true, ..Options::default() }).unwrap();
     assert_eq!(stored(&rest.snapshot()).len(), 1);
-    assert!(matches!(rest.append_blocking(batch(&[line("s", 1, "b")])), Err(Error::ReadOnly { .. })));
+    assert!(matches!(
+        rest.append_blocking(batch(&[line("s", 1, "b")])),
+        Err(Error::ReadOnly { .. })
+    ));
     assert_eq!(fs::read(&journal).unwrap(), bytes);
 }
 
@@ -161,7 +170,8 @@ fn a_journal_cut_short_anywhere_keeps_its_whole_blocks() {
     let dir = tempfile::tempdir().unwrap();
     let mut ends = Vec::new();
     {
-        let engine = Engine::open(dir.path(), Options { text_index: false, ..Options::default() }).unwrap();
+        let engine =
+            Engine::open(dir.path(), Options { text_index: false, ..Options::default() }).unwrap();
         for i in 0..3 {
             append(&engine, &[line("s", i, "a"), line("t", i, "b")]);
             ends.push(fs::metadata(newest_journal(dir.path())).unwrap().len());
@@ -190,7 +200,8 @@ fn a_journal_cut_short_anywhere_keeps_its_whole_blocks() {
 fn a_flipped_bit_in_the_journal_is_reported_and_what_is_whole_stays_readable() {
     let dir = tempfile::tempdir().unwrap();
     {
-        let engine = Engine::open(dir.path(), Options { text_index: false, ..Options::default() }).unwrap();
+        let engine =
+            Engine::open(dir.path(), Options { text_index: false, ..Options::default() }).unwrap();
         for i in 0..3 {
             append(&engine, &[line("s", i, "a")]);
         }
@@ -205,7 +216,9 @@ fn a_flipped_bit_in_the_journal_is_reported_and_what_is_whole_stays_readable() {
         let _ = fs::remove_dir_all(dir.path().join("catalog"));
         let rest = Options { read_only: true, text_index: false, ..Options::default() };
         match Engine::open(dir.path(), rest) {
-            Err(error) => assert!(at < 64 && matches!(error, Error::Corrupt { .. }), "{at}: {error}"),
+            Err(error) => {
+                assert!(at < 64 && matches!(error, Error::Corrupt { .. }), "{at}: {error}")
+            }
             Ok(engine) => {
                 assert!(at >= 64, "a damaged header went by unseen");
                 let found = stored(&engine.snapshot());
@@ -219,7 +232,8 @@ fn a_flipped_bit_in_the_journal_is_reported_and_what_is_whole_stays_readable() {
     let mut bytes = whole.clone();
     bytes[64 + 70] ^= 1;
     fs::write(&journal, &bytes).unwrap();
-    let engine = Engine::open(dir.path(), Options { text_index: false, ..Options::default() }).unwrap();
+    let engine =
+        Engine::open(dir.path(), Options { text_index: false, ..Options::default() }).unwrap();
     assert!(engine.read_only_reason().unwrap().contains("is damaged from byte 64"));
     assert_eq!(fs::read(&journal).unwrap(), bytes);
 }
@@ -279,7 +293,8 @@ proptest! {
                     engine.close().unwrap();
                     drop(engine);
                     if matches!(step, Step::LoseCatalog) {
-                        fs::remove_dir_all(dir.path().join("catalog")).unwrap();
+                        // It may not be there: it is written when a journal is sealed.
+                        let _ = fs::remove_dir_all(dir.path().join("catalog"));
                     }
                     engine = Engine::open(dir.path(), options.clone()).unwrap();
                 }

@@ -63,12 +63,16 @@ fn seal_journal(shared: &Shared, journal: &Arc<Journal>) -> Result<(), Error> {
         sessions: &sessions,
         text: shared.options.text_index.then_some(text.as_path()),
     };
-    let (dir, mut report) =
-        seal(&shared.segments_dir(), &input, shared.options.columnar.as_deref())?;
-    report.total_s = (thread_cpu_us() - started) as f64 / 1e6;
-    let segment = Segment::open(&dir, Arc::clone(&shared.cache))?;
-    tracing::info!(segment = %dir.display(), events = view.len(), cpu_s = report.total_s, "sealed");
-    shared.counters.sealed.lock().add(&report);
+    let report = seal(&shared.segments_dir(), &input, shared.options.columnar.as_deref())?;
+    let segment = Segment::open(&report.path, Arc::clone(&shared.cache))?;
+    {
+        let total = (thread_cpu_us() - started) as f64 / 1e6;
+        let mut sealed = shared.counters.sealed.lock();
+        sealed.merge += report.text_s;
+        sealed.columnar += report.columnar_s;
+        sealed.seal += total - report.text_s - report.columnar_s;
+        tracing::info!(segment = %report.path.display(), events = view.len(), cpu_s = total, "sealed");
+    }
     shared.replace_with_segment(journal, segment);
     delete(&shared.journal_dir(), journal)?;
     shared.progressed();

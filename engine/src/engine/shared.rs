@@ -1,6 +1,6 @@
 //! What the engine's threads and its readers share.
 
-use super::Options;
+use super::{Options, StageSeconds};
 use crate::block::{BlockCache, Record};
 use crate::catalog::Catalog;
 use crate::error::Error;
@@ -8,7 +8,7 @@ use crate::event::{Offset, Seq};
 use crate::journal::file::Finding;
 use crate::journal::part::Journal;
 use crate::journal::writer::{Queue, test_record};
-use crate::segment::{SealReport, Segment};
+use crate::segment::Segment;
 use crate::view::{Part, Sessions, Snapshot};
 use parking_lot::{Condvar, Mutex, RwLock};
 use std::fs::File;
@@ -43,7 +43,7 @@ pub(crate) struct Counters {
     pub raw_bytes: AtomicU64,
     pub writer_cpu_us: AtomicU64,
     pub indexer_cpu_us: AtomicU64,
-    pub sealed: Mutex<SealReport>,
+    pub sealed: Mutex<StageSeconds>,
 }
 
 #[derive(Debug, Default)]

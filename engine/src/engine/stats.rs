@@ -47,7 +47,7 @@ pub struct StageSeconds {
     pub journal: f64,
     /// The indexer: texts into the index.
     pub index: f64,
-    /// Sealing: events and index of segments.
+    /// Sealing: events and index of segments, the catalog's commit, checksums.
     pub seal: f64,
     /// Sealing: merging the text index.
     pub merge: f64,
@@ -81,9 +81,7 @@ pub(super) fn collect(shared: &Shared) -> Result<Stats, Error> {
         cpu_seconds: StageSeconds {
             journal: seconds(&shared.counters.writer_cpu_us),
             index: seconds(&shared.counters.indexer_cpu_us),
-            seal: sealed.events_s + sealed.index_s,
-            merge: sealed.text_s,
-            columnar: sealed.columnar_s,
+            ..sealed
         },
     })
 }
