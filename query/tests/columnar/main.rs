@@ -1,0 +1,12 @@
+//! Events as columns, written and read back.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "tests"
+)]
+
+mod log;
+mod measure;
