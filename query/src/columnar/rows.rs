@@ -68,10 +68,8 @@ struct Columns {
     client_ip: StringBuilder,
     tags: ListBuilder<StringBuilder>,
     status: StringBuilder,
-    event_type: StringBuilder,
     event_time: TimestampMillisecondBuilder,
     uid: StringBuilder,
-    session_id: StringBuilder,
     event_data: StringBuilder,
 }
 
@@ -316,10 +314,8 @@ impl Columns {
             client_ip: text(),
             tags: ListBuilder::new(text()).with_field(tag_element()),
             status: text(),
-            event_type: text(),
             event_time: TimestampMillisecondBuilder::new().with_timezone("UTC"),
             uid: text(),
-            session_id: text(),
             event_data: text(),
         }
     }
@@ -330,7 +326,6 @@ impl Columns {
         self.time.append_value(record.time.0);
         self.event_time.append_value(record.time.0.div_euclid(1000));
         self.kind.append_value(record.kind.name());
-        self.event_type.append_value(record.kind.name());
         self.bytes.append_value(record.json.len() as i64);
         // What is written to a builder is the start of the value that is appended next.
         let _ = write!(self.uid, "{session}:{}", record.seq);
@@ -362,7 +357,6 @@ impl Columns {
 
     fn push_session(&mut self, session: &str, state: &SessionState) {
         self.session.append_value(session);
-        self.session_id.append_value(session);
         self.status.append_value(state.status().name());
         let facts = state.facts();
         let fact = |column: &mut StringBuilder, of: fn(&Start) -> &Option<Box<str>>| {
@@ -382,14 +376,23 @@ impl Columns {
     }
 
     fn finish(&mut self) -> Vec<ArrayRef> {
+        let (kind, session): (ArrayRef, ArrayRef) =
+            (Arc::new(self.kind.finish()), Arc::new(self.session.finish()));
         let mut arrays: Vec<ArrayRef> = Vec::with_capacity(COLUMNS.len());
         macro_rules! take {
             ($($column:ident)*) => { $(arrays.push(Arc::new(self.$column.finish()));)* };
         }
-        take!(offset session seq time kind verdict rule language input output text error stream);
+        take!(offset);
+        arrays.push(Arc::clone(&session));
+        take!(seq time);
+        arrays.push(Arc::clone(&kind));
+        take!(verdict rule language input output text error stream);
         take!(command exit_code duration_ms rows masked review decision by action target bytes);
         take!(details user user_name role role_type subtype agent client_ip tags status);
-        take!(event_type event_time uid session_id event_data);
+        arrays.push(kind);
+        take!(event_time uid);
+        arrays.push(session);
+        take!(event_data);
         arrays
     }
 }

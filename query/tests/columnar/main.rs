@@ -10,3 +10,4 @@
 
 mod log;
 mod measure;
+mod round_trip;
