@@ -1,3 +1,6 @@
-//! What events mean: the query language, plans over the engine, timelines, columns and exports.
+//! daybook's meaning: the query language and what is done with it.
 
 pub mod columnar;
+pub mod export;
+pub mod lang;
+pub mod scan;

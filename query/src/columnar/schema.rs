@@ -36,6 +36,9 @@ pub const VERSION: u32 = 1;
 /// The name of the elements of a list, as Parquet's specification wants it.
 pub const LIST_ELEMENT: &str = "element";
 
+/// The columns that Teleport's audit log has under other names.
+pub const TELEPORT: [&str; 5] = ["event_type", "event_time", "uid", "session_id", "event_data"];
+
 /// The types that columns have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Type {
