@@ -5,6 +5,7 @@ pub mod block;
 pub mod catalog;
 mod error;
 pub mod event;
+pub mod segment;
 pub mod session;
 pub mod text;
 pub mod view;
