@@ -17,13 +17,16 @@ use super::Error;
 use super::rows::Rows;
 use super::schema::{COLUMNS, VERSION, Values, schema};
 use daybook_engine::block::Record;
+use daybook_engine::segment::{Columnar, ColumnarEvent};
 use daybook_engine::session::SessionState;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
+use std::fs::File;
 use std::io::Write;
+use std::path::Path;
 
 const ROW_GROUP_ROWS: usize = 128 << 10;
 const ROW_GROUP_BYTES: usize = 64 << 20;
@@ -104,6 +107,34 @@ impl<W: Write + Send> Writer<W> {
             self.writer.append_key_value_metadata(offsets);
         }
         Ok((self.writer.into_inner()?, self.events))
+    }
+}
+
+/// Writes the Parquet copy of a segment.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SegmentParquet {
+    /// How pages are compressed.
+    pub codec: Codec,
+}
+
+impl Columnar for SegmentParquet {
+    fn write(
+        &self,
+        events: &mut dyn Iterator<Item = ColumnarEvent<'_>>,
+        path: &Path,
+    ) -> Result<(), daybook_engine::Error> {
+        let failed = |error| match error {
+            Error::Engine(error) => error,
+            other => daybook_engine::Error::io("write", path)(std::io::Error::other(other)),
+        };
+        let file = File::create_new(path).map_err(daybook_engine::Error::io("create", path))?;
+        let options = Options { codec: self.codec, event_data: false, by_time: true };
+        let mut writer = Writer::new(file, options).map_err(failed)?;
+        for event in events {
+            writer.push(&event.record, event.session, event.state).map_err(failed)?;
+        }
+        writer.finish().map_err(failed)?;
+        Ok(())
     }
 }
 
