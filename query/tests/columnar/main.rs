@@ -8,6 +8,8 @@
     reason = "tests"
 )]
 
+mod exports;
+mod interop;
 mod log;
 mod measure;
 mod round_trip;

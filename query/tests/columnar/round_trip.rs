@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
-type Row = BTreeMap<String, Value>;
+pub type Row = BTreeMap<String, Value>;
 
 /// A cell as JSON; times as numbers.
 pub fn cell(array: &dyn Array, row: usize) -> Value {
@@ -47,7 +47,7 @@ pub fn rows_of(batch: &RecordBatch) -> Vec<Row> {
         .collect()
 }
 
-fn read(bytes: Vec<u8>) -> Vec<Row> {
+pub fn read(bytes: Vec<u8>) -> Vec<Row> {
     let reader =
         ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(bytes)).unwrap().build();
     reader.unwrap().flat_map(|batch| rows_of(&batch.unwrap())).collect()
@@ -285,7 +285,7 @@ fn body() -> impl Strategy<Value = (&'static str, Map<String, Value>)> {
     prop::strategy::Union::new(kinds)
 }
 
-fn lines() -> impl Strategy<Value = Vec<Vec<u8>>> {
+pub fn lines() -> impl Strategy<Value = Vec<Vec<u8>>> {
     let event = (0u32..4, 0i64..7_258_118_399_000_000, body());
     prop::collection::vec(event, 0..40).prop_map(|events| {
         let lines =
