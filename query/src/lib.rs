@@ -1,3 +1,11 @@
 //! daybook's meaning: the query language and what is done with it.
 
+pub mod cursor;
+pub mod error;
+pub mod item;
 pub mod lang;
+pub mod search;
+pub mod sessions;
+pub mod timeline;
+
+pub use error::QueryError;
