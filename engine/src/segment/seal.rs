@@ -12,10 +12,11 @@ use super::build::Plan;
 use super::manifest::{self, FileEntry, Manifest};
 use super::{
     Columnar, ColumnarEvent, EVENTS_FILE, INDEX_FILE, MANIFEST_FILE, PARQUET_FILE, SealInput,
-    TEXT_DIR, events, texts,
+    TEXT_DIR, events,
 };
 use crate::error::Error;
 use crate::event::Micros;
+use crate::text::merge_into;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -145,7 +146,7 @@ pub(super) fn seal_in_steps(
 
     let clock = Clock::start();
     if let Some(text) = input.text {
-        texts::merge(text, &tmp.join(TEXT_DIR))?;
+        merge_into(text, &tmp.join(TEXT_DIR))?;
     }
     report.text_s = clock.seconds();
     step("text")?;
