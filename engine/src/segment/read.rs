@@ -237,9 +237,9 @@ impl Part for Segment {
             if block.refused {
                 continue;
             }
-            let record = block.record(ordinal).ok_or(Error::NoSuchEvent(Offset(
-                self.base().0.saturating_add(u64::from(ordinal)),
-            )))?;
+            let record = block.record(ordinal).ok_or_else(|| {
+                Error::corrupt(self.events.path(), block.pos, format!("no event {ordinal} in it"))
+            })?;
             if self.index.offset(ordinal) != Some(record.offset) {
                 let what = format!("event {} is not where index.bin says", record.offset);
                 return Err(Error::corrupt(self.events.path(), block.pos, what));
