@@ -155,6 +155,30 @@ proptest! {
     }
 
     #[test]
+    fn one_term_is_found_in_one_text_as_naively_and_by_every_cheaper_test(
+        term in prop_oneof![
+            "[aAb1.*%-]{1,5}", "\"[aAb1./\\\\ -]{1,3}\"", "=\"[aAb1./ ]{1,3}\"", "~\"[ab1.]{1,3}[*+?]?[ab]?\"",
+        ],
+        text in "[abAB1./\\\\\" -]{0,24}",
+    ) {
+        let Ok(query) = parse(&format!("input:{term}"), NOW) else { return Ok(()) };
+        let mut model = Model::default();
+        let event = serde_json::json!({
+            "session": "s", "seq": 0, "time": "2026-03-01T00:00:00Z", "kind": "terminal.input", "text": text
+        });
+        model.push(event.to_string().as_bytes());
+        let (facts, line) = &model.lines[0];
+        let event = Event::decode(line).unwrap();
+        let matcher = model.matcher(&query);
+        let matches = matcher.matches(facts, &event);
+        prop_assert_eq!(matches, naive::matches(&model, &query.expr, facts, &event), "{}", query);
+        if matches {
+            prop_assert!(narrow::satisfies(matcher.narrow(), &event), "{query}");
+            prop_assert!(matcher.prefilter().is_none_or(|test| test(line)), "{query}");
+        }
+    }
+
+    #[test]
     fn an_exact_text_is_marked_at_each_of_its_places(needle in "[aB.]{1,3}", text in "[abAB. é]{0,20}") {
         let query = parse(&format!("\"{needle}\""), NOW).unwrap();
         let marks = Model::default().matcher(&query).highlights(TextField::Output, &text);
