@@ -18,6 +18,9 @@ pub(crate) type Keys = Arc<HashSet<SessionKey>>;
 /// How many candidates are read between two looks at what is still wanted.
 const CHUNK: usize = 1024;
 
+/// A scope of at most this many sessions is a part of what the catalog is asked.
+const SCOPE_FEW: usize = 64;
+
 /// The sessions that a filter admits; `None` for all.
 pub(crate) fn scope(
     snapshot: &Snapshot,
@@ -38,7 +41,19 @@ pub(crate) fn resolve(
     limits: SearchLimits,
 ) -> Result<Keys, QueryError> {
     match condition {
-        SessionCondition::Filter(filter) => Ok(Arc::new(snapshot.sessions.keys(filter)?)),
+        SessionCondition::Filter(filter) => {
+            let keys = match scope {
+                // A few sessions, such as a timeline's one, need no set of all that match.
+                Some(scope) if scope.len() <= SCOPE_FEW => {
+                    snapshot.sessions.keys(&SessionFilter::And(vec![
+                        SessionFilter::Keys(scope.clone()),
+                        filter.clone(),
+                    ]))?
+                }
+                _ => snapshot.sessions.keys(filter)?,
+            };
+            Ok(Arc::new(keys))
+        }
         SessionCondition::Together(queries) => {
             let mut within = scope.cloned();
             for query in queries {
