@@ -9,7 +9,8 @@ import { outputBlock } from "./output.js";
 const INPUT_LINES = 24;
 
 /** A command event with what is folded under it. */
-export function drawCommand(item) {
+export function drawCommand(event) {
+  const item = { ...event, review: oneReview(event.review) };
   const verdict = verdictOf(item);
   return h("article", { class: `event command v-${verdict.name}`, "data-seq": item.seq, "aria-label": "Command" },
     h("time", { class: "event-time", datetime: item.time, title: absolute(item.time) }, timeOfDay(item.time)),
@@ -22,6 +23,17 @@ export function drawCommand(item) {
         item.rule ? h("strong", null, item.rule) : "of the proxy", ". It was not run."),
       item.review && reviewLine(item.review),
       outputs(item)));
+}
+
+/** A review as `{status, request, decisions}`, also from the bare events of it. */
+function oneReview(review) {
+  if (!Array.isArray(review)) return review;
+  if (!review.length) return undefined;
+  if (!review[0].kind) return review.at(-1);
+  return {
+    request: review.find((one) => one.kind === "review.request"),
+    decisions: review.filter((one) => one.kind === "review.decision"),
+  };
 }
 
 /** What became of a command: its own verdict, or its review's. */

@@ -76,7 +76,7 @@ export function filterBar({ change, facets }) {
         : h("p", { class: "hint" }, text ? "Nothing fits" : "No values yet"));
       // A menu lists the most frequent values; any other can be typed.
       if (text && (field === "user" || field === "role") && !left.some(([value]) => value === find.value.trim())) {
-        options.append(h("button", { type: "button", class: "typed", onclick: () => pick(field, find.value.trim()) },
+        options.append(h("button", { type: "button", class: "use-typed", onclick: () => pick(field, find.value.trim()) },
           `Use “${find.value.trim()}”`));
       }
     };

@@ -24,7 +24,8 @@ export function home(main, context) {
     // The facets of a menu are those of the list without the menu's own filter.
     facets: (field, signal) => fetchSessions(
       { ...listParams(state, field), facets: "true", limit: 1 }, signal,
-    ).then((page) => page.facets?.[field] ?? []),
+    ).then((page) => (page.facets?.[field] ?? []).map((one) => (
+      Array.isArray(one) ? one : [one.value, one.count]))),
   });
   const body = h("div", { class: "list" });
   fill(main, h("div", { class: "toolbar" }, filters.element, h("div", { class: "toolbar-end" }, count, toggle)), body);

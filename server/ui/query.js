@@ -2,8 +2,8 @@
 //
 //   /?q=drop&role=pg-billing&role=pg-prod&period=24h&sort=-duration&view=hits
 //
-// One value of a field goes to the server as a parameter; several become a clause of the query.
-// A clause is put behind the words that were typed, so that the place of an error stays true.
+// A list is asked with a parameter for each value. A search has only a query, so there the filters
+// become clauses behind the words that were typed, where the place of an error stays true.
 
 /** The fields of a session that can be filtered by, in the order of the page. */
 export const FIELDS = ["user", "role", "type", "status", "tag"];
@@ -66,8 +66,9 @@ export function listParams(state, without = "", now = Date.now()) {
   for (const field of FIELDS) {
     if (field === without) continue;
     const values = state[field];
-    if (values.length === 1) [out[field]] = values;
-    if (values.length > 1) clauses.push(anyOf(field, values));
+    // The server reads a comma in a parameter as the end of a value.
+    if (values.some((value) => value.includes(","))) clauses.push(anyOf(field, values));
+    else out[field] = values;
   }
   return { ...out, q: join(state.q, clauses) };
 }

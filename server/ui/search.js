@@ -22,10 +22,11 @@ export function hitList(body, ask, events, kept) {
   });
 
   function take(page) {
+    const before = items.at(-1);
     items.push(...page.items);
     cursor = page.next_cursor ?? null;
     if (Number.isInteger(page.count)) count = page.count;
-    list.append(...page.items.map(drawHit));
+    list.append(...page.items.map((hit, at) => drawHit(hit, (at ? page.items[at - 1] : before)?.session === hit.session)));
     events.count(count ?? items.length, count !== null || !cursor);
   }
 
@@ -71,16 +72,22 @@ export function hitLink(hit) {
   return `/sessions/${encodeURIComponent(hit.session)}?${place}`;
 }
 
-function drawHit(hit) {
-  return h("li", { class: "hit" },
-    h("div", { class: "hit-head" },
-      h("a", { class: "row-link", href: hitLink(hit), title: `${hit.session} · event ${hit.seq}` }, hit.user ?? hit.session),
-      hit.role && h("span", { class: "role" }, icon(hit.type), hit.role),
-      h("span", { class: "kind" }, hit.kind),
-      hit.verdict && hit.verdict !== "passed" && badge(hit.verdict, hit.verdict),
-      h("time", { datetime: hit.time, title: absolute(hit.time) }, moment(hit.time))),
-    (hit.snippets ?? []).map((snippet) => h("pre", { class: "snippet" },
+/** A hit; after another one of its session (`same`), who and where is left to that one. */
+function drawHit(hit, same) {
+  const who = hit.user ?? hit.session;
+  return h("li", { class: same ? "hit same" : "hit" },
+    h("div", { class: "hit-who" },
+      h("a", { class: "row-link", href: hitLink(hit), title: `${hit.session} · event ${hit.seq}`,
+        "aria-label": `${who}, event ${hit.seq}` }, who),
+      hit.role && h("span", { class: "role" }, icon(hit.type), hit.role)),
+    h("div", null, (hit.snippets ?? []).map((snippet) => h("pre", { class: "snippet" },
       h("span", { class: "snippet-field" }, snippet.field),
-      h("code", null, splitAtBytes(snippet.text, snippet.highlights)
-        .map(([piece, marked]) => (marked ? h("mark", null, piece) : piece))))));
+      h("code", null, splitAtBytes(snippet.text.trimEnd(), snippet.highlights)
+        .map(([piece, marked]) => (marked ? h("mark", null, piece) : piece)))))),
+    h("div", { class: "hit-facts" },
+      hit.kind !== "command" && h("span", null, hit.kind),
+      hit.verdict && hit.verdict !== "passed" && badge(hit.verdict, hit.verdict),
+      h("time", { datetime: hit.time, title: absolute(hit.time) }, `${moment(hit.time)}${seconds(hit.time)}`)));
 }
+
+const seconds = (iso) => `:${String(new Date(iso).getSeconds()).padStart(2, "0")}`;

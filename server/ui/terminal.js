@@ -18,6 +18,13 @@ export function keyNames(text) {
   });
 }
 
+/** What was typed and can't be read in its line anyway: a terminal mostly echoes its keys. */
+function unseen(typed, line) {
+  const text = line.map(([character]) => character).join("").trimEnd();
+  const words = typed.replace(/[\r\n]+$/, "");
+  return words && text.endsWith(words.trimEnd()) ? typed.slice(words.length) || "⏎" : typed;
+}
+
 /** A block that terminal events are added to. */
 export class TerminalBlock {
   constructor(first) {
@@ -63,7 +70,7 @@ export class TerminalBlock {
     const typed = this.typed.get(at);
     const line = h("div", { class: "tline", title: this.times.has(at) ? timeOfDay(this.times.get(at)) : null });
     fill(line, runs(this.screen.lines[at]).map(drawRun),
-      typed && h("kbd", { class: "typed", title: "Typed" }, keyNames(typed)),
+      typed && h("kbd", { class: "typed", title: `Typed: ${keyNames(typed)}` }, keyNames(unseen(typed, this.screen.lines[at]))),
       (this.notes.get(at) ?? []).map((text) => h("span", { class: "marker" }, text)));
     if (this.marked && at >= this.marked[0] && at <= this.marked[1]) line.classList.add("marked");
     return line;

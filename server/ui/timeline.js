@@ -22,6 +22,7 @@ export function timelineList(body, id, ask, on) {
   const from = ask.at ? new Date(Date.parse(ask.at) - BEFORE_MS).toISOString() : "";
   let terminal = null;
   let used = null;
+  let previous = null;
   let cursor = null;
   let closed = false;
 
@@ -95,19 +96,56 @@ export function timelineList(body, id, ask, on) {
 
   const notice = h("div", { role: "status" });
   const earlier = from && h("p", { class: "notice" }, "Earlier events are left out. ",
+    h("button", { type: "button", onclick: showEarlier }, "Show earlier events"),
     h("button", { type: "button", onclick: on.fromStart }, "Show from the start"));
+
+  async function showEarlier() {
+    try {
+      const page = await timeline(id, { q: ask.q, limit: PAGE, cursor: previous }, abort.signal);
+      const height = document.documentElement.scrollHeight;
+      list.prepend(...drawApart(page.items));
+      scrollBy(0, document.documentElement.scrollHeight - height);
+      previous = page.prev_cursor ?? null;
+      if (!previous) earlier.remove();
+    } catch (problem) {
+      if (problem.name !== "AbortError") fill(notice, h("p", { class: "notice" }, on.problem(problem)));
+    }
+  }
+
+  /** A page's items as nodes that nothing is added to later. */
+  function drawApart(items) {
+    const nodes = [];
+    let block = null;
+    for (const item of items) {
+      if (!item.kind.startsWith("terminal.")) {
+        block?.draw();
+        block = null;
+        nodes.push(drawEvent(item));
+        continue;
+      }
+      if (!block) {
+        block = new TerminalBlock(item);
+        blocks.push(block);
+        nodes.push(block.element);
+      }
+      block.add(item);
+    }
+    block?.draw();
+    return nodes;
+  }
 
   async function start() {
     body.classList.add("loading");
     try {
       const page = await load(null);
       if (closed) return;
+      previous = page.prev_cursor ?? null;
       if (!page.items.length) {
-        fill(body, earlier, h("div", { class: "state" }, h("h2", null, ask.q ? "Nothing in this session matches" : "No events yet"),
+        fill(body, previous && earlier, h("div", { class: "state" }, h("h2", null, ask.q ? "Nothing in this session matches" : "No events yet"),
           ask.q && h("button", { type: "button", onclick: on.clear }, "Show everything")));
         return;
       }
-      fill(body, earlier, notice, list, pages.element);
+      fill(body, previous && earlier, notice, list, pages.element);
       if (ask.seq !== "") await seek(Number(ask.seq));
       pages.start(Boolean(cursor));
     } catch (problem) {
@@ -125,7 +163,7 @@ export function timelineList(body, id, ask, on) {
       const wasEmpty = !known.size;
       const follows = innerHeight + scrollY >= document.documentElement.scrollHeight - 80;
       await load(used);
-      if (wasEmpty && known.size) fill(body, earlier, notice, list, pages.element);
+      if (wasEmpty && known.size) fill(body, previous && earlier, notice, list, pages.element);
       if (cursor) pages.start(true);
       if (follows && !wasEmpty) scrollTo(0, document.documentElement.scrollHeight);
     },
