@@ -146,10 +146,11 @@ function drawRow(item, events, now) {
   const who = item.user ?? "no user yet";
   const row = h("tr", { "data-id": item.id },
     cell(0, statusBadge(item.status)),
-    cell(1, h("a", {
+    cell(1, item.agent && h("span", { class: "agent", title: `Agent ${item.agent}` }, icon("agent"),
+      h("span", { class: "unseen" }, `Agent ${item.agent} for`)), h("a", {
       class: "row-link", href: `/sessions/${encodeURIComponent(item.id)}`, title: item.id,
       "aria-label": `${who} on ${item.role ?? "no role yet"}, ${item.summary ?? ""}`,
-    }, who), item.agent && h("span", { class: "agent", title: `Agent ${item.agent}` }, icon("agent"), item.agent)),
+    }, who)),
     cell(2, h("span", { class: "role" }, item.role ?? ""),
       item.type && h("span", { class: "type" }, icon(item.type), item.subtype ?? item.type)),
     cell(3, time),
