@@ -1,2 +1,32 @@
-//! placeholder
+//! The catalog: one entry for each session, for lists, filters and facets.
+//!
+//! ```text
+//!   apply(changes) --> overlay: the sessions that changed since the last commit, in memory
+//!                         |  commit(), now and then
+//!                         v
+//!                      index: a tantivy document for each session, in data/catalog
+//! ```
+//!
+//! A reader sees both at once: an indexed session that is changed in the overlay is *hidden*, and
+//! the overlay's state is evaluated in its place. So every list and every count is exact, at all
+//! times. The payload of a commit is the offset below which all events are in it; after a crash the
+//! log is applied again from there.
+//!
+//! | module | what is there |
+//! |---|---|
+//! | [`filter`] | what can be asked of a session |
+//! | [`Catalog`] | the index with its overlay, and applying and committing changes |
+//! | `overlay` | sessions in memory |
+//! | `index` | the fields, opening, writing and merging |
+//! | `lookup` | a filter against one tantivy segment |
+//! | `list` | pages, keys and facets over index and overlay |
+
 pub mod filter;
+mod index;
+mod list;
+mod lookup;
+mod overlay;
+#[cfg(test)]
+mod tests;
+
+pub use overlay::{Catalog, Update};

@@ -75,6 +75,13 @@ impl<'a> Texts<'a> {
         Texts { items }
     }
 
+    /// Two texts at most, for tests.
+    #[cfg(test)]
+    pub(crate) fn new(texts: impl IntoIterator<Item = (TextField, Cow<'a, str>)>) -> Texts<'a> {
+        let mut texts = texts.into_iter();
+        Texts { items: [texts.next(), texts.next()] }
+    }
+
     /// Each text with its field.
     pub fn iter(&self) -> impl Iterator<Item = (TextField, &str)> {
         self.items.iter().flatten().map(|(field, text)| (*field, text.as_ref()))
