@@ -146,7 +146,7 @@ proptest! {
         let matcher = model.matcher(&query);
         for (_, line) in &model.lines {
             let event = Event::decode(line).unwrap();
-            for (field, text) in Texts::borrowed(&event).iter() {
+            for (field, text) in Texts::of(&event).iter() {
                 let marks = matcher.highlights(field, text);
                 prop_assert!(marks.windows(2).all(|w| w[0].end < w[1].start));
                 prop_assert!(marks.iter().all(|r| !r.is_empty() && text.get(r.clone()).is_some()));
