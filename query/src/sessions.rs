@@ -1,0 +1,327 @@
+//! Lists of sessions, and one session's details.
+
+use crate::cursor::{self, List};
+use crate::error::QueryError;
+use crate::item::{FacetCount, SessionItem, Time};
+use crate::lang::Query;
+use crate::search::SearchLimits;
+use crate::search::sets;
+use crate::search::tally::{FACET_VALUES_MAX, FACETS};
+use daybook_engine::catalog::filter::{NumberFact, SessionFilter, Sort};
+use daybook_engine::event::wire::ReviewDecision;
+use daybook_engine::event::{Offset, Scope, Seq, SessionKey};
+use daybook_engine::session::{Review, ReviewStatus};
+use daybook_engine::view::{Facet, ListPlace, ListRequest, Snapshot};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// The most sessions of a page.
+pub const LIMIT_MAX: usize = 1000;
+
+/// What list is asked for. [`ListParams::default`] is the first 50 of all, latest start first.
+#[derive(Clone, Debug)]
+pub struct ListParams<'a> {
+    /// Only sessions with an event that matches; a query on sessions alone is read as a filter.
+    pub query: Option<&'a Query>,
+    /// Only these sessions.
+    pub filter: SessionFilter,
+    /// In which order.
+    pub sort: Sort,
+    /// Where the page before ended; it belongs to its sort.
+    pub cursor: Option<&'a str>,
+    /// At most this many, up to [`LIMIT_MAX`].
+    pub limit: usize,
+    /// Also how many of all sessions of the list have each user, role, ...
+    pub facets: bool,
+    /// How much the query may read.
+    pub limits: SearchLimits,
+}
+
+impl Default for ListParams<'_> {
+    fn default() -> Self {
+        ListParams {
+            query: None,
+            filter: SessionFilter::All,
+            sort: Sort { by: NumberFact::Started, descending: true },
+            cursor: None,
+            limit: 50,
+            facets: false,
+            limits: SearchLimits::default(),
+        }
+    }
+}
+
+/// A page of sessions.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SessionPage {
+    /// The sessions.
+    pub items: Vec<SessionItem>,
+    /// Where the next page starts, if there is one.
+    pub next_cursor: Option<String>,
+    /// How many sessions the list has in all, exactly.
+    pub count: u64,
+    /// For `user`, `role`, `type`, `status`, `tag` and `agent`: how many sessions have the most
+    /// frequent values, most first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub facets: Option<BTreeMap<&'static str, Vec<FacetCount>>>,
+}
+
+/// A session with everything that is known of it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SessionDetails {
+    /// The item of the lists.
+    #[serde(flatten)]
+    pub item: SessionItem,
+    /// The user's groups.
+    pub groups: Vec<Box<str>>,
+    /// Where it came from.
+    pub origin: Option<Box<str>>,
+    /// The client's address.
+    pub client_ip: Option<Box<str>>,
+    /// Joins it to something elsewhere.
+    pub correlation_id: Option<Box<str>>,
+    /// Joins it to the sessions that were started with it.
+    pub batch_id: Option<Box<str>>,
+    /// The terminal's columns.
+    pub cols: Option<u32>,
+    /// The terminal's rows.
+    pub rows: Option<u32>,
+    /// Anything else that its proxy said.
+    pub metadata: BTreeMap<Box<str>, Box<str>>,
+    /// The exit code, once it ended.
+    pub exit_code: Option<i64>,
+    /// Why it ended.
+    pub end_reason: Option<Box<str>>,
+    /// When its earliest and its latest event happened.
+    pub first_event_at: Option<Time>,
+    /// See [`SessionDetails::first_event_at`].
+    pub last_event_at: Option<Time>,
+    /// Its reviews, by when they were asked for.
+    pub reviews: Vec<ReviewItem>,
+    /// Where its events are.
+    pub segments: Vec<SegmentItem>,
+    /// The checkpoint that covers it.
+    pub checkpoint: Option<String>,
+}
+
+/// A review of a session or of one of its commands.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ReviewItem {
+    /// Its id.
+    pub id: Box<str>,
+    /// Where it stands.
+    pub status: ReviewStatus,
+    /// The request's number in the session; none while only decisions have arrived.
+    pub seq: Option<Seq>,
+    /// When it was asked for.
+    pub requested_at: Option<Time>,
+    /// What was asked.
+    #[serde(flatten)]
+    pub request: Option<RequestItem>,
+    /// What was said, in order.
+    pub decisions: Vec<DecisionItem>,
+}
+
+/// What a review asks for.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RequestItem {
+    /// What it is about.
+    pub scope: Scope,
+    /// The command that waits, for scope `command`.
+    pub command: Option<Seq>,
+    /// The groups that may decide.
+    pub groups: Vec<Box<str>>,
+    /// How many approvals it takes; one if unsaid.
+    pub min_approvals: Option<u32>,
+    /// When it expires.
+    pub expires_at: Option<Time>,
+    /// Why it is asked for.
+    pub reason: Option<Box<str>>,
+}
+
+/// What was said of a review.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DecisionItem {
+    /// Its number in the session.
+    pub seq: Seq,
+    /// When it was said.
+    pub time: Time,
+    /// What was said, by whom.
+    #[serde(flatten)]
+    pub said: Box<ReviewDecision>,
+}
+
+/// The events of a session in one part of the log.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SegmentItem {
+    /// The part's first offset, which is its name.
+    pub base: Offset,
+    /// Is it a segment (or the journal)?
+    pub sealed: bool,
+    /// The session's events in it.
+    pub events: u64,
+    /// The lowest offset of these.
+    pub first_offset: Offset,
+    /// The highest.
+    pub last_offset: Offset,
+}
+
+/// Reads a sort such as `-started` (latest first) or `duration` (shortest first).
+///
+/// # Errors
+/// A name that is none, with those that are.
+pub fn parse_sort(text: &str) -> Result<Sort, QueryError> {
+    let (descending, name) = match text.strip_prefix('-') {
+        Some(name) => (true, name),
+        None => (false, text),
+    };
+    let by = NumberFact::ALL.into_iter().find(|fact| fact.name() == name).ok_or_else(|| {
+        let names: Vec<_> = NumberFact::ALL.iter().map(|fact| fact.name()).collect();
+        QueryError::Request(format!(
+            "sessions can't be sorted by `{}`; sort by one of {}, with `-` before it for largest first",
+            daybook_engine::event::time::excerpt(name),
+            names.join(", ")
+        ))
+    })?;
+    Ok(Sort { by, descending })
+}
+
+/// A page of the sessions that match.
+///
+/// # Errors
+/// A cursor of another list or sort, a query that costs too much, or what the engine says.
+pub fn list(snapshot: &Snapshot, params: &ListParams<'_>) -> Result<SessionPage, QueryError> {
+    let after = params.cursor.map(|text| decode(params.sort, text)).transpose()?;
+    let filter = filter_of(snapshot, params)?;
+    let page = snapshot.sessions.list(&ListRequest {
+        filter: filter.clone(),
+        sort: params.sort,
+        after,
+        limit: params.limit.clamp(1, LIMIT_MAX),
+    })?;
+    let facets = if params.facets {
+        let facets = snapshot.sessions.facets(&filter, &FACETS, FACET_VALUES_MAX)?;
+        let counts = |facet: Facet| -> Vec<FacetCount> {
+            facet.into_iter().map(|(value, count)| FacetCount { value, count }).collect()
+        };
+        Some(facets.into_iter().map(|(fact, facet)| (fact.name(), counts(facet))).collect())
+    } else {
+        None
+    };
+    Ok(SessionPage {
+        items: page.items.iter().map(SessionItem::of).collect(),
+        next_cursor: page.next.map(|place| encode(params.sort, place)),
+        count: page.count,
+        facets,
+    })
+}
+
+/// The sessions that a list is of.
+fn filter_of(snapshot: &Snapshot, params: &ListParams<'_>) -> Result<SessionFilter, QueryError> {
+    let Some(query) = params.query else { return Ok(params.filter.clone()) };
+    let asked = match query.session_filter() {
+        Some(filter) => filter,
+        None => {
+            let scope = sets::scope(snapshot, &params.filter)?;
+            SessionFilter::Keys(sets::matching(snapshot, query, scope.as_ref(), params.limits)?)
+        }
+    };
+    Ok(match (&params.filter, asked) {
+        (SessionFilter::All, asked) => asked,
+        (filter, asked) => SessionFilter::And(vec![filter.clone(), asked]),
+    })
+}
+
+fn sort_code(sort: Sort) -> u64 {
+    let by = NumberFact::ALL.iter().position(|fact| *fact == sort.by).unwrap_or_default();
+    by as u64 * 2 + u64::from(sort.descending)
+}
+
+fn encode(sort: Sort, place: ListPlace) -> String {
+    let value = place.value.unwrap_or_default().cast_unsigned();
+    let some = u64::from(place.value.is_some());
+    cursor::encode(List::Sessions, [sort_code(sort), some, value, place.key.0])
+}
+
+fn decode(sort: Sort, text: &str) -> Result<ListPlace, QueryError> {
+    let [of, some, value, key] = cursor::decode(List::Sessions, text)?;
+    if of != sort_code(sort) {
+        return Err(QueryError::Cursor("belongs to a list with another sort"));
+    }
+    let value = (some == 1).then(|| value.cast_signed());
+    Ok(ListPlace { value, key: SessionKey(key) })
+}
+
+/// Everything that is known of a session, or `None` if there is none of this id.
+///
+/// # Errors
+/// What the engine says.
+pub fn details(snapshot: &Snapshot, id: &str) -> Result<Option<SessionDetails>, QueryError> {
+    let Some(session) = snapshot.sessions.get(id)? else { return Ok(None) };
+    let state = &session.state;
+    let facts = state.facts().cloned().unwrap_or_default();
+    let end = state.end.as_ref().map(|(_, _, end)| end);
+    let mut reviews: Vec<ReviewItem> =
+        state.reviews.iter().map(|(id, review)| review_item(id, review)).collect();
+    reviews.sort_by(|a, b| (a.requested_at, &a.id).cmp(&(b.requested_at, &b.id)));
+    Ok(Some(SessionDetails {
+        item: SessionItem::of(&session),
+        groups: facts.groups,
+        origin: facts.origin,
+        client_ip: facts.client_ip,
+        correlation_id: facts.correlation_id,
+        batch_id: facts.batch_id,
+        cols: facts.cols,
+        rows: facts.rows,
+        metadata: facts.metadata,
+        exit_code: end.and_then(|end| end.exit_code),
+        end_reason: end.and_then(|end| end.reason.clone()),
+        first_event_at: state.span.map(|(first, _)| Time(first)),
+        last_event_at: state.span.map(|(_, last)| Time(last)),
+        reviews,
+        segments: segments(snapshot, session.key)?,
+        checkpoint: None,
+    }))
+}
+
+fn review_item(id: &str, review: &Review) -> ReviewItem {
+    let request = review.request.as_ref();
+    let decisions = review.decisions.iter().map(|(seq, (time, said))| DecisionItem {
+        seq: *seq,
+        time: Time(*time),
+        said: said.clone(),
+    });
+    ReviewItem {
+        id: id.into(),
+        status: review.status(),
+        seq: request.map(|(seq, _, _)| *seq),
+        requested_at: request.map(|(_, time, _)| Time(*time)),
+        request: request.map(|(_, _, request)| RequestItem {
+            scope: request.scope,
+            command: request.command,
+            groups: request.groups.clone(),
+            min_approvals: request.min_approvals,
+            expires_at: request.expires_at.map(Time),
+            reason: request.reason.clone(),
+        }),
+        decisions: decisions.collect(),
+    }
+}
+
+fn segments(snapshot: &Snapshot, key: SessionKey) -> Result<Vec<SegmentItem>, QueryError> {
+    let mut segments = Vec::new();
+    for part in &snapshot.parts {
+        let Some(run) = part.session_by_key(key)? else { continue };
+        let offsets = || run.ordinals.iter().filter_map(|o| part.facts(o)).map(|f| f.offset);
+        if let (Some(first_offset), Some(last_offset)) = (offsets().min(), offsets().max()) {
+            segments.push(SegmentItem {
+                base: part.base(),
+                sealed: part.sealed(),
+                events: run.ordinals.len() as u64,
+                first_offset,
+                last_offset,
+            });
+        }
+    }
+    Ok(segments)
+}
