@@ -180,7 +180,8 @@ function drawEvent(item) {
   if (item.kind === "command") {
     const node = drawCommand(item);
     // A hit may be in what is folded under the command.
-    const held = [...(item.outputs ?? []), item.end, item.review, ...(item.review?.decisions ?? [])]
+    const reviews = item.review ? [item.review, ...(item.review.more ?? [])] : [];
+    const held = [...(item.outputs ?? []), item.end, ...reviews.flatMap((one) => [one.request, ...(one.decisions ?? [])])]
       .map((one) => one?.seq).filter(Number.isInteger);
     node.dataset.holds = held.join(" ");
     return node;
@@ -202,7 +203,7 @@ function words(item) {
     case "note":
       return h("div", { class: "note" }, icon("note"), h("div", null, h("p", null, strong(item.by), " noted"), h("p", null, item.text)));
     case "review.request":
-      return reviewLine({ request: item, status: "pending", ...item.reviewed });
+      return reviewLine({ request: item });
     case "review.decision":
       return h("div", { class: "review" }, icon("review"), h("p", null, "Review ", item.decision, item.by && [" by ", strong(item.by)],
         item.comment && h("span", { class: "quote" }, item.comment)));
