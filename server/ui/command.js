@@ -124,5 +124,7 @@ function outputs(item) {
   return [
     blocks.filter((block) => block.text).map((block) => outputBlock(block.text, block.stream, block.truncated)),
     error && outputBlock(error, "stderr"),
+    item.folded_omitted > 0 && h("p", { class: "hint" },
+      `${plural(item.folded_omitted, "more output event")} too long to be shown here`),
   ];
 }

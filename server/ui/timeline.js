@@ -186,7 +186,8 @@ function drawEvent(item) {
     node.dataset.holds = held.join(" ");
     return node;
   }
-  return h("article", { class: `event line e-${item.kind.replace(".", "-")}`, "data-seq": item.seq },
+  return h("article", { class: `event line e-${item.kind.replace(".", "-")}`, "data-seq": item.seq,
+    "data-holds": item.decisions?.map((one) => one.seq).join(" ") },
     h("time", { class: "event-time", datetime: item.time, title: absolute(item.time) }, timeOfDay(item.time)),
     h("div", { class: "event-body" }, words(item)));
 }
@@ -203,7 +204,7 @@ function words(item) {
     case "note":
       return h("div", { class: "note" }, icon("note"), h("div", null, h("p", null, strong(item.by), " noted"), h("p", null, item.text)));
     case "review.request":
-      return reviewLine({ request: item });
+      return reviewLine({ request: item, decisions: item.decisions });
     case "review.decision":
       return h("div", { class: "review" }, icon("review"), h("p", null, "Review ", item.decision, item.by && [" by ", strong(item.by)],
         item.comment && h("span", { class: "quote" }, item.comment)));
