@@ -11,6 +11,7 @@
 //! | [`security`] | headers, and what keeps other sites' pages out |
 //! | [`openapi`] | the routes and the document about them |
 //! | [`shapes`] | the shapes of answers in that document |
+#![expect(unused_qualifications, reason = "utoipa's macros write the paths of their types out")]
 
 mod export;
 mod health;
@@ -63,7 +64,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Config {
         Config {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7411)),
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7330)),
             upload_bytes_max: 1 << 30,
             upload_ratio_max: 1_000,
             uploads_bytes_max: 256 << 20,

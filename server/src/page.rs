@@ -31,7 +31,34 @@ macro_rules! file {
 }
 
 /// Every file.
-const FILES: &[File] = &[file!("index.html", HTML)];
+const FILES: &[File] = &[
+    file!("index.html", HTML),
+    file!("ansi.js", JS),
+    file!("api.js", JS),
+    file!("app.css", CSS),
+    file!("app.js", JS),
+    file!("badges.js", JS),
+    file!("command.js", JS),
+    file!("details.js", JS),
+    file!("dom.js", JS),
+    file!("favicon.svg", SVG),
+    file!("filters.js", JS),
+    file!("format.js", JS),
+    file!("highlight.js", JS),
+    file!("home.js", JS),
+    file!("keys.js", JS),
+    file!("output.js", JS),
+    file!("pages.js", JS),
+    file!("period.js", JS),
+    file!("query.js", JS),
+    file!("search.js", JS),
+    file!("searchbox.js", JS),
+    file!("session.css", CSS),
+    file!("session.js", JS),
+    file!("sessions.js", JS),
+    file!("terminal.js", JS),
+    file!("timeline.js", JS),
+];
 
 /// FNV-1a, 64 bits: tells versions of a file apart.
 const fn fingerprint(bytes: &[u8]) -> u64 {
