@@ -1,12 +1,18 @@
 //! daybook's storage: an append-only log of sessions' events with the indexes that make it quick to
 //! read. No HTTP, no Arrow, no query language: those stand above.
 
+mod batch;
 pub mod block;
 pub mod catalog;
+mod engine;
 mod error;
 pub mod event;
+pub mod journal;
+pub mod segment;
 pub mod session;
 pub mod text;
 pub mod view;
 
+pub use batch::{Ack, Batch, Rejection};
+pub use engine::{Engine, FORMAT_VERSION, Options, StageSeconds, Stats};
 pub use error::Error;

@@ -8,7 +8,7 @@
 //!
 //! Base64 `data` is searched as the text that it decodes to.
 
-use super::wire::{Body, Event};
+use super::wire::{Body, Content, Event};
 use std::borrow::Cow;
 
 /// Where a text stands.
@@ -73,6 +73,40 @@ impl<'a> Texts<'a> {
             }
         };
         Texts { items }
+    }
+
+    /// The texts of an event that is still needed: nothing is copied but base64 that is not UTF-8.
+    #[must_use]
+    pub fn borrowed(event: &'a Event<'_>) -> Texts<'a> {
+        use TextField::{Input, Output, Text};
+        fn content<'c>(content: &'c Content<'_>) -> Cow<'c, str> {
+            match content {
+                Content::Text(text) => Cow::Borrowed(text),
+                Content::Data(data) => String::from_utf8_lossy(data),
+            }
+        }
+        let one = |field, text: &'a str| Some((field, Cow::Borrowed(text)));
+        let first = match &event.body {
+            Body::Command(command) => one(Input, &command.input),
+            Body::Output { content: c, .. } | Body::TerminalOutput(c) => Some((Output, content(c))),
+            Body::TerminalInput(c) => Some((Input, content(c))),
+            Body::TerminalMarker(c) => Some((Text, content(c))),
+            Body::CommandEnd(end) => end.error.as_deref().and_then(|text| one(Output, text)),
+            Body::ReviewRequest { request, .. } => {
+                request.reason.as_deref().and_then(|text| one(Text, text))
+            }
+            Body::ReviewDecision { decision, .. } => {
+                decision.comment.as_deref().and_then(|text| one(Text, text))
+            }
+            Body::SessionEnd(end) => end.reason.as_deref().and_then(|text| one(Text, text)),
+            Body::Note { text, .. } => one(Text, text),
+            Body::SessionStart(_) | Body::TerminalResize { .. } | Body::Access { .. } => None,
+        };
+        let second = match &event.body {
+            Body::Command(command) => command.output.as_deref().and_then(|text| one(Output, text)),
+            _ => None,
+        };
+        Texts { items: [first, second] }
     }
 
     /// Each text with its field.

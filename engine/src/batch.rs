@@ -1,0 +1,132 @@
+//! Batches: what a producer sends at once, checked before it reaches the log, and the answer.
+
+use crate::block::is_plain;
+use crate::event::wire::Event;
+use crate::event::{Kind, Micros, Offset, Seq, Verdict};
+use crate::session::{Change, Detail};
+use serde::Serialize;
+use std::ops::Range;
+
+/// Events that are appended together. They need not be of one session.
+#[derive(Debug, Default)]
+pub struct Batch {
+    lines: Vec<u8>,
+    events: Vec<Incoming>,
+}
+
+/// An event that is ready for the log: its line, and what readers and the fold need of it.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    /// The line's number in the request, for answers.
+    pub number: u64,
+    line: Range<usize>,
+    pub session: Box<str>,
+    pub seq: Option<Seq>,
+    pub time: Micros,
+    pub kind: Kind,
+    pub verdict: Option<Verdict>,
+    pub plain: bool,
+    masked: u64,
+    detail: Detail,
+}
+
+impl Batch {
+    /// An empty batch.
+    #[must_use]
+    pub fn new() -> Batch {
+        Batch::default()
+    }
+
+    /// Decodes, checks and adds a line. `number` is its number in the request, for answers.
+    ///
+    /// # Errors
+    /// What is wrong with the line, as [`Event::decode`] says it; the batch is as it was before.
+    pub fn push(&mut self, number: u64, line: &[u8]) -> Result<(), String> {
+        let line = line.trim_ascii();
+        let event = Event::decode(line)?;
+        let session: Box<str> = event.session.as_ref().into();
+        let (seq, time) = (event.seq, event.time);
+        let change = Change::of(event, Seq(0), 0);
+        let start = self.lines.len();
+        self.lines.extend_from_slice(line);
+        self.events.push(Incoming {
+            number,
+            line: start..self.lines.len(),
+            session,
+            seq,
+            time,
+            kind: change.kind,
+            verdict: change.verdict,
+            plain: is_plain(line),
+            masked: change.masked,
+            detail: change.detail,
+        });
+        Ok(())
+    }
+
+    /// How many events it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Has it no events?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// The bytes of its lines.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.lines.len()
+    }
+
+    pub(crate) fn into_parts(self) -> (Vec<u8>, Vec<Incoming>) {
+        (self.lines, self.events)
+    }
+}
+
+impl Incoming {
+    /// The line, in the batch's lines.
+    pub(crate) fn line<'a>(&self, lines: &'a [u8]) -> &'a [u8] {
+        lines.get(self.line.clone()).unwrap_or_default()
+    }
+
+    /// What it changes in its session's state, once it has a number.
+    pub(crate) fn into_change(self, seq: Seq) -> Change {
+        Change {
+            seq,
+            time: self.time,
+            kind: self.kind,
+            verdict: self.verdict,
+            masked: self.masked,
+            bytes: self.line.len() as u64,
+            detail: self.detail,
+        }
+    }
+}
+
+/// The answer to a batch, given once everything in it is durable.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Ack {
+    /// Events that were stored.
+    pub accepted: u64,
+    /// Events that had been stored before, with the same content.
+    pub duplicates: u64,
+    /// Events that were refused.
+    pub rejected: Vec<Rejection>,
+    /// The offset of the first event that was stored.
+    pub first_offset: Option<Offset>,
+    /// The offset of the last event that was stored.
+    pub last_offset: Option<Offset>,
+}
+
+/// A line that was refused, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Rejection {
+    /// The line's number in the request.
+    pub line: u64,
+    /// What is wrong with it and how to mend it.
+    pub error: String,
+}

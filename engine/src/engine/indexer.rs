@@ -1,0 +1,137 @@
+//! The indexer: one thread that feeds journals' texts to their text indexes.
+//!
+//! It follows the journals block by block and commits when the tail (what is durable but not yet
+//! committed) reaches a bound of bytes or of age, with the offset that it has come to as the commit's
+//! payload; after a crash it goes on from there. Acknowledgements never wait for it: searches read the
+//! tail itself.
+
+use super::shared::{Shared, thread_cpu_us};
+use crate::block::Records;
+use crate::error::Error;
+use crate::event::Offset;
+use crate::journal::file::text_path;
+use crate::journal::part::Journal;
+use crate::text::TextWriter;
+use crate::view::Part as _;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// The journal that is being indexed.
+struct Current {
+    journal: Arc<Journal>,
+    writer: TextWriter,
+    /// Everything below has been added.
+    added: Offset,
+    /// Everything below has been committed.
+    committed: Offset,
+    /// Bytes of records added since the last commit.
+    bytes: u64,
+    /// When the oldest of them was added.
+    since: Instant,
+}
+
+pub(super) fn run(shared: &Shared) {
+    let mut current: Option<Current> = None;
+    let mut seen = 0;
+    loop {
+        let closing = shared.closing();
+        let pause = match step(shared, &mut current, closing) {
+            Ok(()) => Duration::from_millis(500).min(shared.options.index_age_max),
+            Err(error) => {
+                // Searches stay exact: they read what is not indexed. Start over from the last commit.
+                tracing::warn!(%error, "indexing texts failed; starting again from the last commit");
+                current = None;
+                std::thread::sleep(if closing {
+                    Duration::ZERO
+                } else {
+                    Duration::from_millis(200)
+                });
+                Duration::from_secs(5)
+            }
+        };
+        shared.counters.indexer_cpu_us.store(thread_cpu_us(), Ordering::Relaxed);
+        if closing {
+            return;
+        }
+        seen = shared.wait(seen, pause);
+    }
+}
+
+/// Indexes everything that is visible; commits what is due.
+fn step(shared: &Shared, current: &mut Option<Current>, closing: bool) -> Result<(), Error> {
+    loop {
+        let journals = shared.journals();
+        let newest = journals.last().map(|journal| journal.base());
+        let Some(journal) = journals.into_iter().find(|j| j.indexed_through() < j.end()) else {
+            return Ok(());
+        };
+        if current.as_ref().is_none_or(|c| !Arc::ptr_eq(&c.journal, &journal)) {
+            *current = None; // The writer of the journal before lets go of its files first.
+            *current = Some(open(shared, &journal)?);
+        }
+        let Some(at) = current.as_mut() else { return Ok(()) };
+        let closed = newest != Some(journal.base());
+        add_blocks(shared, at)?;
+        let due = at.bytes >= shared.options.index_bytes_max
+            || at.since.elapsed() >= shared.options.index_age_max;
+        if at.added > at.committed && (due || closed || closing) {
+            at.writer.commit(at.added)?;
+            at.committed = at.added;
+            at.bytes = 0;
+            shared.progressed();
+        }
+        if !closed || at.committed < journal.end() {
+            return Ok(());
+        }
+        // A closed journal that is done: the writer lets go of it, and the sealer takes it.
+        *current = None;
+        shared.progressed();
+    }
+}
+
+fn open(shared: &Shared, journal: &Arc<Journal>) -> Result<Current, Error> {
+    let dir = text_path(&shared.journal_dir(), journal.base());
+    let (writer, reader) = TextWriter::open(&dir, shared.options.index_heap_bytes)?;
+    let through = reader.indexed_through().max(journal.base());
+    journal.set_text(Some(reader));
+    Ok(Current {
+        journal: Arc::clone(journal),
+        writer,
+        added: through,
+        committed: through,
+        bytes: 0,
+        since: Instant::now(),
+    })
+}
+
+fn add_blocks(shared: &Shared, at: &mut Current) -> Result<(), Error> {
+    let view = at.journal.view();
+    let base = at.journal.base().0;
+    let from = view.blocks().partition_point(|block| base + u64::from(block.first) < at.added.0);
+    for block in view.blocks().get(from..).unwrap_or_default() {
+        if at.bytes == 0 {
+            at.since = Instant::now();
+        }
+        let payload = at.journal.payload(block)?;
+        for record in Records::new(&payload) {
+            let record =
+                record.map_err(|what| Error::corrupt(at.journal.file().path(), block.at, what))?;
+            at.writer.add(record.offset, record.kind, record.verdict, &record.texts()?)?;
+        }
+        at.added = Offset(base + u64::from(block.first) + block.events.len() as u64);
+        at.bytes += u64::from(block.raw_len);
+        if at.bytes >= shared.options.index_bytes_max {
+            at.writer.commit(at.added)?;
+            at.committed = at.added;
+            at.bytes = 0;
+            shared.counters.indexer_cpu_us.store(thread_cpu_us(), Ordering::Relaxed);
+            shared.progressed();
+        }
+    }
+    // Holes at the end of a damaged journal have nothing to index.
+    if view.blocks().last().is_some() {
+        at.added = at.added.max(Offset(base + u64::from(view.len())));
+    }
+    Ok(())
+}

@@ -1,0 +1,225 @@
+//! The engine: the log as a whole.
+//!
+//! ```text
+//!            append                                   snapshot
+//!              │                                          │
+//!           [queue] bounded in bytes                      │
+//!              ▼                                          ▼
+//!           writer ──► journal ──────────────► parts: segments, journals
+//!         (one thread)   │    │                           ▲
+//!                        │    └─► catalog (at once)       │
+//!                        ▼                                │
+//!                     indexer ──► journal's text index    │
+//!                        │                                │
+//!                        ▼                                │
+//!                     sealer ──► segment ─────────────────┘
+//! ```
+//!
+//! | module | what is there |
+//! |---|---|
+//! | [`shared`] | what the threads and the readers share |
+//! | [`open`] | opening a data directory: lock, recovery, replay |
+//! | [`indexer`] | the thread that indexes journals' texts |
+//! | [`sealer`] | the thread that turns closed journals into segments |
+
+mod indexer;
+mod open;
+mod sealer;
+mod shared;
+mod stats;
+
+pub use open::FORMAT_VERSION;
+pub(crate) use shared::Shared;
+pub use stats::{StageSeconds, Stats};
+
+use crate::batch::{Ack, Batch};
+use crate::error::Error;
+use crate::segment::Columnar;
+use crate::view::Snapshot;
+use parking_lot::Mutex;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// The settings of an engine. Every bound of the storage is here.
+#[derive(Clone)]
+pub struct Options {
+    /// A journal is sealed at this many bytes of records; memory while sealing is about this.
+    pub journal_bytes_max: u64,
+    /// A journal is sealed at this age.
+    pub journal_age_max: Duration,
+    /// Past this many bytes of batches that wait, `append` answers busy.
+    pub queue_bytes_max: u64,
+    /// The cache of decompressed blocks.
+    pub cache_bytes: u64,
+    /// Texts are committed to the index at this many bytes of records that are not in it yet.
+    pub index_bytes_max: u64,
+    /// Texts are committed to the index at this age.
+    pub index_age_max: Duration,
+    /// The memory that the text index may fill before it writes.
+    pub index_heap_bytes: usize,
+    /// Index texts? Without it searches read the log.
+    pub text_index: bool,
+    /// Open at rest: nothing in the directory is changed.
+    pub read_only: bool,
+    /// Writes the columnar copy of each segment.
+    pub columnar: Option<Arc<dyn Columnar>>,
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options")
+            .field("journal_bytes_max", &self.journal_bytes_max)
+            .field("journal_age_max", &self.journal_age_max)
+            .field("queue_bytes_max", &self.queue_bytes_max)
+            .field("cache_bytes", &self.cache_bytes)
+            .field("index_bytes_max", &self.index_bytes_max)
+            .field("index_age_max", &self.index_age_max)
+            .field("index_heap_bytes", &self.index_heap_bytes)
+            .field("text_index", &self.text_index)
+            .field("read_only", &self.read_only)
+            .field("columnar", &self.columnar.is_some())
+            .finish()
+    }
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            journal_bytes_max: 256 << 20,
+            journal_age_max: Duration::from_secs(15 * 60),
+            queue_bytes_max: 64 << 20,
+            cache_bytes: 64 << 20,
+            index_bytes_max: 16 << 20,
+            index_age_max: Duration::from_secs(30),
+            index_heap_bytes: 64 << 20,
+            text_index: true,
+            read_only: false,
+            columnar: None,
+        }
+    }
+}
+
+/// The log of one data directory.
+#[derive(Debug)]
+pub struct Engine {
+    shared: Arc<Shared>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Engine {
+    /// Opens a data directory, makes it if it is not there, and recovers what a crash left.
+    ///
+    /// # Errors
+    /// A directory that another process has open or that a newer version wrote, a file header that is
+    /// damaged, and the system's. Damage inside the log is not an error here: the engine then opens
+    /// read-only (see [`Engine::read_only_reason`]).
+    pub fn open(dir: &Path, options: Options) -> Result<Arc<Engine>, Error> {
+        let opened = open::open(dir, options)?;
+        let mut threads = Vec::new();
+        if let Some(writer) = opened.writer {
+            let shared = Arc::clone(&opened.shared);
+            threads.push(spawn("daybook-writer", move || writer.run())?);
+            if shared.options.text_index {
+                let shared = Arc::clone(&shared);
+                threads.push(spawn("daybook-indexer", move || indexer::run(&shared))?);
+            }
+            threads.push(spawn("daybook-sealer", move || sealer::run(&shared))?);
+        }
+        Ok(Arc::new(Engine { shared: opened.shared, threads: Mutex::new(threads) }))
+    }
+
+    /// Appends a batch. The answer comes when everything in it is durable and can be found.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when too much waits, [`Error::ReadOnly`] after a failed write; then nothing of
+    /// the batch is acknowledged, and sending it again is safe.
+    pub async fn append(&self, batch: Batch) -> Result<Ack, Error> {
+        if batch.is_empty() {
+            return Ok(Ack::default());
+        }
+        self.admit(batch)?.await.map_err(|_| Error::Closed)?
+    }
+
+    /// As [`Engine::append`], for threads that may wait.
+    ///
+    /// # Errors
+    /// As [`Engine::append`].
+    pub fn append_blocking(&self, batch: Batch) -> Result<Ack, Error> {
+        if batch.is_empty() {
+            return Ok(Ack::default());
+        }
+        self.admit(batch)?.blocking_recv().map_err(|_| Error::Closed)?
+    }
+
+    fn admit(
+        &self,
+        batch: Batch,
+    ) -> Result<tokio::sync::oneshot::Receiver<Result<Ack, Error>>, Error> {
+        if let Some(reason) = self.shared.read_only_reason() {
+            return Err(Error::ReadOnly { reason });
+        }
+        self.shared.queue.push(batch)
+    }
+
+    /// A consistent view of everything that was acknowledged before.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.shared.snapshot()
+    }
+
+    /// What is stored, and how the parts of the engine are doing.
+    ///
+    /// # Errors
+    /// The catalog's.
+    pub fn stats(&self) -> Result<Stats, Error> {
+        stats::collect(&self.shared)
+    }
+
+    /// Why no events are taken, if so.
+    #[must_use]
+    pub fn read_only_reason(&self) -> Option<Arc<str>> {
+        self.shared.read_only_reason()
+    }
+
+    /// Closes the journal and waits until everything is in sealed segments.
+    ///
+    /// # Errors
+    /// What stopped the sealing; it is tried again in the background.
+    pub fn seal_now(&self) -> Result<(), Error> {
+        self.shared.seal_now()
+    }
+
+    /// Writes what waits, commits the indexes and stops. Appending afterwards answers
+    /// [`Error::Closed`]; reading goes on. Calling it again does nothing.
+    ///
+    /// # Errors
+    /// The catalog's, when its last commit fails; the log itself is whole all the same.
+    pub fn close(&self) -> Result<(), Error> {
+        self.shared.close();
+        let threads = std::mem::take(&mut *self.threads.lock());
+        if threads.is_empty() {
+            return Ok(());
+        }
+        for thread in threads {
+            let _ = thread.join();
+        }
+        self.shared.catalog.commit().map(|_| ())
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if let Err(error) = self.close() {
+            tracing::warn!(%error, "closing the log");
+        }
+    }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(run)
+        .map_err(Error::io("start a thread", Path::new(name)))
+}

@@ -1,0 +1,113 @@
+//! The sealer: one thread that turns closed journals into segments.
+//!
+//! Order is what makes a crash harmless at any point: the catalog is committed, the segment is written
+//! beside and renamed into place, readers are switched over, and only then is the journal deleted.
+
+use super::shared::{Shared, thread_cpu_us};
+use crate::error::Error;
+use crate::journal::file::{path, sync_dir, text_path};
+use crate::journal::part::Journal;
+use crate::segment::{SealInput, Segment, seal};
+use crate::view::{Part as _, Session, Sessions as _};
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(super) fn run(shared: &Shared) {
+    let mut seen = 0;
+    loop {
+        if shared.closing() {
+            return;
+        }
+        let mut pause = Duration::from_secs(1);
+        if let Some(journal) = ready(shared)
+            && let Err(error) = seal_journal(shared, &journal)
+        {
+            shared.seal_failed(error);
+            pause = Duration::from_secs(5);
+            std::thread::sleep(Duration::from_millis(500));
+        } else if ready(shared).is_some() {
+            continue;
+        }
+        seen = shared.wait(seen, pause);
+    }
+}
+
+/// The oldest journal, if it is closed and its texts are indexed.
+fn ready(shared: &Shared) -> Option<Arc<Journal>> {
+    let journals = shared.journals();
+    let [oldest, _, ..] = journals.as_slice() else { return None };
+    // A journal with damage stays as it is: sealing would make the loss final.
+    let whole =
+        !shared.findings.iter().any(|f| f.path == oldest.file().path() && f.quarantine.is_none());
+    let indexed = !shared.options.text_index || oldest.indexed_through() >= oldest.end();
+    (whole && indexed).then(|| Arc::clone(oldest))
+}
+
+fn seal_journal(shared: &Shared, journal: &Arc<Journal>) -> Result<(), Error> {
+    let started = thread_cpu_us();
+    let committed = shared.catalog.commit()?;
+    debug_assert!(committed >= journal.end());
+    let view = journal.view();
+    let (sessions, session_of) = sessions(shared, journal)?;
+    let payloads =
+        view.blocks().iter().map(|block| journal.payload(block)).collect::<Result<Vec<_>, _>>()?;
+    let plain: Vec<bool> = view.blocks().iter().map(|block| block.plain).collect();
+    let text = text_path(&shared.journal_dir(), journal.base());
+    let input = SealInput {
+        base: journal.base(),
+        payloads: &payloads,
+        plain: &plain,
+        session_of: &session_of,
+        sessions: &sessions,
+        text: shared.options.text_index.then_some(text.as_path()),
+    };
+    let report = seal(&shared.segments_dir(), &input, shared.options.columnar.as_deref())?;
+    let segment = Segment::open(&report.path, Arc::clone(&shared.cache))?;
+    {
+        let total = (thread_cpu_us() - started) as f64 / 1e6;
+        let mut sealed = shared.counters.sealed.lock();
+        sealed.merge += report.text_s;
+        sealed.columnar += report.columnar_s;
+        sealed.seal += total - report.text_s - report.columnar_s;
+        tracing::info!(segment = %report.path.display(), events = view.len(), cpu_s = total, "sealed");
+    }
+    shared.replace_with_segment(journal, segment);
+    delete(&shared.journal_dir(), journal)?;
+    shared.progressed();
+    Ok(())
+}
+
+/// The journal's sessions with their states, and for each event the place of its session.
+fn sessions(shared: &Shared, journal: &Arc<Journal>) -> Result<(Vec<Session>, Vec<u32>), Error> {
+    let mut sessions = Vec::new();
+    let mut places = HashMap::new();
+    for (id, key) in journal.session_ids() {
+        let state = shared.catalog.get(&id)?.map(|session| session.state).unwrap_or_default();
+        places.insert(key, sessions.len() as u32);
+        sessions.push(Session { id, key, state });
+    }
+    let view = journal.view();
+    let session_of = (0..view.len())
+        .map(|ordinal| {
+            let facts = view.facts(ordinal);
+            facts.and_then(|facts| places.get(&facts.session).copied()).unwrap_or(u32::MAX)
+        })
+        .collect();
+    Ok((sessions, session_of))
+}
+
+/// Deletes a journal that has become a segment. A rest that can't be deleted is found at the next start.
+pub(super) fn delete(dir: &Path, journal: &Journal) -> Result<(), Error> {
+    remove(dir, journal.base())
+}
+
+pub(super) fn remove(dir: &Path, base: crate::event::Offset) -> Result<(), Error> {
+    let (journal, text) = (path(dir, base), text_path(dir, base));
+    std::fs::remove_file(&journal).map_err(Error::io("delete", &journal))?;
+    if text.exists() {
+        std::fs::remove_dir_all(&text).map_err(Error::io("delete", &text))?;
+    }
+    sync_dir(dir)
+}

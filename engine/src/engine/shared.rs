@@ -1,0 +1,271 @@
+//! What the engine's threads and its readers share.
+
+use super::{Options, StageSeconds};
+use crate::block::{BlockCache, Record};
+use crate::catalog::Catalog;
+use crate::error::Error;
+use crate::event::{Offset, Seq};
+use crate::journal::file::Finding;
+use crate::journal::part::Journal;
+use crate::journal::writer::{Queue, test_record};
+use crate::segment::Segment;
+use crate::view::{Part, Sessions, Snapshot};
+use parking_lot::{Condvar, Mutex, RwLock};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+/// What the engine's threads and its readers share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub dir: PathBuf,
+    pub options: Options,
+    pub cache: Arc<BlockCache>,
+    pub catalog: Arc<Catalog>,
+    pub queue: Queue,
+    pub findings: Vec<Finding>,
+    pub counters: Counters,
+    parts: RwLock<Parts>,
+    read_only: RwLock<Option<Arc<str>>>,
+    closing: AtomicBool,
+    /// Counts what the background threads wait for: new blocks, closed journals, commits, seals.
+    news: Mutex<News>,
+    wake: Condvar,
+    /// Held as long as the engine lives: no other process may write here.
+    _lock: Option<File>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    /// Bytes of the lines in the log.
+    pub raw_bytes: AtomicU64,
+    pub writer_cpu_us: AtomicU64,
+    pub indexer_cpu_us: AtomicU64,
+    pub sealed: Mutex<StageSeconds>,
+}
+
+#[derive(Debug, Default)]
+struct Parts {
+    /// Oldest first.
+    segments: Vec<Arc<Segment>>,
+    /// Oldest first; the last one is being written.
+    journals: Vec<Arc<Journal>>,
+}
+
+#[derive(Debug, Default)]
+struct News {
+    generation: u64,
+    /// How often the writer has answered a wish to rotate.
+    rotations: u64,
+    seal_error: Option<Error>,
+    /// How often sealing has failed.
+    seal_failures: u64,
+}
+
+impl Shared {
+    #[expect(clippy::too_many_arguments, reason = "built in one place, from what recovery found")]
+    pub(super) fn new(
+        dir: &Path,
+        options: Options,
+        cache: Arc<BlockCache>,
+        catalog: Arc<Catalog>,
+        findings: Vec<Finding>,
+        segments: Vec<Arc<Segment>>,
+        journals: Vec<Arc<Journal>>,
+        read_only: Option<Arc<str>>,
+        raw_bytes: u64,
+        lock: Option<File>,
+    ) -> Shared {
+        Shared {
+            dir: dir.to_owned(),
+            queue: Queue::new(options.queue_bytes_max),
+            options,
+            cache,
+            catalog,
+            findings,
+            counters: Counters { raw_bytes: AtomicU64::new(raw_bytes), ..Counters::default() },
+            parts: RwLock::new(Parts { segments, journals }),
+            read_only: RwLock::new(read_only),
+            closing: AtomicBool::new(false),
+            news: Mutex::default(),
+            wake: Condvar::new(),
+            _lock: lock,
+        }
+    }
+
+    pub fn journal_dir(&self) -> PathBuf {
+        self.dir.join("journal")
+    }
+
+    pub fn segments_dir(&self) -> PathBuf {
+        self.dir.join("segments")
+    }
+
+    pub fn snapshot(&self) -> Snapshot {
+        let parts = self.parts.read();
+        let segments = parts.segments.iter().map(|s| Arc::clone(s) as Arc<dyn Part>);
+        let journals = parts.journals.iter().map(|j| Arc::new(j.view()) as Arc<dyn Part>);
+        Snapshot {
+            parts: segments.chain(journals).filter(|part| !part.is_empty()).collect(),
+            sessions: Arc::clone(&self.catalog) as Arc<dyn Sessions>,
+        }
+    }
+
+    pub fn segments(&self) -> Vec<Arc<Segment>> {
+        self.parts.read().segments.clone()
+    }
+
+    /// Oldest first; the last one is being written.
+    pub fn journals(&self) -> Vec<Arc<Journal>> {
+        self.parts.read().journals.clone()
+    }
+
+    pub fn oldest_journal(&self) -> Offset {
+        self.parts.read().journals.first().map_or(Offset(0), |journal| journal.base())
+    }
+
+    pub fn push_journal(&self, journal: Arc<Journal>) {
+        self.parts.write().journals.push(journal);
+        self.rotated();
+    }
+
+    /// A journal has become a segment: readers see the one or the other, never both or neither.
+    pub fn replace_with_segment(&self, journal: &Arc<Journal>, segment: Segment) {
+        let mut parts = self.parts.write();
+        parts.journals.retain(|other| !Arc::ptr_eq(other, journal));
+        parts.segments.push(Arc::new(segment));
+    }
+
+    /// Applies `test` to the stored event of a session's number; `None` if it can't be found.
+    pub fn find_stored(
+        &self,
+        id: &str,
+        seq: Seq,
+        mut test: impl FnMut(&Record<'_>) -> bool,
+    ) -> Result<Option<bool>, Error> {
+        for journal in self.journals() {
+            let view = journal.view();
+            if let Some(ordinal) = view.ordinal_of_seq(id, seq) {
+                return test_record(&view, ordinal, &mut test);
+            }
+        }
+        for segment in self.segments() {
+            let Some(run) = segment.session(id)? else { continue };
+            // A session's events are in the order of their numbers.
+            let (mut low, mut high) = (0, run.ordinals.len());
+            while low < high {
+                let middle = low + (high - low) / 2;
+                let Some(facts) = run.ordinals.get(middle).and_then(|o| segment.facts(o)) else {
+                    break;
+                };
+                match facts.seq.cmp(&seq) {
+                    std::cmp::Ordering::Less => low = middle + 1,
+                    std::cmp::Ordering::Greater => high = middle,
+                    std::cmp::Ordering::Equal => {
+                        let ordinal = run.ordinals.get(middle).unwrap_or(0);
+                        return test_record(&*segment, ordinal, &mut test);
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    pub fn read_only_reason(&self) -> Option<Arc<str>> {
+        self.read_only.read().clone()
+    }
+
+    pub fn set_read_only(&self, reason: Arc<str>) {
+        tracing::error!(%reason, "the log is read-only from here on");
+        self.read_only.write().get_or_insert(reason);
+        self.announce(|_| ());
+    }
+
+    pub fn closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    pub fn close(&self) {
+        self.queue.close();
+        self.closing.store(true, Ordering::Release);
+        self.announce(|_| ());
+    }
+
+    /// New blocks are visible.
+    pub fn published(&self, raw_bytes: u64) {
+        self.counters.raw_bytes.fetch_add(raw_bytes, Ordering::Relaxed);
+        self.announce(|_| ());
+    }
+
+    /// The writer has opened a new journal, or had no reason to.
+    pub fn rotated(&self) {
+        self.announce(|news| news.rotations += 1);
+    }
+
+    /// The indexer or the sealer has come further.
+    pub fn progressed(&self) {
+        self.announce(|_| ());
+    }
+
+    pub fn seal_failed(&self, error: Error) {
+        tracing::warn!(%error, "sealing a journal failed; it is kept and tried again");
+        self.announce(|news| {
+            news.seal_failures += 1;
+            news.seal_error = Some(error);
+        });
+    }
+
+    fn announce(&self, change: impl FnOnce(&mut News)) {
+        let mut news = self.news.lock();
+        news.generation += 1;
+        change(&mut news);
+        self.wake.notify_all();
+    }
+
+    /// Waits for news after `seen`, or for the timeout; answers what has been seen then.
+    pub fn wait(&self, seen: u64, timeout: Duration) -> u64 {
+        let mut news = self.news.lock();
+        if news.generation == seen && !self.closing() {
+            self.wake.wait_for(&mut news, timeout);
+        }
+        news.generation
+    }
+
+    pub fn seal_now(&self) -> Result<(), Error> {
+        if let Some(reason) = self.read_only_reason() {
+            return Err(Error::ReadOnly { reason });
+        }
+        let (rotations, failures) = {
+            let news = self.news.lock();
+            (news.rotations, news.seal_failures)
+        };
+        self.queue.rotate();
+        loop {
+            if self.closing() {
+                return Err(Error::Closed);
+            }
+            let journals = self.journals().len();
+            let mut news = self.news.lock();
+            if news.rotations > rotations && journals <= 1 {
+                return Ok(());
+            }
+            if news.seal_failures > failures {
+                return Err(news.seal_error.clone().unwrap_or(Error::Closed));
+            }
+            self.wake.wait_for(&mut news, Duration::from_millis(100));
+        }
+    }
+
+    pub fn count_writer_cpu(&self) {
+        self.counters.writer_cpu_us.store(thread_cpu_us(), Ordering::Relaxed);
+    }
+}
+
+/// The CPU time of the calling thread, in microseconds.
+pub(crate) fn thread_cpu_us() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000
+        + u64::try_from(time.tv_nsec).unwrap_or(0) / 1_000
+}

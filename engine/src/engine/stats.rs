@@ -1,0 +1,100 @@
+//! What is stored, and how the parts of the engine are doing.
+
+use super::shared::Shared;
+use crate::error::Error;
+use crate::event::Offset;
+use crate::journal::file::Finding;
+use crate::view::{Part as _, Sessions as _};
+use serde::Serialize;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+
+/// What is stored, and how the parts of the engine are doing.
+#[derive(Clone, Debug, Serialize)]
+pub struct Stats {
+    /// Events in the log.
+    pub events: u64,
+    /// Sessions in the catalog.
+    pub sessions: u64,
+    /// Bytes of the events' lines as they were sent.
+    pub bytes: u64,
+    /// Bytes of all files in the data directory.
+    pub stored_bytes: u64,
+    /// Sealed segments.
+    pub segments: u64,
+    /// Journals: the one that is written, and those that wait to be sealed.
+    pub journals: u64,
+    /// Bytes of records in journals, before compression.
+    pub journal_bytes: u64,
+    /// The offset that the next event will get.
+    pub next_offset: Offset,
+    /// The texts of all events below this offset are indexed; searches read the rest themselves.
+    pub indexed_through: Offset,
+    /// Bytes of batches that wait to be written.
+    pub queue_bytes: u64,
+    /// Why no events are taken, if so.
+    pub read_only: Option<String>,
+    /// What recovery found at the start: torn tails and damage.
+    pub findings: Vec<Finding>,
+    /// CPU seconds since the start, by stage.
+    pub cpu_seconds: StageSeconds,
+}
+
+/// CPU seconds since the start, by stage.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct StageSeconds {
+    /// The writer: checking, compressing, writing, publishing.
+    pub journal: f64,
+    /// The indexer: texts into the index.
+    pub index: f64,
+    /// Sealing: events and index of segments, the catalog's commit, checksums.
+    pub seal: f64,
+    /// Sealing: merging the text index.
+    pub merge: f64,
+    /// Sealing: the columnar copy.
+    pub columnar: f64,
+}
+
+pub(super) fn collect(shared: &Shared) -> Result<Stats, Error> {
+    let segments = shared.segments();
+    let journals = shared.journals();
+    let sealed = *shared.counters.sealed.lock();
+    let seconds = |us: &std::sync::atomic::AtomicU64| us.load(Ordering::Relaxed) as f64 / 1e6;
+    let sealed_end = segments.last().map_or(Offset(0), |s| Offset(s.base().0 + u64::from(s.len())));
+    let next_offset = journals.last().map_or(sealed_end, |journal| journal.end());
+    let indexed_through = (journals.iter().find(|j| j.indexed_through() < j.end()))
+        .map_or(next_offset, |journal| journal.indexed_through());
+    let in_journals: u64 = journals.iter().map(|j| j.end().0 - j.base().0).sum();
+    Ok(Stats {
+        events: segments.iter().map(|s| u64::from(s.len())).sum::<u64>() + in_journals,
+        sessions: shared.catalog.count()?,
+        bytes: shared.counters.raw_bytes.load(Ordering::Relaxed),
+        stored_bytes: directory_bytes(&shared.dir),
+        segments: segments.len() as u64,
+        journals: journals.len() as u64,
+        journal_bytes: journals.iter().map(|journal| journal.raw_bytes()).sum(),
+        next_offset,
+        indexed_through,
+        queue_bytes: shared.queue.bytes(),
+        read_only: shared.read_only_reason().map(|reason| reason.to_string()),
+        findings: shared.findings.clone(),
+        cpu_seconds: StageSeconds {
+            journal: seconds(&shared.counters.writer_cpu_us),
+            index: seconds(&shared.counters.indexer_cpu_us),
+            ..sealed
+        },
+    })
+}
+
+/// The bytes of all files below a directory; files that vanish meanwhile count nothing.
+fn directory_bytes(dir: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
+    entries
+        .flatten()
+        .map(|entry| match entry.metadata() {
+            Ok(meta) if meta.is_dir() => directory_bytes(&entry.path()),
+            Ok(meta) => meta.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}

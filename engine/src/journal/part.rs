@@ -1,0 +1,402 @@
+//! The journal as readers see it.
+//!
+//! While a block is written, the facts of its events (time, seq, kind, verdict, session) are put into
+//! columns in memory, block by block; a view shares them, so that taking one costs a few pointers.
+//! The ordinal of an event is its offset less the journal's base. Lines are read by `pread` through
+//! the block cache: a bad disk is an error, never a fault.
+
+use crate::block::{BlockCache, BlockFile, BlockHeader, FileId, Records};
+use crate::error::Error;
+use crate::event::{Kind, Micros, Offset, Seq, SessionKey, Verdict};
+use crate::text::TextReader;
+use crate::text::narrow::Narrow;
+use crate::view::{EventFacts, Ordinals, Part, Prefilter, SessionRun, Visit};
+use parking_lot::RwLock;
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+/// A journal that is open for reading, and by its writer for growing.
+#[derive(Debug)]
+pub struct Journal {
+    file: BlockFile,
+    id: FileId,
+    cache: Arc<BlockCache>,
+    state: RwLock<State>,
+    text: RwLock<Option<TextReader>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    blocks: Arc<Vec<Arc<BlockFacts>>>,
+    sessions: HashMap<Arc<str>, Slot>,
+    by_key: HashMap<SessionKey, Arc<str>>,
+    times: Option<(Micros, Micros)>,
+    len: u32,
+    raw_bytes: u64,
+}
+
+#[derive(Debug)]
+struct Slot {
+    key: SessionKey,
+    /// In order of arrival.
+    ordinals: Vec<u32>,
+    /// The order of arrival is the order of `seq`, as it usually is.
+    in_order: bool,
+    last_seq: Seq,
+}
+
+/// The facts of a block's events.
+#[derive(Debug)]
+pub struct BlockFacts {
+    /// Where the block is in the file.
+    pub at: u64,
+    /// The ordinal of its first event.
+    pub first: u32,
+    /// Are all its lines plain?
+    pub plain: bool,
+    /// Its payload's length before compression.
+    pub raw_len: u32,
+    /// The facts, in order.
+    pub events: Box<[Facts]>,
+}
+
+/// The facts of one event.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts {
+    /// When it happened.
+    pub time: Micros,
+    /// Its session.
+    pub session: SessionKey,
+    /// Its number in its session.
+    pub seq: Seq,
+    /// What happened.
+    pub kind: Kind,
+    /// The verdict, for commands that carry one.
+    pub verdict: Option<Verdict>,
+}
+
+/// A block that has become durable, with what readers need of it.
+#[derive(Debug)]
+pub struct Published {
+    /// Where it is in the file.
+    pub at: u64,
+    /// Its header.
+    pub header: BlockHeader,
+    /// Its payload, to warm the cache with; empty when the file was replayed.
+    pub payload: Option<Arc<Vec<u8>>>,
+    /// The facts of its events, in order.
+    pub events: Vec<Facts>,
+    /// The sessions of its events, in order.
+    pub sessions: Vec<Arc<str>>,
+}
+
+impl Journal {
+    /// A journal with no events yet (or not yet published).
+    #[must_use]
+    pub fn new(file: BlockFile, cache: Arc<BlockCache>) -> Journal {
+        Journal {
+            file,
+            id: FileId::next(),
+            cache,
+            state: RwLock::default(),
+            text: RwLock::default(),
+        }
+    }
+
+    /// The offset of its first event.
+    #[must_use]
+    pub fn base(&self) -> Offset {
+        self.file.header().base
+    }
+
+    /// The offset after its last event.
+    #[must_use]
+    pub fn end(&self) -> Offset {
+        Offset(self.base().0 + u64::from(self.state.read().len))
+    }
+
+    /// Its file.
+    #[must_use]
+    pub fn file(&self) -> &BlockFile {
+        &self.file
+    }
+
+    /// The bytes of its records before compression.
+    #[must_use]
+    pub fn raw_bytes(&self) -> u64 {
+        self.state.read().raw_bytes
+    }
+
+    /// Its text index, once it has one.
+    pub fn set_text(&self, reader: Option<TextReader>) {
+        *self.text.write() = reader;
+    }
+
+    /// The offset through which its texts are indexed.
+    #[must_use]
+    pub fn indexed_through(&self) -> Offset {
+        self.text.read().as_ref().map_or(self.base(), TextReader::indexed_through).max(self.base())
+    }
+
+    /// Makes blocks visible to readers. Only the writer calls this, in order, after durability.
+    pub fn publish(&self, blocks: Vec<Published>) {
+        let mut state = self.state.write();
+        let state = &mut *state;
+        for block in blocks {
+            // A block that can't be read leaves a hole of ordinals, so that nothing after it moves.
+            let first = u32::try_from(block.header.base - self.base().0).unwrap_or(u32::MAX);
+            for (i, (facts, id)) in block.events.iter().zip(&block.sessions).enumerate() {
+                let ordinal = first + i as u32;
+                match state.sessions.get_mut(id) {
+                    Some(slot) => {
+                        slot.ordinals.push(ordinal);
+                        slot.in_order &= slot.last_seq < facts.seq;
+                        slot.last_seq = facts.seq;
+                    }
+                    None => {
+                        state.by_key.insert(facts.session, Arc::clone(id));
+                        let slot = Slot {
+                            key: facts.session,
+                            ordinals: vec![ordinal],
+                            in_order: true,
+                            last_seq: facts.seq,
+                        };
+                        state.sessions.insert(Arc::clone(id), slot);
+                    }
+                }
+            }
+            let (min, max) = (block.header.min_time, block.header.max_time);
+            state.times = Some(state.times.map_or((min, max), |(a, b)| (a.min(min), b.max(max))));
+            state.len = first + block.header.count;
+            state.raw_bytes += u64::from(block.header.raw_len);
+            if let Some(payload) = block.payload {
+                self.cache.put(self.id, block.at, payload);
+            }
+            Arc::make_mut(&mut state.blocks).push(Arc::new(BlockFacts {
+                at: block.at,
+                first,
+                plain: block.header.flags.plain,
+                raw_len: block.header.raw_len,
+                events: block.events.into(),
+            }));
+        }
+    }
+
+    /// A view of what is durable now.
+    #[must_use]
+    pub fn view(self: &Arc<Journal>) -> JournalView {
+        // The reader first: what it covers is then certainly among the blocks.
+        let text = self.text.read().clone();
+        let state = self.state.read();
+        JournalView {
+            journal: Arc::clone(self),
+            blocks: Arc::clone(&state.blocks),
+            len: state.len,
+            times: state.times,
+            text,
+        }
+    }
+
+    /// Its sessions, by id.
+    #[must_use]
+    pub fn session_ids(&self) -> Vec<(Arc<str>, SessionKey)> {
+        let state = self.state.read();
+        state.sessions.iter().map(|(id, slot)| (Arc::clone(id), slot.key)).collect()
+    }
+
+    /// The raw payload of a block.
+    ///
+    /// # Errors
+    /// A block that can't be read.
+    pub fn payload(&self, block: &BlockFacts) -> Result<Arc<Vec<u8>>, Error> {
+        self.cache.get(self.id, &self.file, block.at)
+    }
+}
+
+/// What was durable in a journal at one moment.
+#[derive(Clone, Debug)]
+pub struct JournalView {
+    journal: Arc<Journal>,
+    blocks: Arc<Vec<Arc<BlockFacts>>>,
+    len: u32,
+    times: Option<(Micros, Micros)>,
+    text: Option<TextReader>,
+}
+
+impl JournalView {
+    /// Its blocks, in order.
+    #[must_use]
+    pub fn blocks(&self) -> &[Arc<BlockFacts>] {
+        &self.blocks
+    }
+
+    /// The journal.
+    #[must_use]
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// The block that holds an ordinal, and the event's place in it.
+    fn block_of(&self, ordinal: u32) -> Option<(&Arc<BlockFacts>, usize)> {
+        let index = self.blocks.partition_point(|block| block.first <= ordinal).checked_sub(1)?;
+        let block = self.blocks.get(index)?;
+        let place = (ordinal - block.first) as usize;
+        (place < block.events.len()).then_some((block, place))
+    }
+
+    /// The ordinal of a session's event by its number, without sorting the session's events first.
+    #[must_use]
+    pub fn ordinal_of_seq(&self, id: &str, seq: Seq) -> Option<u32> {
+        let state = self.journal.state.read();
+        let slot = state.sessions.get(id)?;
+        let number = |ordinal: &u32| self.facts(*ordinal).map(|facts| facts.seq);
+        if slot.in_order {
+            let place = slot.ordinals.partition_point(|o| number(o).is_some_and(|s| s < seq));
+            return slot.ordinals.get(place).copied().filter(|o| number(o) == Some(seq));
+        }
+        slot.ordinals.iter().copied().find(|o| number(o) == Some(seq))
+    }
+
+    fn run(&self, slot: &Slot) -> SessionRun {
+        let seen = slot.ordinals.partition_point(|ordinal| *ordinal < self.len);
+        let mut ordinals = slot.ordinals.get(..seen).unwrap_or_default().to_vec();
+        if !slot.in_order {
+            ordinals.sort_by_cached_key(|ordinal| self.facts(*ordinal).map(|facts| facts.seq));
+        }
+        SessionRun { key: slot.key, ordinals: Ordinals::List(ordinals) }
+    }
+}
+
+impl Part for JournalView {
+    fn len(&self) -> u32 {
+        self.len
+    }
+
+    fn sealed(&self) -> bool {
+        false
+    }
+
+    fn base(&self) -> Offset {
+        self.journal.base()
+    }
+
+    fn time_range(&self) -> Option<(Micros, Micros)> {
+        self.times
+    }
+
+    fn facts(&self, ordinal: u32) -> Option<EventFacts> {
+        let (block, place) = self.block_of(ordinal)?;
+        let facts = block.events.get(place)?;
+        Some(EventFacts {
+            offset: Offset(self.base().0 + u64::from(ordinal)),
+            seq: facts.seq,
+            time: facts.time,
+            kind: facts.kind,
+            verdict: facts.verdict,
+            session: facts.session,
+        })
+    }
+
+    fn ordinal_of(&self, offset: Offset) -> Option<u32> {
+        let ordinal = u32::try_from(offset.0.checked_sub(self.base().0)?).ok()?;
+        self.block_of(ordinal).map(|_| ordinal)
+    }
+
+    fn session(&self, id: &str) -> Result<Option<SessionRun>, Error> {
+        let state = self.journal.state.read();
+        Ok(state.sessions.get(id).map(|slot| self.run(slot)).filter(|run| !run.ordinals.is_empty()))
+    }
+
+    fn session_by_key(&self, key: SessionKey) -> Result<Option<SessionRun>, Error> {
+        let state = self.journal.state.read();
+        let slot = state.by_key.get(&key).and_then(|id| state.sessions.get(id));
+        Ok(slot.map(|slot| self.run(slot)).filter(|run| !run.ordinals.is_empty()))
+    }
+
+    /// What the index covers is narrowed; the tail behind it is answered whole.
+    fn narrow(&self, narrow: &Narrow) -> Result<Option<Vec<u32>>, Error> {
+        let Some(text) = &self.text else { return Ok(None) };
+        // Before the offsets are asked for: a commit in between may only make the tail overlap.
+        let tail = text.indexed_through().max(self.base());
+        let Some(offsets) = text.offsets(narrow)? else { return Ok(None) };
+        let mut ordinals: Vec<u32> = offsets
+            .into_iter()
+            .take_while(|offset| *offset < tail.0)
+            .filter_map(|offset| self.ordinal_of(Offset(offset)))
+            .collect();
+        ordinals.extend(u32::try_from(tail.0 - self.base().0).unwrap_or(self.len)..self.len);
+        Ok(Some(ordinals))
+    }
+
+    fn read(
+        &self,
+        ordinals: &Ordinals,
+        prefilter: Option<Prefilter<'_>>,
+        visit: Visit<'_>,
+    ) -> Result<(), Error> {
+        let mut open: Option<OpenBlock<'_>> = None;
+        for ordinal in ordinals.iter() {
+            let inside = |open: &OpenBlock<'_>| {
+                (ordinal.checked_sub(open.facts.first))
+                    .is_some_and(|place| (place as usize) < open.facts.events.len())
+            };
+            if !open.as_ref().is_some_and(inside) {
+                let Some((facts, _)) = self.block_of(ordinal) else { continue };
+                open = Some(OpenBlock::new(self, facts, prefilter)?);
+            }
+            let Some(block) = &mut open else { continue };
+            if block.skip {
+                continue;
+            }
+            let plain = block.facts.plain;
+            let record = block.record((ordinal - block.facts.first) as usize)?;
+            if plain && prefilter.is_some_and(|may_match| !may_match(record.json)) {
+                continue;
+            }
+            if let ControlFlow::Break(()) = visit(ordinal, record)? {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A block whose payload is at hand.
+struct OpenBlock<'a> {
+    view: &'a JournalView,
+    facts: &'a BlockFacts,
+    payload: Arc<Vec<u8>>,
+    /// Where each record that has been walked over starts.
+    starts: Vec<usize>,
+    /// The prefilter has refused the whole block.
+    skip: bool,
+}
+
+impl<'a> OpenBlock<'a> {
+    fn new(
+        view: &'a JournalView,
+        facts: &'a BlockFacts,
+        prefilter: Option<Prefilter<'_>>,
+    ) -> Result<OpenBlock<'a>, Error> {
+        let payload = view.journal.payload(facts)?;
+        let skip = facts.plain && prefilter.is_some_and(|may_match| !may_match(&payload));
+        Ok(OpenBlock { view, facts, payload, starts: vec![0], skip })
+    }
+
+    /// The record at a place; walks the payload no further than it has to.
+    fn record(&mut self, place: usize) -> Result<crate::block::Record<'_>, Error> {
+        let damaged =
+            |what: &str| Error::corrupt(self.view.journal.file.path(), self.facts.at, what);
+        while self.starts.len() <= place {
+            let start = self.starts.last().copied().unwrap_or(0);
+            let (record, _) =
+                crate::block::Record::decode(self.payload.get(start..).unwrap_or_default())
+                    .map_err(damaged)?;
+            self.starts.push(start + crate::block::RECORD_HEADER_LEN + record.json.len());
+        }
+        let start = self.starts.get(place).copied().unwrap_or(usize::MAX);
+        let bytes = self.payload.get(start..).ok_or_else(|| damaged("a record is missing"))?;
+        Records::new(bytes).next().ok_or_else(|| damaged("a record is missing"))?.map_err(damaged)
+    }
+}

@@ -1,0 +1,129 @@
+//! Exactly once: which `(session, seq)` have been stored.
+
+use crate::event::{Offset, Seq, SessionKey};
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+/// A set of numbers as sorted, disjoint, non-adjacent ranges. A session whose events arrive in order
+/// costs one range, whatever its length.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SeqSet {
+    ranges: Vec<RangeInclusive<u32>>,
+}
+
+impl SeqSet {
+    /// Is it in the set?
+    #[must_use]
+    pub fn contains(&self, seq: Seq) -> bool {
+        let after = self.ranges.partition_point(|range| *range.start() <= seq.0);
+        let before = after.checked_sub(1).and_then(|i| self.ranges.get(i));
+        before.is_some_and(|range| range.contains(&seq.0))
+    }
+
+    /// Adds one number.
+    pub fn insert(&mut self, seq: Seq) {
+        self.insert_range(seq.0..=seq.0);
+    }
+
+    /// Adds a range.
+    pub fn insert_range(&mut self, new: RangeInclusive<u32>) {
+        let (mut start, mut end) = new.into_inner();
+        // In order, the usual case: grow the last range.
+        if let Some(last) = self.ranges.last_mut()
+            && start > *last.start()
+            && start <= last.end().saturating_add(1)
+        {
+            *last = *last.start()..=end.max(*last.end());
+            return;
+        }
+        let from = self.ranges.partition_point(|r| r.end().saturating_add(1) < start);
+        let to = self.ranges.partition_point(|r| *r.start() <= end.saturating_add(1));
+        for range in self.ranges.get(from..to.max(from)).unwrap_or_default() {
+            start = start.min(*range.start());
+            end = end.max(*range.end());
+        }
+        self.ranges.splice(from..to.max(from), [start..=end]);
+    }
+
+    /// The number after the largest, or 0 for an empty set; `None` past the last number there is.
+    #[must_use]
+    pub fn next(&self) -> Option<Seq> {
+        match self.ranges.last() {
+            None => Some(Seq(0)),
+            Some(last) => last.end().checked_add(1).map(Seq),
+        }
+    }
+}
+
+/// What the writer knows of a session.
+#[derive(Clone, Debug)]
+pub struct SeenSession {
+    /// Its id, shared with the journal and the catalog.
+    pub id: Arc<str>,
+    /// Its number.
+    pub key: SessionKey,
+    /// Its events.
+    pub seqs: SeqSet,
+    /// The journal (by its base) that last took one of its events.
+    pub touched: Offset,
+}
+
+/// The sessions that the writer keeps in memory: those of journals that are not sealed yet, and those
+/// that were looked up since. Everything else is looked up in the segments.
+#[derive(Debug, Default)]
+pub struct Seen {
+    sessions: HashMap<Arc<str>, SeenSession>,
+}
+
+impl Seen {
+    /// A session that is in memory.
+    pub fn get_mut(&mut self, id: &str) -> Option<&mut SeenSession> {
+        self.sessions.get_mut(id)
+    }
+
+    /// Puts a session in memory.
+    pub fn insert(&mut self, session: SeenSession) {
+        self.sessions.insert(Arc::clone(&session.id), session);
+    }
+
+    /// Forgets the sessions whose last event is in a journal before `oldest`: they are all sealed.
+    pub fn forget_before(&mut self, oldest: Offset) {
+        self.sessions.retain(|_, session| session.touched >= oldest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    proptest! {
+        #[test]
+        fn a_seq_set_is_a_set(ranges in prop::collection::vec((0u32..60, 0u32..4), 0..60)) {
+            let mut set = SeqSet::default();
+            let mut model = BTreeSet::new();
+            for (start, len) in ranges {
+                set.insert_range(start..=start + len);
+                model.extend(start..=start + len);
+                prop_assert_eq!(set.next().map(|s| s.0), Some(model.last().map_or(0, |m| m + 1)));
+                for n in 0..70 {
+                    prop_assert_eq!(set.contains(Seq(n)), model.contains(&n));
+                }
+                for pair in set.ranges.windows(2) {
+                    prop_assert!(pair[0].end() + 1 < *pair[1].start());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_last_number_there_is_has_no_next() {
+        let mut set = SeqSet::default();
+        set.insert(Seq(u32::MAX));
+        set.insert(Seq(u32::MAX - 1));
+        assert!(set.contains(Seq(u32::MAX)) && set.next().is_none());
+    }
+}

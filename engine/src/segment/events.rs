@@ -1,0 +1,68 @@
+//! `events.blk`: a segment's events in blocks, in the order of their ordinals.
+
+use super::build::Plan;
+use super::index::NewBlock;
+use crate::block::{BlockBuilder, FILE_HEADER_LEN, FileHeader, FileKind, RECORD_HEADER_LEN};
+use crate::error::Error;
+use crate::event::Micros;
+use std::fs::File;
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::io::Write as _;
+use std::path::Path;
+
+/// Bytes of a block before compression, unless one line is longer. Half of a journal's: a timeline's
+/// page is less than this, and what is read beside it was decompressed for nothing.
+pub const BLOCK_BYTES: usize = 128 << 10;
+
+/// zstd's level.
+pub const LEVEL: i32 = 1;
+
+/// Writes the file; answers its blocks.
+///
+/// # Errors
+/// The system's.
+pub fn write(
+    plan: &Plan<'_>,
+    path: &Path,
+    created: Micros,
+    level: i32,
+) -> Result<Vec<NewBlock>, Error> {
+    let salt = std::collections::hash_map::RandomState::new().build_hasher().finish() as u32;
+    let base = plan.tables.base;
+    let mut file = File::create_new(path).map_err(Error::io("create", path))?;
+    let mut compressor =
+        zstd::bulk::Compressor::new(level).map_err(Error::io("set up compression for", path))?;
+    let mut out = FileHeader { kind: FileKind::Segment, salt, base, created }.encode().to_vec();
+    let mut pos = FILE_HEADER_LEN as u64;
+    let mut blocks = Vec::new();
+    let mut builder = BlockBuilder::default();
+    let mut first = 0u32;
+    let mut flush = |builder: &mut BlockBuilder, first: u32, out: &mut Vec<u8>| {
+        let (header, _) = builder.finish(u64::from(first), salt, &mut compressor, out)?;
+        blocks.push(NewBlock {
+            pos,
+            first,
+            count: header.count,
+            times: (header.min_time, header.max_time),
+            stored_len: header.stored_len,
+            plain: header.flags.plain,
+        });
+        pos += header.len_in_file();
+        file.write_all(out).map_err(Error::io("write", path))?;
+        out.clear();
+        Ok::<u32, Error>(header.count)
+    };
+    for offset in &plan.tables.offsets {
+        let (record, plain) =
+            plan.record(*offset).ok_or_else(|| Error::corrupt(path, 0, "an event was lost"))?;
+        let len = RECORD_HEADER_LEN + record.json.len();
+        if !builder.is_empty() && builder.raw_len() + len > BLOCK_BYTES {
+            first += flush(&mut builder, first, &mut out)?;
+        }
+        builder.push(&record, plain);
+    }
+    if !builder.is_empty() {
+        flush(&mut builder, first, &mut out)?;
+    }
+    Ok(blocks)
+}

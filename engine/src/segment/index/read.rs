@@ -1,0 +1,411 @@
+//! Reading `index.bin` in place. The layout is drawn in [`super`].
+
+use super::{
+    ALIGN, BlockEntry, HEADER_LEN, Header, MAGIC, Section, SessionEntry, TOC_LEN, TocEntry,
+    VERSION, bloom,
+};
+use crate::error::Error;
+use crate::event::{Kind, Micros, Offset, Seq, SessionKey, Verdict};
+use crate::view::EventFacts;
+use memmap2::{Advice, Mmap};
+use std::cmp::Ordering;
+use std::fs::File;
+use std::ops::{Range, RangeInclusive};
+use std::path::{Path, PathBuf};
+use zerocopy::FromBytes;
+
+/// A segment's index, mapped.
+#[derive(Debug)]
+pub struct Index {
+    path: PathBuf,
+    map: Mmap,
+    base: Offset,
+    events: u32,
+    times: (Micros, Micros),
+    sections: Vec<Place>,
+}
+
+/// Where a section is: constant for an open file.
+#[derive(Clone, Debug)]
+struct Place {
+    bytes: Range<usize>,
+    width: usize,
+    crc: u32,
+}
+
+/// A session of the segment, with its bounds checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionRow<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// Its number.
+    pub key: SessionKey,
+    /// Its events' ordinals, in the order of `seq`.
+    pub ordinals: Range<u32>,
+    /// The earliest and latest time of its events here.
+    pub times: (Micros, Micros),
+    /// The least and greatest seq of its events here.
+    pub seqs: (Seq, Seq),
+}
+
+/// A block of `events.blk`, with its bounds checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockRow {
+    /// Where it starts in the file.
+    pub pos: u64,
+    /// Its events' ordinals.
+    pub ordinals: Range<u32>,
+    /// The earliest and latest time of its events.
+    pub times: (Micros, Micros),
+    /// Are all its lines plain (see [`crate::block::Flags`])?
+    pub plain: bool,
+}
+
+impl Index {
+    /// Maps an index and checks its header and table of contents.
+    ///
+    /// # Errors
+    /// The system's, or [`Error::Corrupt`].
+    pub fn open(path: &Path) -> Result<Index, Error> {
+        let file = File::open(path).map_err(Error::io("open", path))?;
+        // SAFETY: the file is part of a sealed segment: nothing writes to it or cuts it after it was
+        // renamed into place. Damage to its bytes is what every access here is prepared for.
+        let map = unsafe { Mmap::map(&file) }.map_err(Error::io("map", path))?;
+        // Lookups touch a few bytes here and there; readahead would bring in megabytes for nothing.
+        map.advise(Advice::Random).map_err(Error::io("map", path))?;
+        let (header, sections) =
+            decode(&map).map_err(|(at, what)| Error::corrupt(path, at as u64, what))?;
+        Ok(Index {
+            path: path.to_owned(),
+            map,
+            base: Offset(header.base.get()),
+            events: header.events.get(),
+            times: (Micros(header.min_time.get()), Micros(header.max_time.get())),
+            sections,
+        })
+    }
+
+    /// The offset of the first event.
+    #[must_use]
+    pub fn base(&self) -> Offset {
+        self.base
+    }
+
+    /// How many events there are.
+    #[must_use]
+    pub fn events(&self) -> u32 {
+        self.events
+    }
+
+    /// How many sessions there are.
+    #[must_use]
+    pub fn sessions(&self) -> u32 {
+        self.session_entries().len() as u32
+    }
+
+    /// The earliest and latest time of all events.
+    #[must_use]
+    pub fn times(&self) -> (Micros, Micros) {
+        self.times
+    }
+
+    /// Its length in bytes.
+    #[must_use]
+    pub fn file_len(&self) -> u64 {
+        self.map.len() as u64
+    }
+
+    /// Checks the checksum of every section and that what lies between them is zero. Reads all of it.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] for the first section that is not what was written.
+    pub fn verify(&self) -> Result<(), Error> {
+        let mut end = HEADER_LEN + TOC_LEN;
+        for (section, place) in Section::ALL.into_iter().zip(&self.sections) {
+            let gap = self.map.get(end..place.bytes.start).unwrap_or_default();
+            if gap.iter().any(|byte| *byte != 0) {
+                return Err(self.corrupt(section, "bytes before this section are not zero"));
+            }
+            if crc32fast::hash(self.bytes(section)) != place.crc {
+                return Err(self.corrupt(section, "its checksum does not match"));
+            }
+            end = place.bytes.end;
+        }
+        Ok(())
+    }
+
+    /// The facts of an event. `None` for an ordinal out of range, and for damaged facts.
+    #[must_use]
+    pub fn facts(&self, ordinal: u32) -> Option<EventFacts> {
+        let sessions = self.session_entries();
+        let at = sessions.partition_point(|s| s.first.get() <= ordinal).checked_sub(1)?;
+        let session = sessions.get(at)?;
+        if ordinal - session.first.get() >= session.count.get() {
+            return None;
+        }
+        let since = i64::try_from(self.number(Section::Times, ordinal)?).ok()?;
+        let after = u32::try_from(self.number(Section::Seqs, ordinal)?).ok()?;
+        let code = *self.bytes(Section::Codes).get(ordinal as usize)?;
+        Some(EventFacts {
+            offset: self.offset(ordinal)?,
+            seq: Seq(session.min_seq.get().checked_add(after)?),
+            time: Micros(session.min_time.get().checked_add(since)?),
+            kind: Kind::from_code(code & 15)?,
+            verdict: match code >> 4 {
+                0 => None,
+                code => Some(Verdict::from_code(code)?),
+            },
+            session: SessionKey(session.key.get()),
+        })
+    }
+
+    /// The offset of an event. `None` for an ordinal out of range, and for a damaged offset.
+    #[must_use]
+    pub fn offset(&self, ordinal: u32) -> Option<Offset> {
+        let after = self.number(Section::Offsets, ordinal)?;
+        if after >= u64::from(self.events) {
+            return None;
+        }
+        self.base.0.checked_add(after).map(Offset)
+    }
+
+    /// The ordinal of an offset. `None` for an offset out of range, and for a damaged ordinal.
+    #[must_use]
+    pub fn ordinal_of(&self, offset: Offset) -> Option<u32> {
+        let after = u32::try_from(offset.0.checked_sub(self.base.0)?).ok()?;
+        let ordinal = u32::try_from(self.number(Section::Ordinals, after)?).ok()?;
+        (ordinal < self.events).then_some(ordinal)
+    }
+
+    /// A session by its id.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`].
+    pub fn session(&self, id: &str) -> Result<Option<SessionRow<'_>>, Error> {
+        if !bloom::may_have(self.bytes(Section::Bloom), id) {
+            return Ok(None);
+        }
+        let found = self.search(self.sessions(), |at| {
+            let entry = self.session_entry(at)?;
+            Ok((self.id_bytes(entry)?.cmp(id.as_bytes()), entry))
+        })?;
+        found.map(|entry| self.session_row(entry)).transpose()
+    }
+
+    /// A session by its number.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`].
+    pub fn session_by_key(&self, key: SessionKey) -> Result<Option<SessionRow<'_>>, Error> {
+        // A key is the offset of an event that came before or with the session's first event here.
+        if key.0 >= self.base.0.saturating_add(u64::from(self.events)) {
+            return Ok(None);
+        }
+        let found = self.search(self.sessions(), |at| {
+            let place = self.number(Section::ByKey, at).and_then(|place| u32::try_from(place).ok());
+            let entry = self.session_entry(
+                place.ok_or_else(|| self.corrupt(Section::ByKey, "it points nowhere"))?,
+            )?;
+            Ok((entry.key.get().cmp(&key.0), entry))
+        })?;
+        found.map(|entry| self.session_row(entry)).transpose()
+    }
+
+    /// The session at a place in the order of ids.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`], also for a place out of range.
+    pub fn session_at(&self, at: u32) -> Result<SessionRow<'_>, Error> {
+        self.session_row(self.session_entry(at)?)
+    }
+
+    /// The seqs of a session's events, coalesced, ascending.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`].
+    pub fn seqs(&self, session: &SessionRow<'_>) -> Result<Vec<RangeInclusive<u32>>, Error> {
+        let damaged = || self.corrupt(Section::Seqs, "the seqs of a session are not ascending");
+        let mut ranges: Vec<RangeInclusive<u32>> = Vec::new();
+        for ordinal in session.ordinals.clone() {
+            let after = self.number(Section::Seqs, ordinal).ok_or_else(damaged)?;
+            let seq = u64::from(session.seqs.0.0) + after.min(u64::from(u32::MAX));
+            let seq = u32::try_from(seq).map_err(|_| damaged())?;
+            match ranges.last_mut() {
+                Some(last) if *last.end() >= seq => return Err(damaged()),
+                Some(last) if *last.end() + 1 == seq => *last = *last.start()..=seq,
+                _ => ranges.push(seq..=seq),
+            }
+        }
+        Ok(ranges)
+    }
+
+    /// The block that holds an event.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`], also for an ordinal out of range.
+    pub fn block_of(&self, ordinal: u32) -> Result<BlockRow, Error> {
+        let damaged = || self.corrupt(Section::Blocks, format!("no block holds event {ordinal}"));
+        let blocks = <[BlockEntry]>::ref_from_bytes(self.bytes(Section::Blocks))
+            .map_err(|_| self.corrupt(Section::Blocks, "its length is not whole"))?;
+        let at = blocks.partition_point(|b| b.first.get() <= ordinal);
+        let block = at.checked_sub(1).and_then(|at| blocks.get(at)).ok_or_else(damaged)?;
+        let ordinals = self.run(block.first.get(), block.count.get()).ok_or_else(damaged)?;
+        if !ordinals.contains(&ordinal) {
+            return Err(damaged());
+        }
+        Ok(BlockRow {
+            pos: block.pos.get(),
+            ordinals,
+            times: (Micros(block.min_time.get()), Micros(block.max_time.get())),
+            plain: block.flags.get() & 1 == 1,
+        })
+    }
+
+    /// Names this file as damaged where a section starts.
+    fn corrupt(&self, section: Section, what: impl std::fmt::Display) -> Error {
+        let at = self.place(section).map_or(0, |place| place.bytes.start);
+        Error::corrupt(&self.path, at as u64, format!("{}: {what}", section.name()))
+    }
+
+    fn place(&self, section: Section) -> Option<&Place> {
+        self.sections.get(section as usize - 1)
+    }
+
+    fn bytes(&self, section: Section) -> &[u8] {
+        self.place(section).and_then(|p| self.map.get(p.bytes.clone())).unwrap_or_default()
+    }
+
+    /// A number of a column.
+    fn number(&self, section: Section, at: u32) -> Option<u64> {
+        let place = self.place(section)?;
+        let start = place.bytes.start.checked_add((at as usize).checked_mul(place.width)?)?;
+        let end = start.checked_add(place.width)?;
+        if end > place.bytes.end {
+            return None;
+        }
+        let mut bytes = [0; 8];
+        bytes.get_mut(..place.width)?.copy_from_slice(self.map.get(start..end)?);
+        Some(u64::from_le_bytes(bytes))
+    }
+
+    fn session_entries(&self) -> &[SessionEntry] {
+        <[SessionEntry]>::ref_from_bytes(self.bytes(Section::Sessions)).unwrap_or_default()
+    }
+
+    fn session_entry(&self, at: u32) -> Result<&SessionEntry, Error> {
+        self.session_entries()
+            .get(at as usize)
+            .ok_or_else(|| self.corrupt(Section::Sessions, format!("there is no session {at}")))
+    }
+
+    fn id_bytes(&self, entry: &SessionEntry) -> Result<&[u8], Error> {
+        let start = entry.id_pos.get() as usize;
+        start
+            .checked_add(entry.id_len.get() as usize)
+            .and_then(|end| self.bytes(Section::Strings).get(start..end))
+            .ok_or_else(|| self.corrupt(Section::Sessions, "an id lies outside the strings"))
+    }
+
+    fn session_row(&self, entry: &SessionEntry) -> Result<SessionRow<'_>, Error> {
+        let id = std::str::from_utf8(self.id_bytes(entry)?)
+            .map_err(|_| self.corrupt(Section::Strings, "an id is not UTF-8"))?;
+        let ordinals = self.run(entry.first.get(), entry.count.get()).ok_or_else(|| {
+            self.corrupt(Section::Sessions, "a session's events lie outside the segment")
+        })?;
+        Ok(SessionRow {
+            id,
+            key: SessionKey(entry.key.get()),
+            ordinals,
+            times: (Micros(entry.min_time.get()), Micros(entry.max_time.get())),
+            seqs: (Seq(entry.min_seq.get()), Seq(entry.max_seq.get())),
+        })
+    }
+
+    /// A run of ordinals, if all of them are in the segment and there is one at all.
+    fn run(&self, first: u32, count: u32) -> Option<Range<u32>> {
+        let end = first.checked_add(count)?;
+        (first < end && end <= self.events).then_some(first..end)
+    }
+
+    /// Binary search in `0..len`.
+    fn search<T>(
+        &self,
+        len: u32,
+        at: impl Fn(u32) -> Result<(Ordering, T), Error>,
+    ) -> Result<Option<T>, Error> {
+        let (mut low, mut high) = (0, len);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match at(middle)? {
+                (Ordering::Equal, found) => return Ok(Some(found)),
+                (Ordering::Less, _) => low = middle + 1,
+                (Ordering::Greater, _) => high = middle,
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Checks the header and the table of contents; answers where the sections are.
+fn decode(bytes: &[u8]) -> Result<(Header, Vec<Place>), (usize, &'static str)> {
+    let (header, rest) = Header::ref_from_prefix(bytes).map_err(|_| (0, "it is cut short"))?;
+    if header.magic != MAGIC {
+        return Err((0, "this is not an index of daybook's, or its start is damaged"));
+    }
+    if header.crc.get() != header.checksum() {
+        return Err((0, "the checksum of the header does not match"));
+    }
+    if header.version.get() != VERSION {
+        return Err((8, "the file was written by a newer version of daybook"));
+    }
+    if usize::from(header.sections.get()) != Section::ALL.len() || header.reserved.get() != 0 {
+        return Err((10, "the header is not as this version writes it"));
+    }
+    if header.file_len.get() != bytes.len() as u64 {
+        return Err((24, "the file is not as long as its header says"));
+    }
+    let toc = rest.get(..TOC_LEN).ok_or((HEADER_LEN, "the table of contents is cut short"))?;
+    if header.toc_crc.get() != crc32fast::hash(toc) {
+        return Err((HEADER_LEN, "the checksum of the table of contents does not match"));
+    }
+    let toc = <[TocEntry]>::ref_from_bytes(toc)
+        .map_err(|_| (HEADER_LEN, "the table of contents is not whole"))?;
+    let mut sections = Vec::with_capacity(toc.len());
+    let mut end = HEADER_LEN + TOC_LEN;
+    for (section, entry) in Section::ALL.into_iter().zip(toc) {
+        let place = decode_place(section, entry, header, end)
+            .ok_or((HEADER_LEN, "the table of contents contradicts itself"))?;
+        end = place.bytes.end;
+        sections.push(place);
+    }
+    if end != bytes.len() {
+        return Err((end, "something follows the last section"));
+    }
+    Ok((*header, sections))
+}
+
+fn decode_place(
+    section: Section,
+    entry: &TocEntry,
+    header: &Header,
+    after: usize,
+) -> Option<Place> {
+    let width = entry.flags.get() as usize;
+    let start = usize::try_from(entry.pos.get()).ok()?;
+    let len = usize::try_from(entry.len.get()).ok()?;
+    let count = entry.count.get();
+    let expected = match section {
+        Section::Sessions | Section::ByKey => header.sessions.get(),
+        Section::Blocks | Section::Strings | Section::Bloom => count,
+        Section::Offsets | Section::Times | Section::Seqs | Section::Codes | Section::Ordinals => {
+            header.events.get()
+        }
+    };
+    let right = entry.kind.get() == section as u32
+        && section.widths().contains(&width)
+        && count == expected
+        && (count as usize).checked_mul(width) == Some(len)
+        && start == after.next_multiple_of(ALIGN as usize);
+    let end = start.checked_add(len)?;
+    right.then_some(Place { bytes: start..end, width, crc: entry.crc.get() })
+}

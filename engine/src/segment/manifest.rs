@@ -1,0 +1,123 @@
+//! `segment.json`: what a segment holds, and the length and SHA-256 of each of its files.
+
+use super::MANIFEST_FILE;
+use crate::error::Error;
+use crate::event::{Micros, Offset};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+/// The version of the format that this module writes.
+pub const VERSION: u32 = 1;
+
+/// A segment's manifest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The version of the segment's format.
+    pub version: u32,
+    /// The offset of its first event.
+    pub base: Offset,
+    /// How many events it has.
+    pub events: u64,
+    /// How many sessions they are of.
+    pub sessions: u64,
+    /// Bytes of the events' lines as they were sent.
+    pub raw_bytes: u64,
+    /// The time of its earliest event.
+    pub min_time: Micros,
+    /// The time of its latest event.
+    pub max_time: Micros,
+    /// When it was sealed.
+    pub created: Micros,
+    /// Its other files, by their path in its directory.
+    pub files: BTreeMap<String, FileEntry>,
+}
+
+/// A file of a segment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileEntry {
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// The SHA-256 of its bytes, in hexadecimal.
+    pub sha256: String,
+}
+
+impl Manifest {
+    /// Reads the manifest of a segment's directory.
+    ///
+    /// # Errors
+    /// The system's, or [`Error::Corrupt`].
+    pub fn read(dir: &Path) -> Result<Manifest, Error> {
+        let path = dir.join(MANIFEST_FILE);
+        let bytes = std::fs::read(&path).map_err(Error::io("read", &path))?;
+        let manifest: Manifest = serde_json::from_slice(&bytes)
+            .map_err(|error| Error::corrupt(&path, 0, error.to_string()))?;
+        if manifest.version != VERSION {
+            let what = format!(
+                "its version is {}, this daybook reads version {VERSION}: use a newer one",
+                manifest.version
+            );
+            return Err(Error::Unusable { path: dir.to_owned(), what });
+        }
+        Ok(manifest)
+    }
+
+    /// Its bytes.
+    ///
+    /// # Errors
+    /// None that can happen.
+    pub fn encode(&self, path: &Path) -> Result<Vec<u8>, Error> {
+        serde_json::to_vec_pretty(self)
+            .map_err(|error| Error::io("write", path)(std::io::Error::other(error)))
+    }
+
+    /// Bytes of the segment's files, without the manifest.
+    #[must_use]
+    pub fn stored_bytes(&self) -> u64 {
+        self.files.values().map(|file| file.bytes).sum()
+    }
+
+    /// Reads every file of a segment's directory and compares it with what was written.
+    ///
+    /// # Errors
+    /// The system's, or [`Error::Corrupt`] for the first file that differs.
+    pub fn verify(&self, dir: &Path) -> Result<(), Error> {
+        for (name, expected) in &self.files {
+            let path = dir.join(name);
+            if FileEntry::of(&path)? != *expected {
+                return Err(Error::corrupt(&path, 0, "it is not the file that was sealed"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl FileEntry {
+    /// Measures a file.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn of(path: &Path) -> Result<FileEntry, Error> {
+        let mut file = File::open(path).map_err(Error::io("open", path))?;
+        let mut hash = Sha256::new();
+        let mut buffer = vec![0; 256 << 10];
+        let mut bytes = 0;
+        loop {
+            let len = file.read(&mut buffer).map_err(Error::io("read", path))?;
+            if len == 0 {
+                break;
+            }
+            hash.update(buffer.get(..len).unwrap_or_default());
+            bytes += len as u64;
+        }
+        let mut sha256 = String::with_capacity(64);
+        for byte in hash.finalize() {
+            let _ = write!(sha256, "{byte:02x}");
+        }
+        Ok(FileEntry { bytes, sha256 })
+    }
+}

@@ -1,0 +1,256 @@
+//! Reading a segment.
+
+use super::index::Index;
+use super::manifest::Manifest;
+use super::texts::Texts;
+use super::{EVENTS_FILE, INDEX_FILE, TEXT_DIR};
+use crate::block::{BlockCache, BlockFile, FileId, FileKind, RECORD_HEADER_LEN, Record, Records};
+use crate::error::Error;
+use crate::event::{Micros, Offset, SessionKey};
+use crate::text::narrow::Narrow;
+use crate::view::{EventFacts, Ordinals, Part, Prefilter, SessionRun, Visit};
+use std::ops::{ControlFlow, Range, RangeInclusive};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+/// A sealed segment, open for reading.
+#[derive(Debug)]
+pub struct Segment {
+    dir: PathBuf,
+    manifest: Manifest,
+    index: Index,
+    events: BlockFile,
+    id: FileId,
+    cache: Arc<BlockCache>,
+    texts: OnceLock<Option<Texts>>,
+}
+
+impl Segment {
+    /// Opens a segment's directory. What it costs does not depend on what the segment holds: of the
+    /// files only headers are read.
+    ///
+    /// # Errors
+    /// The system's, or [`Error::Corrupt`] for files that do not belong together.
+    pub fn open(dir: &Path, cache: Arc<BlockCache>) -> Result<Segment, Error> {
+        let manifest = Manifest::read(dir)?;
+        let index = Index::open(&dir.join(INDEX_FILE))?;
+        let events = BlockFile::open(&dir.join(EVENTS_FILE), FileKind::Segment)?;
+        let (events_len, index_len) = (events.len()?, index.file_len());
+        let segment = Segment {
+            dir: dir.to_owned(),
+            manifest,
+            index,
+            events,
+            id: FileId::next(),
+            cache,
+            texts: OnceLock::new(),
+        };
+        segment.belongs(EVENTS_FILE, segment.events.header().base, events_len)?;
+        segment.belongs(INDEX_FILE, segment.index.base(), index_len)?;
+        if u64::from(segment.index.events()) != segment.manifest.events {
+            return Err(Error::corrupt(
+                &dir.join(INDEX_FILE),
+                0,
+                "it has not as many events as segment.json says",
+            ));
+        }
+        Ok(segment)
+    }
+
+    /// Is a file of this segment and of the length that was sealed?
+    fn belongs(&self, name: &str, base: Offset, len: u64) -> Result<(), Error> {
+        let path = self.dir.join(name);
+        if base != self.manifest.base {
+            return Err(Error::corrupt(&path, 0, "it belongs to another segment"));
+        }
+        match self.manifest.files.get(name) {
+            Some(file) if file.bytes == len => Ok(()),
+            Some(file) => {
+                let what = format!("it has {len} bytes, but was sealed with {}", file.bytes);
+                Err(Error::corrupt(&path, len.min(file.bytes), what))
+            }
+            None => Err(Error::corrupt(&path, 0, "segment.json does not name it")),
+        }
+    }
+
+    /// Its directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Its manifest.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Its index.
+    #[must_use]
+    pub fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// A session's number and the seqs of its events here, coalesced and ascending.
+    ///
+    /// # Errors
+    /// A damaged index.
+    #[expect(clippy::type_complexity, reason = "a number and its ranges, no name would say more")]
+    pub fn seqs(
+        &self,
+        session_id: &str,
+    ) -> Result<Option<(SessionKey, Vec<RangeInclusive<u32>>)>, Error> {
+        let Some(row) = self.index.session(session_id)? else { return Ok(None) };
+        Ok(Some((row.key, self.index.seqs(&row)?)))
+    }
+
+    /// Reads every byte of every file and compares it with what was sealed.
+    ///
+    /// # Errors
+    /// The system's, or [`Error::Corrupt`] for the first file that differs.
+    pub fn verify(&self) -> Result<(), Error> {
+        self.index.verify()?;
+        self.manifest.verify(&self.dir)
+    }
+
+    /// The text index, opened by the first who asks; `None` if the segment has none.
+    fn texts(&self) -> Result<Option<&Texts>, Error> {
+        if let Some(texts) = self.texts.get() {
+            return Ok(texts.as_ref());
+        }
+        let dir = self.dir.join(TEXT_DIR);
+        let texts = if dir.is_dir() { Some(Texts::open(&dir)?) } else { None };
+        Ok(self.texts.get_or_init(|| texts).as_ref())
+    }
+
+    /// Reads and checks the block that holds an event.
+    fn block(&self, ordinal: u32, prefilter: Option<Prefilter<'_>>) -> Result<Block, Error> {
+        let row = self.index.block_of(ordinal)?;
+        let payload = self.cache.get(self.id, &self.events, row.pos)?;
+        // Only in plain blocks do the bytes show what the texts hold.
+        let prefilter = prefilter.filter(|_| row.plain);
+        let refused = prefilter.is_some_and(|may_match| !may_match(&payload));
+        let mut starts = Vec::new();
+        if !refused {
+            starts.reserve(row.ordinals.len());
+            let mut at = 0;
+            for record in Records::new(&payload) {
+                let record =
+                    record.map_err(|what| Error::corrupt(self.events.path(), row.pos, what))?;
+                starts.push(at as u32);
+                at += RECORD_HEADER_LEN + record.json.len();
+            }
+            if starts.len() != row.ordinals.len() {
+                let what = "the block has not as many events as index.bin says";
+                return Err(Error::corrupt(self.events.path(), row.pos, what));
+            }
+        }
+        Ok(Block {
+            ordinals: row.ordinals,
+            pos: row.pos,
+            payload,
+            starts,
+            refused,
+            plain: row.plain,
+        })
+    }
+}
+
+/// A block in hand: where each of its records starts.
+struct Block {
+    ordinals: Range<u32>,
+    pos: u64,
+    payload: Arc<Vec<u8>>,
+    starts: Vec<u32>,
+    /// The prefilter refused all of it; there are no `starts`.
+    refused: bool,
+    plain: bool,
+}
+
+impl Block {
+    fn record(&self, ordinal: u32) -> Option<Record<'_>> {
+        let place = ordinal.checked_sub(self.ordinals.start)?;
+        let start = *self.starts.get(place as usize)?;
+        Some(Record::decode(self.payload.get(start as usize..)?).ok()?.0)
+    }
+}
+
+impl Part for Segment {
+    fn len(&self) -> u32 {
+        self.index.events()
+    }
+
+    fn sealed(&self) -> bool {
+        true
+    }
+
+    fn base(&self) -> Offset {
+        self.index.base()
+    }
+
+    fn time_range(&self) -> Option<(Micros, Micros)> {
+        (self.index.events() > 0).then(|| self.index.times())
+    }
+
+    fn facts(&self, ordinal: u32) -> Option<EventFacts> {
+        self.index.facts(ordinal)
+    }
+
+    fn ordinal_of(&self, offset: Offset) -> Option<u32> {
+        self.index.ordinal_of(offset)
+    }
+
+    fn session(&self, id: &str) -> Result<Option<SessionRun>, Error> {
+        let row = self.index.session(id)?;
+        Ok(row.map(|row| SessionRun { key: row.key, ordinals: Ordinals::Range(row.ordinals) }))
+    }
+
+    fn session_by_key(&self, key: SessionKey) -> Result<Option<SessionRun>, Error> {
+        let row = self.index.session_by_key(key)?;
+        Ok(row.map(|row| SessionRun { key: row.key, ordinals: Ordinals::Range(row.ordinals) }))
+    }
+
+    fn narrow(&self, narrow: &Narrow) -> Result<Option<Vec<u32>>, Error> {
+        let Some(texts) = self.texts()? else { return Ok(None) };
+        let Some(offsets) = texts.offsets(narrow)? else { return Ok(None) };
+        let mut ordinals = Vec::with_capacity(offsets.len());
+        for offset in offsets {
+            let offset = Offset(offset);
+            ordinals.push(self.ordinal_of(offset).ok_or(Error::NoSuchEvent(offset))?);
+        }
+        ordinals.sort_unstable();
+        Ok(Some(ordinals))
+    }
+
+    fn read(
+        &self,
+        ordinals: &Ordinals,
+        prefilter: Option<Prefilter<'_>>,
+        visit: Visit<'_>,
+    ) -> Result<(), Error> {
+        let mut current: Option<Block> = None;
+        for ordinal in ordinals.iter() {
+            let block = match &mut current {
+                Some(block) if block.ordinals.contains(&ordinal) => block,
+                current => current.insert(self.block(ordinal, prefilter)?),
+            };
+            if block.refused {
+                continue;
+            }
+            let record = block.record(ordinal).ok_or(Error::NoSuchEvent(Offset(
+                self.base().0.saturating_add(u64::from(ordinal)),
+            )))?;
+            if self.index.offset(ordinal) != Some(record.offset) {
+                let what = format!("event {} is not where index.bin says", record.offset);
+                return Err(Error::corrupt(self.events.path(), block.pos, what));
+            }
+            if block.plain && prefilter.is_some_and(|may_match| !may_match(record.json)) {
+                continue;
+            }
+            if let ControlFlow::Break(()) = visit(ordinal, record)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,260 @@
+//! Sealing: from a closed journal to a segment's directory, whole or not at all.
+//!
+//! | step | a crash after it leaves |
+//! |---|---|
+//! | directory `.tmp-BASE` | an unfinished directory, which [`clean`] removes |
+//! | `events.blk`, `index.bin`, `text/`, `events.parquet` | the same |
+//! | every file hashed and fsynced, `segment.json` written and fsynced, directories fsynced | the same |
+//! | rename to `BASE` | either name, both whole or removable |
+//! | fsync of `segments/` | the segment; only now may the journal be deleted |
+
+use super::build::Plan;
+use super::manifest::{self, FileEntry, Manifest};
+use super::{
+    Columnar, ColumnarEvent, EVENTS_FILE, INDEX_FILE, MANIFEST_FILE, PARQUET_FILE, SealInput,
+    TEXT_DIR, events, texts,
+};
+use crate::error::Error;
+use crate::event::Micros;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+const TMP_PREFIX: &str = ".tmp-";
+
+/// A sealed segment, and the CPU seconds that it took by stage.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SealReport {
+    /// Where the segment is.
+    pub path: PathBuf,
+    /// Ordering the events and writing `events.blk`.
+    pub events_s: f64,
+    /// Writing `index.bin`.
+    pub index_s: f64,
+    /// Merging the text index.
+    pub text_s: f64,
+    /// Writing `events.parquet`.
+    pub columnar_s: f64,
+    /// Hashing and fsyncing all of it.
+    pub files_s: f64,
+}
+
+/// Called after each step with its name; an error stops the work there.
+pub(super) type Step<'a> = &'a mut dyn FnMut(&'static str) -> Result<(), Error>;
+
+/// Writes a segment from a closed journal. After it answers, the segment is durable.
+///
+/// # Errors
+/// The system's, the text index's, the columnar writer's; an input that contradicts itself; a
+/// segment that is already there. Nothing of the segment is left then.
+pub fn seal(
+    segments_dir: &Path,
+    input: &SealInput<'_>,
+    columnar: Option<&dyn Columnar>,
+) -> Result<SealReport, Error> {
+    let result = seal_in_steps(segments_dir, input, columnar, &mut |_| Ok(()));
+    if result.is_err() {
+        // What fails here is removed when daybook starts again.
+        let _ = fs::remove_dir_all(tmp_path(segments_dir, input));
+    }
+    result
+}
+
+/// Removes the directories of segments that were not finished; answers how many there were.
+///
+/// # Errors
+/// The system's.
+pub fn clean(segments_dir: &Path) -> Result<usize, Error> {
+    let mut removed = 0;
+    for (name, path) in entries(segments_dir)? {
+        if name.starts_with(TMP_PREFIX) {
+            fs::remove_dir_all(&path).map_err(Error::io("remove", &path))?;
+            removed += 1;
+        }
+    }
+    if removed > 0 {
+        sync_dir(segments_dir)?;
+    }
+    Ok(removed)
+}
+
+/// The directories of the segments, oldest first.
+///
+/// # Errors
+/// The system's.
+pub fn list(segments_dir: &Path) -> Result<Vec<PathBuf>, Error> {
+    let mut dirs: Vec<PathBuf> = entries(segments_dir)?
+        .into_iter()
+        .filter(|(name, _)| name.len() == 20 && name.bytes().all(|b| b.is_ascii_digit()))
+        .map(|(_, path)| path)
+        .collect();
+    dirs.sort_unstable();
+    Ok(dirs)
+}
+
+/// Names and paths in a directory; none if it is not there.
+fn entries(dir: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
+    let listing = match fs::read_dir(dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        listing => listing.map_err(Error::io("list", dir))?,
+    };
+    let mut found = Vec::new();
+    for entry in listing {
+        let entry = entry.map_err(Error::io("list", dir))?;
+        found.push((entry.file_name().to_string_lossy().into_owned(), entry.path()));
+    }
+    Ok(found)
+}
+
+fn tmp_path(segments_dir: &Path, input: &SealInput<'_>) -> PathBuf {
+    segments_dir.join(format!("{TMP_PREFIX}{:020}", input.base.0))
+}
+
+/// [`seal`], with a word after each step.
+pub(super) fn seal_in_steps(
+    segments_dir: &Path,
+    input: &SealInput<'_>,
+    columnar: Option<&dyn Columnar>,
+    step: Step<'_>,
+) -> Result<SealReport, Error> {
+    let path = segments_dir.join(format!("{:020}", input.base.0));
+    if path.exists() {
+        return Err(Error::Unusable { path, what: "this segment is already sealed".to_owned() });
+    }
+    let tmp = tmp_path(segments_dir, input);
+    if tmp.exists() {
+        fs::remove_dir_all(&tmp).map_err(Error::io("remove", &tmp))?;
+    }
+    fs::create_dir_all(&tmp).map_err(Error::io("create", &tmp))?;
+    step("directory")?;
+
+    let mut report = SealReport { path, ..SealReport::default() };
+    let created = Micros::now();
+    let clock = Clock::start();
+    let mut plan = Plan::new(input, segments_dir)?;
+    plan.tables.blocks = events::write(&plan, &tmp.join(EVENTS_FILE), created, events::LEVEL)?;
+    report.events_s = clock.seconds();
+    step("events")?;
+
+    let clock = Clock::start();
+    write(&tmp.join(INDEX_FILE), &plan.tables.encode()?)?;
+    report.index_s = clock.seconds();
+    step("index")?;
+
+    let clock = Clock::start();
+    if let Some(text) = input.text {
+        texts::merge(text, &tmp.join(TEXT_DIR))?;
+    }
+    report.text_s = clock.seconds();
+    step("text")?;
+
+    let clock = Clock::start();
+    if let Some(columnar) = columnar {
+        write_columnar(&plan, input, columnar, &tmp.join(PARQUET_FILE))?;
+    }
+    report.columnar_s = clock.seconds();
+    step("columnar")?;
+
+    let clock = Clock::start();
+    let manifest = Manifest {
+        version: manifest::VERSION,
+        base: input.base,
+        events: plan.tables.offsets.len() as u64,
+        sessions: plan.tables.sessions.len() as u64,
+        raw_bytes: plan.raw_json_bytes,
+        min_time: Micros(plan.tables.times.iter().min().copied().unwrap_or(0)),
+        max_time: Micros(plan.tables.times.iter().max().copied().unwrap_or(0)),
+        created,
+        files: settle(&tmp)?,
+    };
+    step("files")?;
+    let manifest_path = tmp.join(MANIFEST_FILE);
+    write(&manifest_path, &manifest.encode(&manifest_path)?)?;
+    sync_file(&manifest_path)?;
+    sync_dir(&tmp)?;
+    report.files_s = clock.seconds();
+    step("manifest")?;
+
+    fs::rename(&tmp, &report.path).map_err(Error::io("rename", &tmp))?;
+    step("rename")?;
+    sync_dir(segments_dir)?;
+    step("done")?;
+    Ok(report)
+}
+
+fn write_columnar(
+    plan: &Plan<'_>,
+    input: &SealInput<'_>,
+    columnar: &dyn Columnar,
+    path: &Path,
+) -> Result<(), Error> {
+    let order = plan.by_time();
+    let mut events = order.into_iter().filter_map(|offset| {
+        let session = *input.session_of.get(offset as usize)?;
+        let session = input.sessions.get(session as usize)?;
+        let record = plan.record(offset)?.0;
+        Some(ColumnarEvent { record, session: &session.id, state: &session.state })
+    });
+    columnar.write(&mut events, path)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let mut file = File::create_new(path).map_err(Error::io("create", path))?;
+    file.write_all(bytes).map_err(Error::io("write", path))
+}
+
+/// Measures and fsyncs every file below `dir`, and fsyncs the directories below it.
+fn settle(dir: &Path) -> Result<BTreeMap<String, FileEntry>, Error> {
+    let mut files = BTreeMap::new();
+    let mut waiting = vec![String::new()];
+    while let Some(prefix) = waiting.pop() {
+        let path = dir.join(&prefix);
+        for (name, path) in entries(&path)? {
+            let name = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
+            if path.is_dir() {
+                waiting.push(name);
+            } else {
+                sync_file(&path)?;
+                files.insert(name, FileEntry::of(&path)?);
+            }
+        }
+        sync_dir(&path)?;
+    }
+    Ok(files)
+}
+
+fn sync_file(path: &Path) -> Result<(), Error> {
+    let file = File::open(path).map_err(Error::io("open", path))?;
+    file.sync_all().map_err(Error::io("fsync", path))
+}
+
+fn sync_dir(path: &Path) -> Result<(), Error> {
+    sync_file(path)
+}
+
+/// The CPU seconds of this thread, or the seconds that passed where the system does not tell them.
+struct Clock {
+    cpu_ns: Option<u64>,
+    wall: Instant,
+}
+
+impl Clock {
+    fn start() -> Clock {
+        Clock { cpu_ns: Clock::cpu_ns(), wall: Instant::now() }
+    }
+
+    fn seconds(&self) -> f64 {
+        match (self.cpu_ns, Clock::cpu_ns()) {
+            (Some(start), Some(end)) => end.saturating_sub(start) as f64 / 1e9,
+            _ => self.wall.elapsed().as_secs_f64(),
+        }
+    }
+
+    /// What the scheduler counted for this thread.
+    fn cpu_ns() -> Option<u64> {
+        let text = fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+        text.split_ascii_whitespace().next()?.parse().ok()
+    }
+}

@@ -1,0 +1,188 @@
+//! Exports: every event that a query matches, as a stream in one of four formats.
+//!
+//! | format | what is in it |
+//! |---|---|
+//! | Parquet, Arrow | the [columns](crate::columnar::schema), `event_data` too |
+//! | CSV | the columns, without those that repeat others |
+//! | NDJSON | each line as it was sent, with its `offset` (and its `seq`, if it was assigned) |
+//!
+//! Events come in the order of [`scan`](crate::scan). Nothing but the current batch (for Parquet: the
+//! current row group) is in memory. An output that fails, or a reader that goes away, ends the export
+//! with an error; a Parquet or Arrow file cut short has no footer, so no reader takes it for whole.
+
+use crate::columnar::{Error, arrow_file, csv, parquet};
+use crate::lang::Query;
+use crate::scan::{Match, for_each_match};
+use daybook_engine::block::Record;
+use daybook_engine::view::Snapshot;
+use serde::{Deserialize, Serialize};
+use std::io::Write;
+use std::ops::ControlFlow;
+
+/// The format of an export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// Apache Parquet.
+    Parquet,
+    /// An Apache Arrow IPC file.
+    Arrow,
+    /// A JSON object a line.
+    Ndjson,
+    /// RFC 4180, with a header line.
+    Csv,
+}
+
+impl Format {
+    /// Every format.
+    pub const ALL: [Format; 4] = [Format::Parquet, Format::Arrow, Format::Ndjson, Format::Csv];
+
+    /// Its name, which is also the ending of its files.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Format::Parquet => "parquet",
+            Format::Arrow => "arrow",
+            Format::Ndjson => "ndjson",
+            Format::Csv => "csv",
+        }
+    }
+
+    /// The media type of its files.
+    #[must_use]
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Format::Parquet => "application/vnd.apache.parquet",
+            Format::Arrow => "application/vnd.apache.arrow.file",
+            Format::Ndjson => "application/x-ndjson",
+            Format::Csv => "text/csv; charset=utf-8; header=present",
+        }
+    }
+
+    /// The format of a name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Format> {
+        Format::ALL.into_iter().find(|format| format.name() == name)
+    }
+}
+
+/// What was exported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ExportSummary {
+    /// Events.
+    pub events: u64,
+    /// Bytes written.
+    pub bytes: u64,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct ExportRequest<'a> {
+    /// Which events; all of them if unsaid.
+    pub query: Option<&'a Query>,
+    /// In which format.
+    pub format: Format,
+}
+
+/// Writes every event that matches to `out`.
+///
+/// # Errors
+/// The log's, or an output that can't be written.
+pub fn export(
+    snapshot: &Snapshot,
+    request: &ExportRequest<'_>,
+    out: &mut (dyn Write + Send),
+) -> Result<ExportSummary, Error> {
+    let mut summary = ExportSummary::default();
+    let mut sink = Sink::new(request.format, Counted { out, bytes: &mut summary.bytes })?;
+    for_each_match(snapshot, &mut |found| {
+        sink.push(found)?;
+        summary.events += 1;
+        Ok::<_, Error>(ControlFlow::Continue(()))
+    })?;
+    sink.finish()?;
+    Ok(summary)
+}
+
+/// An output of one of the formats.
+enum Sink<W: Write + Send> {
+    Parquet(Box<parquet::Writer<W>>),
+    Arrow(Box<arrow_file::Writer<W>>),
+    Ndjson(W, Vec<u8>),
+    Csv(Box<csv::Writer<W>>),
+}
+
+impl<W: Write + Send> Sink<W> {
+    fn new(format: Format, out: W) -> Result<Sink<W>, Error> {
+        Ok(match format {
+            Format::Parquet => {
+                let options = parquet::Options { event_data: true, ..parquet::Options::default() };
+                Sink::Parquet(Box::new(parquet::Writer::new(out, options)?))
+            }
+            Format::Arrow => Sink::Arrow(Box::new(arrow_file::Writer::new(out)?)),
+            Format::Ndjson => Sink::Ndjson(out, Vec::new()),
+            Format::Csv => Sink::Csv(Box::new(csv::Writer::new(out)?)),
+        })
+    }
+
+    fn push(&mut self, found: Match<'_>) -> Result<(), Error> {
+        let Match { record, session } = found;
+        match self {
+            Sink::Parquet(writer) => writer.push(&record, &session.id, &session.state),
+            Sink::Arrow(writer) => writer.push(&record, &session.id, &session.state),
+            Sink::Csv(writer) => writer.push(&record, &session.id, &session.state),
+            Sink::Ndjson(out, line) => {
+                numbered(&record, line)?;
+                if line.len() >= NDJSON_CHUNK {
+                    out.write_all(line)?;
+                    line.clear();
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn finish(self) -> Result<(), Error> {
+        match self {
+            Sink::Parquet(writer) => writer.finish().map(|_| ()),
+            Sink::Arrow(writer) => writer.finish(),
+            Sink::Csv(writer) => writer.finish(),
+            Sink::Ndjson(mut out, line) => Ok(out.write_all(&line)?),
+        }
+    }
+}
+
+/// Lines are collected up to this many bytes before they are written.
+const NDJSON_CHUNK: usize = 64 << 10;
+
+/// Appends the line of an event with its `offset` (and its `seq`, if it was assigned), and a line
+/// break.
+fn numbered(record: &Record<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
+    let assigned = record.event()?.seq.is_none();
+    // An event that was decoded is an object with at least one field.
+    let line = record.json.trim_ascii();
+    out.extend_from_slice(line.strip_suffix(b"}").unwrap_or(line));
+    if assigned {
+        write!(out, ",\"seq\":{}", record.seq)?;
+    }
+    writeln!(out, ",\"offset\":{}}}", record.offset)?;
+    Ok(())
+}
+
+/// Counts what is written.
+struct Counted<'a> {
+    out: &'a mut (dyn Write + Send),
+    bytes: &'a mut u64,
+}
+
+impl Write for Counted<'_> {
+    fn write(&mut self, buffer: &[u8]) -> std::io::Result<usize> {
+        let written = self.out.write(buffer)?;
+        *self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.out.flush()
+    }
+}

@@ -1,0 +1,270 @@
+//! A query made ready to be asked of events: exactly, and in the ways that leave most events unread.
+//!
+//! | from the cheapest | reads | says |
+//! |---|---|---|
+//! | [`Matcher::time_range`], [`Matcher::sessions`] | nothing | where matches can be |
+//! | [`Matcher::narrow`] | the text index | which events may match |
+//! | [`Matcher::accepts`] | an event's facts | no, maybe, yes |
+//! | [`Matcher::prefilter`] | raw bytes | no, maybe |
+//! | [`Matcher::matches`] | the event | no, yes |
+//!
+//! What is said of sessions is asked of the catalog once, when the matcher is made; after that it is
+//! a look into a set.
+
+mod finder;
+mod node;
+
+use super::ast::{Expr, Query, SessionTerm, Term};
+use super::filter::filter;
+use daybook_engine::catalog::filter::SessionFilter;
+use daybook_engine::event::text::{TextField, Texts};
+use daybook_engine::event::wire::Event;
+use daybook_engine::event::{Micros, SessionKey};
+use daybook_engine::text::narrow::Narrow;
+use daybook_engine::view::EventFacts;
+use finder::{Finder, folded_any, needs};
+use node::{Node, TextNode, kind_bits, verdict_bits};
+use std::collections::HashSet;
+use std::ops::{Bound, Range};
+use std::sync::Arc;
+
+/// At most this many places of each term are marked in one text.
+pub const HIGHLIGHTS_MAX: usize = 1_000;
+
+/// What the catalog, or a search before the search, has to say which sessions satisfy.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SessionCondition {
+    /// A condition on the sessions themselves.
+    Filter(SessionFilter),
+    /// For each query there is an event in the session that matches it.
+    Together(Vec<Query>),
+    /// Such events stand in this order: each has a higher `seq` than the one before.
+    InOrder(Vec<Query>),
+}
+
+/// An answer that may have to wait for more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tri {
+    /// It matches.
+    Yes,
+    /// It does not.
+    No,
+    /// It has to be looked at.
+    Maybe,
+}
+
+impl Tri {
+    const fn of(yes: bool) -> Tri {
+        if yes { Tri::Yes } else { Tri::No }
+    }
+
+    fn and(self, other: Tri) -> Tri {
+        match (self, other) {
+            (Tri::No, _) | (_, Tri::No) => Tri::No,
+            (Tri::Yes, Tri::Yes) => Tri::Yes,
+            _ => Tri::Maybe,
+        }
+    }
+
+    fn or(self, other: Tri) -> Tri {
+        match (self, other) {
+            (Tri::Yes, _) | (_, Tri::Yes) => Tri::Yes,
+            (Tri::No, Tri::No) => Tri::No,
+            _ => Tri::Maybe,
+        }
+    }
+}
+
+/// A test on raw bytes of plain lines; see [`Matcher::prefilter`].
+pub type RawTest = Box<dyn Fn(&[u8]) -> bool + Send + Sync>;
+
+/// A query, ready.
+#[derive(Debug)]
+pub struct Matcher {
+    root: Node,
+    terms: Vec<TextTerm>,
+    narrow: Narrow,
+    sessions: Option<Arc<HashSet<SessionKey>>>,
+}
+
+#[derive(Debug)]
+struct TextTerm {
+    finder: Finder,
+    field: Option<TextField>,
+    /// Not under a NOT: worth marking.
+    positive: bool,
+}
+
+impl Matcher {
+    /// Makes a query ready. `resolve` answers which sessions satisfy a condition; it is asked once
+    /// for each largest part of the query that is about sessions alone.
+    ///
+    /// # Errors
+    /// What `resolve` answers.
+    pub fn new<E>(
+        query: &Query,
+        resolve: &mut dyn FnMut(&SessionCondition) -> Result<Arc<HashSet<SessionKey>>, E>,
+    ) -> Result<Matcher, E> {
+        let mut terms = Vec::new();
+        let root = lower(&query.expr, false, &mut terms, resolve)?;
+        let narrow = root.narrow();
+        let sessions = root.sessions();
+        Ok(Matcher { root, terms, narrow, sessions })
+    }
+
+    /// What the text index can be asked: everything that matches satisfies it.
+    #[must_use]
+    pub fn narrow(&self) -> &Narrow {
+        &self.narrow
+    }
+
+    /// The sessions that everything which matches is in, if the query says.
+    #[must_use]
+    pub fn sessions(&self) -> Option<&HashSet<SessionKey>> {
+        self.sessions.as_deref()
+    }
+
+    /// The window that the times of everything which matches are in.
+    #[must_use]
+    pub fn time_range(&self) -> (Bound<Micros>, Bound<Micros>) {
+        let (low, high) = self.root.window();
+        (
+            low.map_or(Bound::Unbounded, Bound::Included),
+            high.map_or(Bound::Unbounded, Bound::Excluded),
+        )
+    }
+
+    /// What the facts of an event say: a no and a yes are sure.
+    #[must_use]
+    pub fn accepts(&self, facts: &EventFacts) -> Tri {
+        self.root.accepts(facts)
+    }
+
+    /// A test on the raw bytes of one or many plain lines
+    /// (see [`daybook_engine::block::Flags::plain`]): where it says no, nothing matches. `None` if
+    /// the query needs no literal that JSON writes in one way only.
+    #[must_use]
+    pub fn prefilter(&self) -> Option<RawTest> {
+        let clauses = self.root.clauses();
+        let tests: Vec<_> = clauses.iter().filter_map(|clause| folded_any(clause)).collect();
+        if tests.is_empty() {
+            return None;
+        }
+        Some(Box::new(move |bytes| tests.iter().all(|test| test.is_match(bytes))))
+    }
+
+    /// Does an event match? Exactly.
+    #[must_use]
+    pub fn matches(&self, facts: &EventFacts, event: &Event<'_>) -> bool {
+        let mut texts: Option<Texts<'_>> = None;
+        self.root.matches(facts, event, &mut |term, field| {
+            let Some(term) = self.terms.get(term) else { return false };
+            texts.get_or_insert_with(|| Texts::borrowed(event)).iter().any(|(of, text)| {
+                field.is_none_or(|field| field == of) && term.finder.is_match(text)
+            })
+        })
+    }
+
+    /// The places of a text that the query looks for, in bytes: in order, apart, at most
+    /// [`HIGHLIGHTS_MAX`] of each term. Terms under a NOT are not marked.
+    #[must_use]
+    pub fn highlights(&self, field: TextField, text: &str) -> Vec<Range<usize>> {
+        let mut found = Vec::new();
+        for term in &self.terms {
+            if term.positive && term.field.is_none_or(|of| of == field) {
+                term.finder.ranges(text, HIGHLIGHTS_MAX, &mut found);
+            }
+        }
+        found.sort_by_key(|range| (range.start, range.end));
+        let mut merged: Vec<Range<usize>> = Vec::with_capacity(found.len());
+        for range in found {
+            match merged.last_mut() {
+                Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+                _ => merged.push(range),
+            }
+        }
+        merged
+    }
+}
+
+/// Turns an expression into a tree with negations at the leaves.
+fn lower<E>(
+    expr: &Expr,
+    negated: bool,
+    terms: &mut Vec<TextTerm>,
+    resolve: &mut dyn FnMut(&SessionCondition) -> Result<Arc<HashSet<SessionKey>>, E>,
+) -> Result<Node, E> {
+    if let Some(found) = filter(expr, false) {
+        let wanted = if negated { SessionFilter::Not(Box::new(found)) } else { found };
+        return Ok(Node::Member(resolve(&SessionCondition::Filter(wanted))?));
+    }
+    match expr {
+        Expr::All => Ok(Node::Const(!negated)),
+        Expr::Not(not) => lower(not, !negated, terms, resolve),
+        Expr::And(exprs) | Expr::Or(exprs) => {
+            let conjunction = matches!(expr, Expr::And(_));
+            // What is about sessions alone is asked in one go.
+            let (mut filters, mut nodes) = (Vec::new(), Vec::new());
+            for expr in exprs {
+                match filter(expr, false) {
+                    Some(filter) => filters.push(filter),
+                    None => nodes.push(lower(expr, negated, terms, resolve)?),
+                }
+            }
+            if !filters.is_empty() {
+                let joined = match (filters.len(), conjunction) {
+                    (1, _) => filters.swap_remove(0),
+                    (_, true) => SessionFilter::And(filters),
+                    (_, false) => SessionFilter::Or(filters),
+                };
+                let wanted = if negated { SessionFilter::Not(Box::new(joined)) } else { joined };
+                nodes.push(Node::Member(resolve(&SessionCondition::Filter(wanted))?));
+            }
+            Ok(Node::group(nodes, conjunction != negated))
+        }
+        Expr::Term(term) => lower_term(term, negated, terms, resolve),
+    }
+}
+
+fn lower_term<E>(
+    term: &Term,
+    negated: bool,
+    terms: &mut Vec<TextTerm>,
+    resolve: &mut dyn FnMut(&SessionCondition) -> Result<Arc<HashSet<SessionKey>>, E>,
+) -> Result<Node, E> {
+    Ok(match term {
+        Term::Text(field, text) => {
+            let needs = needs(text);
+            let node = TextNode {
+                negated,
+                field: *field,
+                term: terms.len(),
+                narrow: needs.narrow(*field),
+                clauses: needs.clauses(),
+            };
+            terms.push(TextTerm { finder: Finder::new(text), field: *field, positive: !negated });
+            Node::Text(Box::new(node))
+        }
+        Term::Kind(kinds) if negated => Node::Kind(!kind_bits(kinds)),
+        Term::Kind(kinds) => Node::Kind(kind_bits(kinds)),
+        Term::Verdict(verdicts) if negated => Node::Verdict(!verdict_bits(verdicts)),
+        Term::Verdict(verdicts) => Node::Verdict(verdict_bits(verdicts)),
+        Term::After(time) if negated => Node::Before(*time),
+        Term::After(time) => Node::After(*time),
+        Term::Before(time) if negated => Node::After(*time),
+        Term::Before(time) => Node::Before(*time),
+        Term::Number(number, comparison, value) => {
+            Node::Number { number: *number, comparison: *comparison, value: *value, negated }
+        }
+        Term::Session(of) => {
+            let condition = match of {
+                SessionTerm::Together(queries) => SessionCondition::Together(queries.clone()),
+                SessionTerm::InOrder(queries) => SessionCondition::InOrder(queries.clone()),
+            };
+            let keys = resolve(&condition)?;
+            if negated { Node::NotMember(keys) } else { Node::Member(keys) }
+        }
+        // These are about sessions alone and were taken as filters before.
+        Term::Fact(..) => Node::Const(negated),
+    })
+}

@@ -1,0 +1,15 @@
+//! Events as columns, written and read back.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "tests"
+)]
+
+mod exports;
+mod interop;
+mod log;
+mod measure;
+mod round_trip;
