@@ -1,6 +1,14 @@
 //! daybook's meaning: the query language and what is done with it.
 
 pub mod columnar;
+pub mod cursor;
+pub mod error;
 pub mod export;
+pub mod item;
 pub mod lang;
 pub mod scan;
+pub mod search;
+pub mod sessions;
+pub mod timeline;
+
+pub use error::QueryError;

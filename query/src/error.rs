@@ -1,0 +1,30 @@
+//! What can go wrong while a question is answered.
+
+use crate::lang::ParseError;
+use daybook_engine::Error;
+
+/// Why a question has no answer.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum QueryError {
+    /// The query can't be read. Mend it at the place that is named.
+    #[error("the query can't be read: {0}")]
+    Parse(#[from] ParseError),
+    /// The cursor was not made by this list. Start again without one.
+    #[error("the cursor {0}; start again without one")]
+    Cursor(&'static str),
+    /// Another part of the request makes no sense; the message says what would.
+    #[error("{0}")]
+    Request(String),
+    /// The answer can't be given in part, and all of it would read too much. Narrow the query.
+    #[error(
+        "the query would read more than {events_read_max} events; add a word, a session filter or a time range"
+    )]
+    TooCostly {
+        /// The bound that was reached.
+        events_read_max: u64,
+    },
+    /// The log can't be read.
+    #[error(transparent)]
+    Engine(#[from] Error),
+}

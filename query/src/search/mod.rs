@@ -1,0 +1,127 @@
+//! Search: the events that match a query, newest first.
+
+mod histogram;
+
+use crate::error::QueryError;
+use crate::item::{FacetCount, Hit};
+use crate::lang::Query;
+use daybook_engine::catalog::filter::SessionFilter;
+use daybook_engine::view::Snapshot;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+pub use histogram::{Bucket, Histogram};
+
+/// The most hits of a page.
+pub const LIMIT_MAX: usize = 1000;
+
+/// What is asked for. [`SearchRequest::new`] has the defaults.
+#[derive(Clone, Debug)]
+pub struct SearchRequest<'a> {
+    /// Which events.
+    pub query: &'a Query,
+    /// Only events of these sessions: what the asker may see.
+    pub scope: SessionFilter,
+    /// Where the page before ended.
+    pub cursor: Option<&'a str>,
+    /// At most this many hits, up to [`LIMIT_MAX`].
+    pub limit: usize,
+    /// Whether all matches are counted.
+    pub count: CountMode,
+    /// Also how often each user, role, ... occurs among all matches.
+    pub facets: bool,
+    /// Also how the matches are spread over time.
+    pub histogram: bool,
+    /// How much may be read for it.
+    pub limits: SearchLimits,
+}
+
+impl<'a> SearchRequest<'a> {
+    /// A page of 50 of everything that matches.
+    #[must_use]
+    pub fn new(query: &'a Query) -> SearchRequest<'a> {
+        SearchRequest {
+            query,
+            scope: SessionFilter::All,
+            cursor: None,
+            limit: 50,
+            count: CountMode::None,
+            facets: false,
+            histogram: false,
+            limits: SearchLimits::default(),
+        }
+    }
+}
+
+/// Whether matches are counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CountMode {
+    /// They are not.
+    #[default]
+    None,
+    /// All of them, whatever page is asked for.
+    Exact,
+}
+
+/// How much a search may read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SearchLimits {
+    /// How many events the page, the totals, and each set of sessions may read and test. A page that
+    /// stops there goes on at its cursor; totals become floors; a set can't be answered at all.
+    pub events_read_max: u64,
+}
+
+impl Default for SearchLimits {
+    fn default() -> Self {
+        SearchLimits { events_read_max: 5_000_000 }
+    }
+}
+
+/// A page of hits.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SearchPage {
+    /// The hits, latest first; of the same time, the one that arrived later first.
+    pub items: Vec<Hit>,
+    /// Where the next page starts, if there may be one.
+    pub next_cursor: Option<String>,
+    /// What was counted, if that was asked for.
+    #[serde(flatten)]
+    pub totals: Option<Totals>,
+    /// `false` when the search stopped at its limits: the page may be short (the cursor goes on), and
+    /// the totals are floors.
+    pub complete: bool,
+}
+
+/// What all matches come to. Where a search stopped at its limits, the exact numbers are `null` and
+/// floors stand beside them; facets and histogram are then of the newest matches.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Totals {
+    /// How many events match.
+    pub count: Option<u64>,
+    /// At least so many do, when that is all that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count_at_least: Option<u64>,
+    /// In how many sessions.
+    pub sessions: Option<u64>,
+    /// In at least so many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sessions_at_least: Option<u64>,
+    /// For `user`, `role`, `type`, `status`, `tag`, `agent`, `kind` and `verdict`: in how many
+    /// matches the most frequent values occur, most first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub facets: Option<BTreeMap<&'static str, Vec<FacetCount>>>,
+    /// How the matches are spread over time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub histogram: Option<Histogram>,
+}
+
+/// Finds the events that match.
+///
+/// # Errors
+/// A cursor of another list, a query whose sets of sessions cost too much, or what the engine says.
+pub fn search(
+    _snapshot: &Snapshot,
+    _request: &SearchRequest<'_>,
+) -> Result<SearchPage, QueryError> {
+    Err(QueryError::Request("not built yet".into()))
+}
