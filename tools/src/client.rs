@@ -84,8 +84,9 @@ impl Client {
     pub async fn get(&self, path: &str, params: &[(&str, String)]) -> anyhow::Result<Value> {
         let response = self.open(path, params).await?;
         let body = response.bytes().await.with_context(|| self.lost())?;
-        serde_json::from_slice(&body)
-            .with_context(|| format!("{} answered {path} with something that is not JSON", self.base))
+        serde_json::from_slice(&body).with_context(|| {
+            format!("{} answered {path} with something that is not JSON", self.base)
+        })
     }
 
     /// Opens a path for reading as a stream.
@@ -210,9 +211,5 @@ async fn problem(response: Response) -> String {
         Err(_) => String::from_utf8_lossy(&body).chars().take(300).collect(),
     };
     let said = crate::output::clean::line(&said);
-    if said.is_empty() {
-        format!("the server answered {url} with {status}")
-    } else {
-        said
-    }
+    if said.is_empty() { format!("the server answered {url} with {status}") } else { said }
 }

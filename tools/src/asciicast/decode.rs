@@ -211,11 +211,15 @@ fn event(line: &str) -> Result<(i64, Option<Term>), String> {
         "i" => Some(Term::Input(text)),
         "m" => Some(Term::Marker(text)),
         "r" => {
-            let size = text.split_once('x').and_then(|(c, r)| Some((c.parse().ok()?, r.parse().ok()?)));
-            let (cols, rows) = size.ok_or_else(|| format!("`{text}` is not a size such as 80x24"))?;
+            let size =
+                text.split_once('x').and_then(|(c, r)| Some((c.parse().ok()?, r.parse().ok()?)));
+            let (cols, rows) =
+                size.ok_or_else(|| format!("`{text}` is not a size such as 80x24"))?;
             Some(Term::Resize(cols, rows))
         }
-        "x" => Some(Term::Exit(text.trim().parse().map_err(|_| "the exit status is not a number")?)),
+        "x" => {
+            Some(Term::Exit(text.trim().parse().map_err(|_| "the exit status is not a number")?))
+        }
         _ => None,
     };
     Ok((micros, term))
@@ -254,12 +258,15 @@ mod tests {
             [0.000001, \"o\", \"żółć\"]\n[1.0, \"i\", \"x\"]\n[2.5, \"r\", \"80x40\"]\n[5.6, \"m\", \"\"]\n[6, \"z\", \"new\"]\n[7.0, \"o\", \"cut";
         let recording = decode(cast.as_bytes()).unwrap();
         assert_eq!(recording.started_s, Some(1_509_091_818));
-        assert_eq!(recording.events, [
-            (1, output("żółć")),
-            (1_000_000, Term::Input("x".into())),
-            (2_500_000, Term::Resize(80, 40)),
-            (5_600_000, Term::Marker(String::new())),
-        ]);
+        assert_eq!(
+            recording.events,
+            [
+                (1, output("żółć")),
+                (1_000_000, Term::Input("x".into())),
+                (2_500_000, Term::Resize(80, 40)),
+                (5_600_000, Term::Marker(String::new())),
+            ]
+        );
         assert_eq!(recording.skipped.len(), 1);
         assert_eq!(recording.skipped.first().map(|s| s.line), Some(8));
     }

@@ -85,7 +85,11 @@ impl Summary {
         self.duplicates += receipt.duplicates;
         self.rejected += receipt.rejected.len() as u64;
         for refusal in &receipt.rejected {
-            self.name(&chunk.path, chunk.first_line + refusal.line.saturating_sub(1), &refusal.error);
+            self.name(
+                &chunk.path,
+                chunk.first_line + refusal.line.saturating_sub(1),
+                &refusal.error,
+            );
         }
     }
 }
@@ -107,8 +111,7 @@ pub async fn run(args: Args, quiet: bool) -> anyhow::Result<Exit> {
     };
     let files = args.files.clone();
     let reader_bar = bar.clone();
-    let reader =
-        tokio::task::spawn_blocking(move || read(&files, &labels, &sender, &reader_bar));
+    let reader = tokio::task::spawn_blocking(move || read(&files, &labels, &sender, &reader_bar));
     let mut summary = Summary::default();
     let sent = send(&sink, receiver, usize::from(args.concurrency), &mut summary).await;
     bar.finish_and_clear();
@@ -213,8 +216,8 @@ fn report(summary: &Summary, json: bool, quiet: bool) -> anyhow::Result<()> {
     for named in &summary.first_rejected {
         eprintln!("{}:{}: {}", named.file, named.line, output::clean::line(&named.error));
     }
-    let unnamed = (summary.rejected + summary.skipped)
-        .saturating_sub(summary.first_rejected.len() as u64);
+    let unnamed =
+        (summary.rejected + summary.skipped).saturating_sub(summary.first_rejected.len() as u64);
     if unnamed > 0 {
         eprintln!("... and {} more", count(unnamed));
     }

@@ -159,7 +159,8 @@ mod tests {
         let plain = dir.path().join("a");
         std::fs::write(&plain, &text).unwrap();
         let gz = dir.path().join("b");
-        let mut encoder = flate2::write::GzEncoder::new(File::create(&gz).unwrap(), flate2::Compression::fast());
+        let mut encoder =
+            flate2::write::GzEncoder::new(File::create(&gz).unwrap(), flate2::Compression::fast());
         encoder.write_all(text.as_bytes()).unwrap();
         encoder.finish().unwrap();
         let zst = dir.path().join("c");

@@ -12,9 +12,8 @@ use std::path::Path;
 
 /// Reports on a file of blocks.
 pub(super) fn report(path: &Path, kind: FileKind) -> anyhow::Result<Report> {
-    let length = std::fs::metadata(path)
-        .with_context(|| format!("can't read {}", path.display()))?
-        .len();
+    let length =
+        std::fs::metadata(path).with_context(|| format!("can't read {}", path.display()))?.len();
     let name = match kind {
         FileKind::Journal => "journal",
         FileKind::Segment => "events of a segment",
@@ -60,8 +59,7 @@ fn walk(file: &BlockFile, length: u64, report: &mut Report) -> anyhow::Result<()
     let mut at = FILE_HEADER_LEN as u64;
     let mut next_base = None;
     while at < length {
-        let block =
-            if at + BLOCK_HEADER_LEN as u64 > length { None } else { Some(file.read(at)) };
+        let block = if at + BLOCK_HEADER_LEN as u64 > length { None } else { Some(file.read(at)) };
         match block {
             Some(Ok((header, payload))) => {
                 if let Some(what) = contradiction(&header, &payload, next_base) {
@@ -84,7 +82,8 @@ fn walk(file: &BlockFile, length: u64, report: &mut Report) -> anyhow::Result<()
                 };
                 match scan(file, at + 1, length)? {
                     Some(good) => {
-                        let lost = format!("{what}; {} bytes up to the next whole block", good - at);
+                        let lost =
+                            format!("{what}; {} bytes up to the next whole block", good - at);
                         report.damaged(at, lost);
                         next_base = None;
                         at = good;

@@ -72,17 +72,15 @@ fn file(path: &Path) -> anyhow::Result<Report> {
         report.say("magic", String::from_utf8_lossy(start).into_owned());
         return Ok(report);
     }
-    bail!(
-        "{} is not a journal, a segment's file or an index of daybook's",
-        path.display()
-    )
+    bail!("{} is not a journal, a segment's file or an index of daybook's", path.display())
 }
 
 /// A Parquet file starts and ends with its magic; its own readers check the rest.
 fn parquet(path: &Path, length: u64, start: &[u8]) -> anyhow::Result<Report> {
     use std::os::unix::fs::FileExt as _;
     let mut report = Report::new(path, "Parquet", length);
-    let open = std::fs::File::open(path).with_context(|| format!("can't open {}", path.display()))?;
+    let open =
+        std::fs::File::open(path).with_context(|| format!("can't open {}", path.display()))?;
     let mut end = [0; 8];
     let whole = length >= 12 && open.read_exact_at(&mut end, length - 8).is_ok();
     let [a, b, c, d, magic @ ..] = end;
@@ -128,8 +126,7 @@ fn index(path: &Path) -> anyhow::Result<Report> {
     };
     let none = Vec::new();
     let segments = meta.get("segments").and_then(Value::as_array).unwrap_or(&none);
-    let docs: u64 =
-        segments.iter().filter_map(|s| s.get("max_doc").and_then(Value::as_u64)).sum();
+    let docs: u64 = segments.iter().filter_map(|s| s.get("max_doc").and_then(Value::as_u64)).sum();
     report.say("segments", segments.len());
     report.say("documents", docs);
     for name in ["opstamp", "payload"] {
