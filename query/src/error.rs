@@ -1,7 +1,9 @@
 //! What can go wrong while a question is answered.
 
+use crate::columnar;
 use crate::lang::ParseError;
 use daybook_engine::Error;
+use std::sync::Arc;
 
 /// Why a question has no answer.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -24,7 +26,19 @@ pub enum QueryError {
         /// The bound that was reached.
         events_read_max: u64,
     },
+    /// An export can't be written: the disk is full, or its reader went away. Ask for it again.
+    #[error(transparent)]
+    Output(Arc<columnar::Error>),
     /// The log can't be read.
     #[error(transparent)]
     Engine(#[from] Error),
+}
+
+impl From<columnar::Error> for QueryError {
+    fn from(error: columnar::Error) -> QueryError {
+        match error {
+            columnar::Error::Engine(error) => QueryError::Engine(error),
+            other => QueryError::Output(Arc::new(other)),
+        }
+    }
 }

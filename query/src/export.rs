@@ -10,10 +10,12 @@
 //! current row group) is in memory. An output that fails, or a reader that goes away, ends the export
 //! with an error; a Parquet or Arrow file cut short has no footer, so no reader takes it for whole.
 
+use crate::QueryError;
 use crate::columnar::{Error, arrow_file, csv, parquet};
 use crate::lang::Query;
 use crate::scan::{Match, for_each_match};
 use daybook_engine::block::Record;
+use daybook_engine::catalog::filter::SessionFilter;
 use daybook_engine::view::Snapshot;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
@@ -75,13 +77,23 @@ pub struct ExportSummary {
     pub bytes: u64,
 }
 
-/// What is asked for.
-#[derive(Clone, Copy, Debug)]
+/// What is asked for. [`ExportRequest::new`] leaves out no session.
+#[derive(Clone, Debug)]
 pub struct ExportRequest<'a> {
     /// Which events; all of them if unsaid.
     pub query: Option<&'a Query>,
+    /// Only events of these sessions: what the asker may see.
+    pub scope: SessionFilter,
     /// In which format.
     pub format: Format,
+}
+
+impl<'a> ExportRequest<'a> {
+    /// Everything that matches, in a format.
+    #[must_use]
+    pub fn new(query: Option<&'a Query>, format: Format) -> ExportRequest<'a> {
+        ExportRequest { query, scope: SessionFilter::All, format }
+    }
 }
 
 /// Writes every event that matches to `out`.
@@ -92,13 +104,13 @@ pub fn export(
     snapshot: &Snapshot,
     request: &ExportRequest<'_>,
     out: &mut (dyn Write + Send),
-) -> Result<ExportSummary, Error> {
+) -> Result<ExportSummary, QueryError> {
     let mut summary = ExportSummary::default();
     let mut sink = Sink::new(request.format, Counted { out, bytes: &mut summary.bytes })?;
-    for_each_match(snapshot, &mut |found| {
+    for_each_match(snapshot, request.query, &request.scope, &mut |found| {
         sink.push(found)?;
         summary.events += 1;
-        Ok::<_, Error>(ControlFlow::Continue(()))
+        Ok(ControlFlow::Continue(()))
     })?;
     sink.finish()?;
     Ok(summary)
@@ -126,7 +138,7 @@ impl<W: Write + Send> Sink<W> {
     }
 
     fn push(&mut self, found: Match<'_>) -> Result<(), Error> {
-        let Match { record, session } = found;
+        let Match { record, session, .. } = found;
         match self {
             Sink::Parquet(writer) => writer.push(&record, &session.id, &session.state),
             Sink::Arrow(writer) => writer.push(&record, &session.id, &session.state),

@@ -1,14 +1,17 @@
 //! Lists of sessions, and one session's details.
 
+use crate::cursor::{self, List};
 use crate::error::QueryError;
 use crate::item::{FacetCount, SessionItem, Time};
 use crate::lang::Query;
 use crate::search::SearchLimits;
+use crate::search::sets;
+use crate::search::tally::{FACET_VALUES_MAX, FACETS};
 use daybook_engine::catalog::filter::{NumberFact, SessionFilter, Sort};
-use daybook_engine::event::wire::{ReviewDecision, ReviewRequest};
-use daybook_engine::event::{Offset, Seq};
-use daybook_engine::session::ReviewStatus;
-use daybook_engine::view::Snapshot;
+use daybook_engine::event::wire::ReviewDecision;
+use daybook_engine::event::{Offset, Scope, Seq, SessionKey};
+use daybook_engine::session::{Review, ReviewStatus};
+use daybook_engine::view::{Facet, ListPlace, ListRequest, Snapshot};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -112,12 +115,28 @@ pub struct ReviewItem {
     pub seq: Option<Seq>,
     /// When it was asked for.
     pub requested_at: Option<Time>,
-    /// When it expires.
-    pub expires_at: Option<Time>,
-    /// What was asked. Its `expires_at` is in microseconds; the one beside it is for people.
-    pub request: Option<Box<ReviewRequest>>,
+    /// What was asked.
+    #[serde(flatten)]
+    pub request: Option<RequestItem>,
     /// What was said, in order.
     pub decisions: Vec<DecisionItem>,
+}
+
+/// What a review asks for.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RequestItem {
+    /// What it is about.
+    pub scope: Scope,
+    /// The command that waits, for scope `command`.
+    pub command: Option<Seq>,
+    /// The groups that may decide.
+    pub groups: Vec<Box<str>>,
+    /// How many approvals it takes; one if unsaid.
+    pub min_approvals: Option<u32>,
+    /// When it expires.
+    pub expires_at: Option<Time>,
+    /// Why it is asked for.
+    pub reason: Option<Box<str>>,
 }
 
 /// What was said of a review.
@@ -171,14 +190,138 @@ pub fn parse_sort(text: &str) -> Result<Sort, QueryError> {
 ///
 /// # Errors
 /// A cursor of another list or sort, a query that costs too much, or what the engine says.
-pub fn list(_snapshot: &Snapshot, _params: &ListParams<'_>) -> Result<SessionPage, QueryError> {
-    Err(QueryError::Request("not built yet".into()))
+pub fn list(snapshot: &Snapshot, params: &ListParams<'_>) -> Result<SessionPage, QueryError> {
+    let after = params.cursor.map(|text| decode(params.sort, text)).transpose()?;
+    let filter = filter_of(snapshot, params)?;
+    let page = snapshot.sessions.list(&ListRequest {
+        filter: filter.clone(),
+        sort: params.sort,
+        after,
+        limit: params.limit.clamp(1, LIMIT_MAX),
+    })?;
+    let facets = if params.facets {
+        let facets = snapshot.sessions.facets(&filter, &FACETS, FACET_VALUES_MAX)?;
+        let counts = |facet: Facet| -> Vec<FacetCount> {
+            facet.into_iter().map(|(value, count)| FacetCount { value, count }).collect()
+        };
+        Some(facets.into_iter().map(|(fact, facet)| (fact.name(), counts(facet))).collect())
+    } else {
+        None
+    };
+    Ok(SessionPage {
+        items: page.items.iter().map(SessionItem::of).collect(),
+        next_cursor: page.next.map(|place| encode(params.sort, place)),
+        count: page.count,
+        facets,
+    })
+}
+
+/// The sessions that a list is of.
+fn filter_of(snapshot: &Snapshot, params: &ListParams<'_>) -> Result<SessionFilter, QueryError> {
+    let Some(query) = params.query else { return Ok(params.filter.clone()) };
+    let asked = match query.session_filter() {
+        Some(filter) => filter,
+        None => {
+            let scope = sets::scope(snapshot, &params.filter)?;
+            SessionFilter::Keys(sets::matching(snapshot, query, scope.as_ref(), params.limits)?)
+        }
+    };
+    Ok(match (&params.filter, asked) {
+        (SessionFilter::All, asked) => asked,
+        (filter, asked) => SessionFilter::And(vec![filter.clone(), asked]),
+    })
+}
+
+fn sort_code(sort: Sort) -> u64 {
+    let by = NumberFact::ALL.iter().position(|fact| *fact == sort.by).unwrap_or_default();
+    by as u64 * 2 + u64::from(sort.descending)
+}
+
+fn encode(sort: Sort, place: ListPlace) -> String {
+    let value = place.value.unwrap_or_default().cast_unsigned();
+    let some = u64::from(place.value.is_some());
+    cursor::encode(List::Sessions, [sort_code(sort), some, value, place.key.0])
+}
+
+fn decode(sort: Sort, text: &str) -> Result<ListPlace, QueryError> {
+    let [of, some, value, key] = cursor::decode(List::Sessions, text)?;
+    if of != sort_code(sort) {
+        return Err(QueryError::Cursor("belongs to a list with another sort"));
+    }
+    let value = (some == 1).then(|| value.cast_signed());
+    Ok(ListPlace { value, key: SessionKey(key) })
 }
 
 /// Everything that is known of a session, or `None` if there is none of this id.
 ///
 /// # Errors
 /// What the engine says.
-pub fn details(_snapshot: &Snapshot, _id: &str) -> Result<Option<SessionDetails>, QueryError> {
-    Err(QueryError::Request("not built yet".into()))
+pub fn details(snapshot: &Snapshot, id: &str) -> Result<Option<SessionDetails>, QueryError> {
+    let Some(session) = snapshot.sessions.get(id)? else { return Ok(None) };
+    let state = &session.state;
+    let facts = state.facts().cloned().unwrap_or_default();
+    let end = state.end.as_ref().map(|(_, _, end)| end);
+    let mut reviews: Vec<ReviewItem> =
+        state.reviews.iter().map(|(id, review)| review_item(id, review)).collect();
+    reviews.sort_by(|a, b| (a.requested_at, &a.id).cmp(&(b.requested_at, &b.id)));
+    Ok(Some(SessionDetails {
+        item: SessionItem::of(&session),
+        groups: facts.groups,
+        origin: facts.origin,
+        client_ip: facts.client_ip,
+        correlation_id: facts.correlation_id,
+        batch_id: facts.batch_id,
+        cols: facts.cols,
+        rows: facts.rows,
+        metadata: facts.metadata,
+        exit_code: end.and_then(|end| end.exit_code),
+        end_reason: end.and_then(|end| end.reason.clone()),
+        first_event_at: state.span.map(|(first, _)| Time(first)),
+        last_event_at: state.span.map(|(_, last)| Time(last)),
+        reviews,
+        segments: segments(snapshot, session.key)?,
+        checkpoint: None,
+    }))
+}
+
+fn review_item(id: &str, review: &Review) -> ReviewItem {
+    let request = review.request.as_ref();
+    let decisions = review.decisions.iter().map(|(seq, (time, said))| DecisionItem {
+        seq: *seq,
+        time: Time(*time),
+        said: said.clone(),
+    });
+    ReviewItem {
+        id: id.into(),
+        status: review.status(),
+        seq: request.map(|(seq, _, _)| *seq),
+        requested_at: request.map(|(_, time, _)| Time(*time)),
+        request: request.map(|(_, _, request)| RequestItem {
+            scope: request.scope,
+            command: request.command,
+            groups: request.groups.clone(),
+            min_approvals: request.min_approvals,
+            expires_at: request.expires_at.map(Time),
+            reason: request.reason.clone(),
+        }),
+        decisions: decisions.collect(),
+    }
+}
+
+fn segments(snapshot: &Snapshot, key: SessionKey) -> Result<Vec<SegmentItem>, QueryError> {
+    let mut segments = Vec::new();
+    for part in &snapshot.parts {
+        let Some(run) = part.session_by_key(key)? else { continue };
+        let offsets = || run.ordinals.iter().filter_map(|o| part.facts(o)).map(|f| f.offset);
+        if let (Some(first_offset), Some(last_offset)) = (offsets().min(), offsets().max()) {
+            segments.push(SegmentItem {
+                base: part.base(),
+                sealed: part.sealed(),
+                events: run.ordinals.len() as u64,
+                first_offset,
+                last_offset,
+            });
+        }
+    }
+    Ok(segments)
 }

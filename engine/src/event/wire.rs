@@ -340,6 +340,14 @@ impl<'a> Event<'a> {
                 error.valid_up_to()
             )
         })?;
+        // A derived struct would also take an array of its fields in order.
+        if !line.trim_start().starts_with('{') {
+            return Err(if line.trim().is_empty() {
+                "line is empty".to_owned()
+            } else {
+                format!("`{}` is not a JSON object", excerpt(line))
+            });
+        }
         let wire: Wire<'a> = serde_json::from_str(line).map_err(|error| json_error(&error))?;
         wire.into_event()
     }

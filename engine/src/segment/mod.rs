@@ -26,7 +26,6 @@ mod read;
 mod seal;
 #[cfg(test)]
 mod tests;
-mod texts;
 
 pub use index::{Index, SessionRow};
 pub use manifest::{FileEntry, Manifest};

@@ -2,11 +2,11 @@
 
 use super::index::Index;
 use super::manifest::Manifest;
-use super::texts::Texts;
 use super::{EVENTS_FILE, INDEX_FILE, TEXT_DIR};
 use crate::block::{BlockCache, BlockFile, FileId, FileKind, RECORD_HEADER_LEN, Record, Records};
 use crate::error::Error;
 use crate::event::{Micros, Offset, SessionKey};
+use crate::text::TextReader;
 use crate::text::narrow::Narrow;
 use crate::view::{EventFacts, Ordinals, Part, Prefilter, SessionRun, Visit};
 use std::ops::{ControlFlow, Range, RangeInclusive};
@@ -22,7 +22,7 @@ pub struct Segment {
     events: BlockFile,
     id: FileId,
     cache: Arc<BlockCache>,
-    texts: OnceLock<Option<Texts>>,
+    texts: OnceLock<Option<TextReader>>,
 }
 
 impl Segment {
@@ -114,12 +114,12 @@ impl Segment {
     }
 
     /// The text index, opened by the first who asks; `None` if the segment has none.
-    fn texts(&self) -> Result<Option<&Texts>, Error> {
+    fn texts(&self) -> Result<Option<&TextReader>, Error> {
         if let Some(texts) = self.texts.get() {
             return Ok(texts.as_ref());
         }
         let dir = self.dir.join(TEXT_DIR);
-        let texts = if dir.is_dir() { Some(Texts::open(&dir)?) } else { None };
+        let texts = if dir.is_dir() { Some(TextReader::open(&dir)?) } else { None };
         Ok(self.texts.get_or_init(|| texts).as_ref())
     }
 
@@ -237,9 +237,9 @@ impl Part for Segment {
             if block.refused {
                 continue;
             }
-            let record = block.record(ordinal).ok_or(Error::NoSuchEvent(Offset(
-                self.base().0.saturating_add(u64::from(ordinal)),
-            )))?;
+            let record = block.record(ordinal).ok_or_else(|| {
+                Error::corrupt(self.events.path(), block.pos, format!("no event {ordinal} in it"))
+            })?;
             if self.index.offset(ordinal) != Some(record.offset) {
                 let what = format!("event {} is not where index.bin says", record.offset);
                 return Err(Error::corrupt(self.events.path(), block.pos, what));

@@ -12,10 +12,11 @@ use super::build::Plan;
 use super::manifest::{self, FileEntry, Manifest};
 use super::{
     Columnar, ColumnarEvent, EVENTS_FILE, INDEX_FILE, MANIFEST_FILE, PARQUET_FILE, SealInput,
-    TEXT_DIR, events, texts,
+    TEXT_DIR, events,
 };
 use crate::error::Error;
 use crate::event::Micros;
+use crate::text::merge_into;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -48,7 +49,8 @@ pub(super) type Step<'a> = &'a mut dyn FnMut(&'static str) -> Result<(), Error>;
 ///
 /// # Errors
 /// The system's, the text index's, the columnar writer's; an input that contradicts itself; a
-/// segment that is already there. Nothing of the segment is left then.
+/// segment that is already there. The segment is not there then, unless only the last fsync failed:
+/// then it is whole, but may not outlast a crash, so the journal must be kept all the same.
 pub fn seal(
     segments_dir: &Path,
     input: &SealInput<'_>,
@@ -123,18 +125,22 @@ pub(super) fn seal_in_steps(
     if path.exists() {
         return Err(Error::Unusable { path, what: "this segment is already sealed".to_owned() });
     }
+    if !segments_dir.exists() {
+        fs::create_dir_all(segments_dir).map_err(Error::io("create", segments_dir))?;
+        sync_dir(segments_dir.parent().filter(|p| *p != Path::new("")).unwrap_or(Path::new(".")))?;
+    }
     let tmp = tmp_path(segments_dir, input);
     if tmp.exists() {
         fs::remove_dir_all(&tmp).map_err(Error::io("remove", &tmp))?;
     }
-    fs::create_dir_all(&tmp).map_err(Error::io("create", &tmp))?;
+    fs::create_dir(&tmp).map_err(Error::io("create", &tmp))?;
     step("directory")?;
 
     let mut report = SealReport { path, ..SealReport::default() };
     let created = Micros::now();
     let clock = Clock::start();
     let mut plan = Plan::new(input, segments_dir)?;
-    plan.tables.blocks = events::write(&plan, &tmp.join(EVENTS_FILE), created, events::LEVEL)?;
+    plan.tables.blocks = events::write(&plan, &tmp.join(EVENTS_FILE), created)?;
     report.events_s = clock.seconds();
     step("events")?;
 
@@ -145,7 +151,7 @@ pub(super) fn seal_in_steps(
 
     let clock = Clock::start();
     if let Some(text) = input.text {
-        texts::merge(text, &tmp.join(TEXT_DIR))?;
+        merge_into(text, &tmp.join(TEXT_DIR))?;
     }
     report.text_s = clock.seconds();
     step("text")?;

@@ -1,43 +1,32 @@
-//! placeholder
-#![allow(missing_docs, reason = "stub")]
+//! The text index: which events may hold a word.
+//!
+//! One tantivy index for each journal, merged to a single tantivy segment when the journal is
+//! sealed. It stores no text: it answers a [`narrow::Narrow`] with offsets, and whoever asks verifies
+//! each on the log. Each commit carries as its payload the offset below which everything is indexed,
+//! so that indexing resumes there after a crash; what came after the last commit is simply gone.
+//!
+//! | module | what is there |
+//! |---|---|
+//! | [`words`] | what a word is |
+//! | [`narrow`] | what can be asked |
+//! | `schema`, `tokens` | the fields of the index and its tokenizer |
+//! | [`TextWriter`] | adds events and commits |
+//! | [`TextReader`] | answers narrowings |
+//! | [`merge_into`] | makes a sealed segment's index from a journal's |
+//! | `docs` | sets of documents, also the catalog's |
+
+pub(crate) mod docs;
+mod lookup;
+mod merge;
 pub mod narrow;
+mod reader;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod tokens;
 pub mod words;
-use crate::error::Error;
-use crate::event::*;
-use parking_lot::Mutex;
-use std::path::Path;
-use std::sync::Arc;
-#[derive(Debug)]
-pub struct TextWriter(Arc<Mutex<Offset>>);
-#[derive(Debug, Clone)]
-pub struct TextReader(Arc<Mutex<Offset>>);
-impl TextWriter {
-    pub fn open(_d: &Path, _h: usize) -> Result<(TextWriter, TextReader), Error> {
-        let a = Arc::new(Mutex::new(Offset(0)));
-        Ok((TextWriter(a.clone()), TextReader(a)))
-    }
-    pub fn add(
-        &mut self,
-        _o: Offset,
-        _k: Kind,
-        _v: Option<Verdict>,
-        _t: &text::Texts<'_>,
-    ) -> Result<(), Error> {
-        Ok(())
-    }
-    pub fn commit(&mut self, t: Offset) -> Result<(), Error> {
-        *self.0.lock() = t;
-        Ok(())
-    }
-}
-impl TextReader {
-    pub fn open(_d: &Path) -> Result<TextReader, Error> {
-        Err(Error::Closed)
-    }
-    pub fn indexed_through(&self) -> Offset {
-        *self.0.lock()
-    }
-    pub fn offsets(&self, _n: &narrow::Narrow) -> Result<Option<Vec<u64>>, Error> {
-        Ok(None)
-    }
-}
+mod writer;
+
+pub use merge::merge_into;
+pub use reader::TextReader;
+pub use writer::TextWriter;

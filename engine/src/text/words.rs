@@ -5,6 +5,8 @@
 //! bytes is indexed by its first [`WORD_BYTES_MAX`] bytes (at a character boundary); a narrowing cuts
 //! what it looks for in the same way, so nothing becomes unsearchable for being long.
 
+use std::ops::Range;
+
 /// The longest word that is indexed whole, in bytes.
 pub const WORD_BYTES_MAX: usize = 128;
 
@@ -15,31 +17,60 @@ pub fn is_word_char(c: char) -> bool {
 }
 
 /// The words of a text as byte ranges, not folded and not cut.
-pub fn words(text: &str) -> impl Iterator<Item = std::ops::Range<usize>> {
-    let bytes = text.as_bytes();
-    let mut at = 0;
-    std::iter::from_fn(move || {
-        let mut start = None;
-        while let Some(&byte) = bytes.get(at) {
-            let (inside, width) = if byte < 0x80 {
-                (ASCII_WORD[byte as usize & 0x7f], 1)
-            } else {
-                let c = text.get(at..).and_then(|rest| rest.chars().next()).unwrap_or('\u{fffd}');
-                (c.is_alphanumeric(), c.len_utf8())
-            };
-            match (inside, start) {
-                (true, None) => start = Some(at),
-                (false, Some(from)) => {
-                    let range = from..at;
-                    at += width;
-                    return Some(range);
+#[must_use]
+pub fn words(text: &str) -> Words<'_> {
+    Words { text, at: 0 }
+}
+
+/// Iterates over the words of a text; see [`words`].
+#[derive(Clone, Debug)]
+pub struct Words<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl Iterator for Words<'_> {
+    type Item = Range<usize>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Range<usize>> {
+        while self.at < self.text.len() {
+            let (inside, width) = self.step();
+            if inside {
+                let start = self.at;
+                self.at += width;
+                while self.at < self.text.len() {
+                    let (inside, width) = self.step();
+                    if !inside {
+                        break;
+                    }
+                    self.at += width;
                 }
-                _ => {}
+                return Some(start..self.at);
             }
-            at += width;
+            self.at += width;
         }
-        start.map(|from| from..bytes.len())
-    })
+        None
+    }
+}
+
+impl Words<'_> {
+    /// Is the character at the current place part of a word, and how wide is it?
+    #[inline]
+    fn step(&self) -> (bool, usize) {
+        match self.text.as_bytes().get(self.at) {
+            Some(&byte) if byte < 0x80 => (ASCII_WORD[usize::from(byte & 0x7f)], 1),
+            _ => self.step_wide(),
+        }
+    }
+
+    #[cold]
+    fn step_wide(&self) -> (bool, usize) {
+        match self.text.get(self.at..).and_then(|rest| rest.chars().next()) {
+            Some(c) => (c.is_alphanumeric(), c.len_utf8()),
+            None => (false, 1),
+        }
+    }
 }
 
 const ASCII_WORD: [bool; 128] = {
@@ -69,4 +100,20 @@ pub fn indexed_part(word: &str) -> &str {
 #[must_use]
 pub fn fold(text: &str) -> String {
     text.to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn words_are_the_longest_runs_of_word_characters(text in "[a-zA-Z_0-9 .é日-]{0,40}|\\PC{0,40}") {
+            let found: Vec<&str> = words(&text).filter_map(|range| text.get(range)).collect();
+            let split: Vec<&str> =
+                text.split(|c| !is_word_char(c)).filter(|word| !word.is_empty()).collect();
+            prop_assert_eq!(found, split);
+        }
+    }
 }

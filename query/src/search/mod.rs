@@ -1,6 +1,19 @@
 //! Search: the events that match a query, newest first.
+//!
+//! | module | what is there |
+//! |---|---|
+//! | `plan` | which events are candidates, and which of these match |
+//! | `page` | the newest matches after a place |
+//! | `tally` | the totals of all matches |
+//! | `sets` | which sessions have matches |
+//! | `snippet`, `histogram` | what is shown of them |
 
 mod histogram;
+mod page;
+pub(crate) mod plan;
+pub(crate) mod sets;
+mod snippet;
+pub(crate) mod tally;
 
 use crate::error::QueryError;
 use crate::item::{FacetCount, Hit};
@@ -119,9 +132,23 @@ pub struct Totals {
 ///
 /// # Errors
 /// A cursor of another list, a query whose sets of sessions cost too much, or what the engine says.
-pub fn search(
-    _snapshot: &Snapshot,
-    _request: &SearchRequest<'_>,
-) -> Result<SearchPage, QueryError> {
-    Err(QueryError::Request("not built yet".into()))
+pub fn search(snapshot: &Snapshot, request: &SearchRequest<'_>) -> Result<SearchPage, QueryError> {
+    let limits = request.limits;
+    let scope = sets::scope(snapshot, &request.scope)?;
+    let plan = plan::Plan::new(snapshot, request.query, scope.as_ref(), limits)?;
+    let limit = request.limit.clamp(1, LIMIT_MAX);
+    let page = page::page(&plan, request.cursor, limit, limits.events_read_max)?;
+    let (totals, counted) =
+        if request.count == CountMode::Exact || request.facets || request.histogram {
+            let (totals, counted) = tally::tally(&plan, request)?;
+            (Some(totals), counted)
+        } else {
+            (None, true)
+        };
+    Ok(SearchPage {
+        items: page.items,
+        next_cursor: page.next_cursor,
+        totals,
+        complete: page.complete && counted,
+    })
 }

@@ -1,11 +1,31 @@
 //! Timelines: one session's events in order.
+//!
+//! | module | what is there |
+//! |---|---|
+//! | `runs` | the events by `seq`, across parts |
+//! | `fold` | which event stands under which |
+//! | `groups` | the items of a page |
+//! | `render` | their JSON |
 
+mod fold;
+mod groups;
+mod render;
+mod runs;
+
+use crate::cursor::{self, List};
 use crate::error::QueryError;
 use crate::lang::Query;
+use crate::search::SearchLimits;
+use crate::search::plan::Plan;
 use daybook_engine::event::Micros;
 use daybook_engine::view::Snapshot;
+use fold::Folder;
+use groups::Group;
+use runs::{END, Position, Runs};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use std::collections::HashSet;
+use std::sync::Arc;
 
 /// The most items of a page.
 pub const LIMIT_MAX: usize = 1000;
@@ -55,14 +75,96 @@ pub struct TimelinePage {
     pub count: u64,
 }
 
+/// Where a page starts, and in which direction it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Start {
+    /// The items from a place on.
+    From(Position),
+    /// The items before a place.
+    Below(Position),
+}
+
+impl Start {
+    fn encode(self) -> String {
+        let (direction, position) = match self {
+            Start::From(position) => (0, position),
+            Start::Below(position) => (1, position),
+        };
+        cursor::encode(List::Timeline, [direction, position])
+    }
+
+    fn decode(text: &str) -> Result<Start, QueryError> {
+        match cursor::decode(List::Timeline, text)? {
+            [0, position] if position <= END => Ok(Start::From(position)),
+            [1, position] if position <= END => Ok(Start::Below(position)),
+            _ => Err(QueryError::Cursor("is not one that daybook gave out")),
+        }
+    }
+}
+
 /// A page of a session's timeline, or `None` if there is no session of this id.
+///
+/// A page may be shorter than its limit when its items are long or few match; its cursor goes on.
 ///
 /// # Errors
 /// A cursor of another list, a query that costs too much, or what the engine says.
 pub fn timeline(
-    _snapshot: &Snapshot,
-    _id: &str,
-    _request: &TimelineRequest<'_>,
+    snapshot: &Snapshot,
+    id: &str,
+    request: &TimelineRequest<'_>,
 ) -> Result<Option<TimelinePage>, QueryError> {
-    Err(QueryError::Request("not built yet".into()))
+    let Some(session) = snapshot.sessions.get(id)? else { return Ok(None) };
+    let runs = Runs::of(snapshot, session.key)?;
+    let scope = Arc::new(HashSet::from([session.key]));
+    let plan = match request.query {
+        None => None,
+        Some(query) => Some(Plan::new(snapshot, query, Some(&scope), SearchLimits::default())?),
+    };
+    let mut folder = Folder::new(&runs, &session.state, request.fold, plan.as_ref());
+    let limit = request.limit.clamp(1, LIMIT_MAX);
+    let page = match start(&mut folder, request)? {
+        Start::From(from) => {
+            let found = groups::forwards(&mut folder, from, limit)?;
+            let items = render::items(&runs, &found.groups)?;
+            let cut = found.groups.get(items.len()).map(Group::seq);
+            let earlier = runs.backwards(from).next().is_some();
+            TimelinePage {
+                items,
+                next_cursor: cut.or(found.next).map(|place| Start::From(place).encode()),
+                prev_cursor: earlier.then(|| Start::Below(from).encode()),
+                count: runs.len(),
+            }
+        }
+        Start::Below(below) => {
+            let found = groups::backwards(&mut folder, below, limit)?;
+            let mut items = render::items(&runs, &found.groups)?;
+            items.reverse();
+            let cut = found.groups.get(items.len()).map(|group| group.seq() + 1);
+            let later = runs.forwards(below).next().is_some();
+            TimelinePage {
+                items,
+                next_cursor: later.then(|| Start::From(below).encode()),
+                prev_cursor: cut.or(found.next).map(|place| Start::Below(place).encode()),
+                count: runs.len(),
+            }
+        }
+    };
+    Ok(Some(page))
+}
+
+/// Where the page that is asked for starts.
+fn start(folder: &mut Folder<'_>, request: &TimelineRequest<'_>) -> Result<Start, QueryError> {
+    if let Some(text) = request.cursor {
+        return Start::decode(text);
+    }
+    let position = match request.at {
+        None if request.backwards => END,
+        None => 0,
+        Some(time) => match folder.runs.at(time) {
+            None => END,
+            // The item that it stands under, so that it is in the page.
+            Some(entry) => folder.steps(&[entry])?.first().map_or(entry.seq(), |step| step.leader),
+        },
+    };
+    Ok(if request.backwards { Start::Below(position) } else { Start::From(position) })
 }

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 fn exported(snapshot: &Snapshot, format: Format) -> (Vec<u8>, ExportSummary) {
     let mut out = Vec::new();
-    let summary = export(snapshot, &ExportRequest { query: None, format }, &mut out).unwrap();
+    let summary = export(snapshot, &ExportRequest::new(None, format), &mut out).unwrap();
     assert_eq!(summary.bytes, out.len() as u64);
     (out, summary)
 }
@@ -141,7 +141,7 @@ fn an_export_whose_output_is_full_fails_in_every_format() {
     let directory = tempfile::tempdir().unwrap();
     let snapshot = log.sealed(directory.path());
     for format in Format::ALL {
-        let request = ExportRequest { query: None, format };
+        let request = ExportRequest::new(None, format);
         let whole = export(&snapshot, &request, &mut Vec::new()).unwrap().bytes as usize;
         for room in [0, whole / 2, whole - 1] {
             assert!(export(&snapshot, &request, &mut Full(room)).is_err(), "{format:?} {room}");

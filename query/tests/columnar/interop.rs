@@ -62,7 +62,7 @@ fn duckdb_pyarrow_and_polars_read_a_segments_parquet() {
 fn duckdb_pyarrow_and_polars_read_an_export() {
     let directory = tempfile::tempdir().unwrap();
     let snapshot = log().sealed(directory.path());
-    let request = ExportRequest { query: None, format: Format::Parquet };
+    let request = ExportRequest::new(None, Format::Parquet);
     let mut bytes = Vec::new();
     export(&snapshot, &request, &mut bytes).unwrap();
     readers_agree(&bytes, &expected(true));

@@ -12,4 +12,5 @@ mod exports;
 mod interop;
 mod log;
 mod measure;
+mod queries;
 mod round_trip;

@@ -47,7 +47,7 @@ impl Finder {
     /// The places of matches, at most `limit`; none that is empty.
     pub(super) fn ranges(&self, text: &str, limit: usize, out: &mut Vec<Range<usize>>) {
         let mut at = 0;
-        let mut next = |from: usize| match self {
+        let next = |from: usize| match self {
             Finder::Present | Finder::Never => None,
             Finder::Literal(searcher) => searcher.find(text, from),
             Finder::Word(word) => word.find(text, from),

@@ -1,0 +1,125 @@
+//! What segments promise, tested on real files against a simple model.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests"
+)]
+
+mod crash;
+mod damage;
+mod model;
+
+use super::{SealInput, Segment};
+use crate::block::{BlockCache, Record};
+use crate::event::{Kind, Micros, Offset, Seq, SessionKey, Verdict};
+use crate::session::SessionState;
+use crate::view::Session;
+use std::path::Path;
+use std::sync::Arc;
+
+/// An event of the model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Made {
+    pub session: usize,
+    pub seq: u32,
+    pub time: i64,
+    pub kind: Kind,
+    pub verdict: Option<Verdict>,
+    pub json: Vec<u8>,
+}
+
+/// A closed journal.
+pub struct Journal {
+    pub base: u64,
+    pub made: Vec<Made>,
+    payloads: Vec<Arc<Vec<u8>>>,
+    plain: Vec<bool>,
+    session_of: Vec<u32>,
+    sessions: Vec<Session>,
+}
+
+pub fn id(session: usize) -> String {
+    // Not in the order of the numbers, and one a prefix of another.
+    format!("{}-{}", ["b", "a", "ab", "é", "a-"][session % 5], session)
+}
+
+impl Journal {
+    /// Events in the order of arrival from `base`, `per_block` to a block.
+    pub fn new(base: u64, made: Vec<Made>, per_block: usize) -> Journal {
+        let count = made.iter().map(|e| e.session + 1).max().unwrap_or(0);
+        let mut sessions: Vec<Session> = (0..count)
+            .map(|n| Session {
+                id: id(n).into(),
+                key: SessionKey(0),
+                state: Arc::new(SessionState::default()),
+            })
+            .collect();
+        for (offset, event) in made.iter().enumerate().rev() {
+            // Session 0 began in an earlier segment, if there is one.
+            let earlier = event.session == 0 && base > 0;
+            let began = if earlier { base / 2 } else { base + offset as u64 };
+            sessions[event.session].key = SessionKey(began);
+        }
+        let (mut payloads, mut plain) = (Vec::new(), Vec::new());
+        for (n, chunk) in made.chunks(per_block).enumerate() {
+            let mut payload = Vec::new();
+            for (i, event) in chunk.iter().enumerate() {
+                event.record(base + (n * per_block + i) as u64).encode(&mut payload);
+            }
+            payloads.push(Arc::new(payload));
+            plain.push(chunk.iter().all(|e| crate::block::is_plain(&e.json)));
+        }
+        let session_of = made.iter().map(|e| e.session as u32).collect();
+        Journal { base, made, payloads, plain, session_of, sessions }
+    }
+
+    pub fn input(&self) -> SealInput<'_> {
+        SealInput {
+            base: Offset(self.base),
+            payloads: &self.payloads,
+            plain: &self.plain,
+            session_of: &self.session_of,
+            sessions: &self.sessions,
+            text: None,
+        }
+    }
+
+    pub fn key(&self, session: usize) -> SessionKey {
+        self.sessions[session].key
+    }
+}
+
+impl Made {
+    pub fn record(&self, offset: u64) -> Record<'_> {
+        Record {
+            offset: Offset(offset),
+            seq: Seq(self.seq),
+            time: Micros(self.time),
+            kind: self.kind,
+            verdict: self.verdict,
+            json: &self.json,
+        }
+    }
+}
+
+/// A few sessions, interleaved.
+pub fn small() -> Journal {
+    let made = (0..40)
+        .map(|n: usize| Made {
+            session: n % 4,
+            seq: ((n * 7) % 40) as u32,
+            time: 1_772_000_000_000_000 + ((n * 13) % 40) as i64 * 1_000_000,
+            kind: Kind::ALL[n % Kind::ALL.len()],
+            verdict: Verdict::ALL.get(n % 7).copied(),
+            json: format!("{{\"n\":{n}}}").into_bytes(),
+        })
+        .collect();
+    Journal::new(1000, made, 7)
+}
+
+pub fn open(dir: &Path) -> Result<Segment, crate::Error> {
+    Segment::open(dir, Arc::new(BlockCache::new(1 << 20)))
+}

@@ -1,0 +1,217 @@
+//! A sealed segment says what the journal held.
+
+use super::super::{Columnar, ColumnarEvent, seal};
+use super::{Journal, Made, id, open, small};
+use crate::error::Error;
+use crate::event::{Kind, Micros, Offset, Seq, SessionKey, Verdict};
+use crate::view::{EventFacts, Ordinals, Part};
+use parking_lot::Mutex;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+/// Events of up to nine sessions: each session's seqs are its own, in any order, with gaps.
+fn events() -> impl Strategy<Value = Vec<Made>> {
+    let text = prop_oneof![
+        8 => "[a-z ]{0,40}".prop_map(|s| format!("{{\"input\":\"{s}\"}}")),
+        1 => Just("{\"data\":\"bmVlZGxl\"}".to_owned()),
+        1 => Just("{\"input\":\"need\\u006ce\"}".to_owned()),
+        1 => Just("{\"input\":\"a needle here\"}".to_owned()),
+        1 => (30_000usize..90_000).prop_map(|n| format!("{{\"output\":\"{}\"}}", "xy".repeat(n))),
+    ];
+    let event = (0usize..9, 0u32..3, any::<u32>(), 0i64..1_000_000, 0usize..13, 0usize..9, text);
+    (vec(event, 1..120), any::<bool>()).prop_map(|(drawn, far)| {
+        let mut next = BTreeMap::new();
+        let mut made: Vec<(u32, Made)> = drawn
+            .into_iter()
+            .map(|(session, gap, order, time, kind, verdict, json)| {
+                let seq: &mut u32 =
+                    next.entry(session).or_insert(if far { 4_000_000_000 } else { 0 });
+                *seq += gap;
+                let event = Made {
+                    session,
+                    seq: *seq,
+                    time: if far { time * 7_000_000_000 } else { time },
+                    kind: Kind::ALL[kind],
+                    verdict: Verdict::ALL.get(verdict).copied(),
+                    json: json.into_bytes(),
+                };
+                *seq += 1;
+                (order, event)
+            })
+            .collect();
+        made.sort_by_key(|(order, _)| *order);
+        made.into_iter().map(|(_, event)| event).collect()
+    })
+}
+
+/// The journal's events as (ordinal, offset), from the definition: by session id, then seq.
+fn ordered(journal: &Journal) -> Vec<(u64, &Made)> {
+    let mut order: Vec<(u64, &Made)> =
+        journal.made.iter().enumerate().map(|(n, e)| (journal.base + n as u64, e)).collect();
+    order.sort_by_key(|(_, e)| (id(e.session), e.seq));
+    order
+}
+
+fn read_all(part: &dyn Part, ordinals: &Ordinals) -> Vec<(u32, u64, Vec<u8>)> {
+    let mut out = Vec::new();
+    part.read(ordinals, None, &mut |ordinal, record| {
+        out.push((ordinal, record.offset.0, record.json.to_vec()));
+        Ok(ControlFlow::Continue(()))
+    })
+    .unwrap();
+    out
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_segment_answers_as_the_journal_that_it_was_made_from(
+        made in events(), base in prop_oneof![Just(0u64), 1u64..1 << 40], per_block in 1usize..30,
+        asked in vec(any::<prop::sample::Index>(), 0..60),
+    ) {
+        let journal = Journal::new(base, made, per_block);
+        let dir = tempfile::tempdir().unwrap();
+        let report = seal(dir.path(), &journal.input(), None).unwrap();
+        let segment = open(&report.path).unwrap();
+        segment.verify().unwrap();
+        let order = ordered(&journal);
+
+        prop_assert_eq!(segment.len() as usize, order.len());
+        prop_assert_eq!(segment.base(), Offset(base));
+        let times = order.iter().map(|(_, e)| e.time);
+        prop_assert_eq!(
+            segment.time_range(),
+            times.clone().min().map(Micros).zip(times.max().map(Micros))
+        );
+        for (ordinal, (offset, event)) in order.iter().enumerate() {
+            let ordinal = ordinal as u32;
+            prop_assert_eq!(segment.facts(ordinal), Some(EventFacts {
+                offset: Offset(*offset),
+                seq: Seq(event.seq),
+                time: Micros(event.time),
+                kind: event.kind,
+                verdict: event.verdict,
+                session: journal.key(event.session),
+            }));
+            prop_assert_eq!(segment.ordinal_of(Offset(*offset)), Some(ordinal));
+        }
+        let end = order.len() as u32;
+        prop_assert_eq!(segment.facts(end), None);
+        prop_assert_eq!(segment.ordinal_of(Offset(base + u64::from(end))), None);
+        if base > 0 {
+            prop_assert_eq!(segment.ordinal_of(Offset(base - 1)), None);
+        }
+
+        for session in 0..12 {
+            let of: Vec<u32> = (0..end).filter(|o| order[*o as usize].1.session == session).collect();
+            let run = segment.session(&id(session)).unwrap();
+            let seqs = segment.seqs(&id(session)).unwrap();
+            if of.is_empty() {
+                prop_assert!(run.is_none() && seqs.is_none());
+                continue;
+            }
+            let run = run.unwrap();
+            prop_assert_eq!(run.key, journal.key(session));
+            prop_assert_eq!(run.ordinals.iter().collect::<Vec<_>>(), of.clone());
+            prop_assert_eq!(segment.session_by_key(run.key).unwrap(), Some(run));
+            let (key, ranges) = seqs.unwrap();
+            prop_assert_eq!(key, journal.key(session));
+            prop_assert!(ranges.windows(2).all(|pair| *pair[0].end() + 1 < *pair[1].start()));
+            let listed: Vec<u32> = ranges.into_iter().flatten().collect();
+            prop_assert_eq!(listed, of.iter().map(|o| order[*o as usize].1.seq).collect::<Vec<_>>());
+        }
+        prop_assert_eq!(segment.session("").unwrap(), None);
+        prop_assert_eq!(segment.session_by_key(SessionKey(u64::MAX)).unwrap(), None);
+
+        let expected: Vec<_> = order.iter().enumerate()
+            .map(|(o, (offset, e))| (o as u32, *offset, e.json.clone())).collect();
+        prop_assert_eq!(&read_all(&segment, &Ordinals::Range(0..end)), &expected);
+        let list: Vec<u32> = asked.iter().map(|index| index.index(order.len()) as u32).collect();
+        let some: Vec<_> = list.iter().map(|o| expected[*o as usize].clone()).collect();
+        prop_assert_eq!(&read_all(&segment, &Ordinals::List(list)), &some);
+
+        // A prefilter may only lose lines that can't match.
+        let mut seen = Vec::new();
+        let has_needle = |bytes: &[u8]| memchr::memmem::find(bytes, b"needle").is_some();
+        segment.read(&Ordinals::Range(0..end), Some(&has_needle), &mut |ordinal, record| {
+            seen.push((ordinal, record.json.to_vec()));
+            Ok(ControlFlow::Continue(()))
+        }).unwrap();
+        for (ordinal, _, json) in &expected {
+            let passed = seen.iter().any(|(o, j)| o == ordinal && j == json);
+            prop_assert!(passed || crate::block::is_plain(json) && !has_needle(json));
+        }
+        let plain = expected.iter().all(|(_, _, json)| crate::block::is_plain(json));
+        prop_assert!(!plain || seen.iter().all(|(_, json)| has_needle(json)));
+    }
+}
+
+#[test]
+fn a_read_stops_where_its_visitor_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let segment = open(&seal(dir.path(), &small().input(), None).unwrap().path).unwrap();
+    let mut seen = 0;
+    segment
+        .read(&Ordinals::Range(0..40), None, &mut |_, _| {
+            seen += 1;
+            Ok(if seen == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })
+        .unwrap();
+    assert_eq!(seen, 3);
+    let beyond =
+        segment.read(&Ordinals::Range(39..41), None, &mut |_, _| Ok(ControlFlow::Continue(())));
+    assert!(beyond.is_err());
+}
+
+/// Remembers what it was given.
+#[derive(Default)]
+struct Recorder(Mutex<Vec<(i64, u64, String)>>);
+
+impl Columnar for Recorder {
+    fn write(
+        &self,
+        events: &mut dyn Iterator<Item = ColumnarEvent<'_>>,
+        path: &Path,
+    ) -> Result<(), Error> {
+        for event in events {
+            let record = event.record;
+            self.0.lock().push((record.time.0, record.offset.0, event.session.to_owned()));
+        }
+        std::fs::write(path, b"PAR1").map_err(Error::io("write", path))
+    }
+}
+
+#[test]
+fn the_columnar_copy_gets_every_event_in_the_order_of_time() {
+    let journal = small();
+    let dir = tempfile::tempdir().unwrap();
+    let recorder = Recorder::default();
+    let report = seal(dir.path(), &journal.input(), Some(&recorder)).unwrap();
+    let mut expected: Vec<_> =
+        (1000..).zip(&journal.made).map(|(offset, e)| (e.time, offset, id(e.session))).collect();
+    expected.sort();
+    assert_eq!(*recorder.0.lock(), expected);
+    let segment = open(&report.path).unwrap();
+    assert_eq!(segment.manifest().files["events.parquet"].bytes, 4);
+    assert_eq!(segment.manifest().files.len(), 3);
+}
+
+#[test]
+fn an_input_that_contradicts_itself_is_refused_and_leaves_nothing() {
+    let journal = small();
+    let dir = tempfile::tempdir().unwrap();
+    let mut input = journal.input();
+    input.base = Offset(999);
+    assert!(seal(dir.path(), &input, None).is_err());
+    let mut input = journal.input();
+    input.session_of = &input.session_of[..39];
+    assert!(seal(dir.path(), &input, None).is_err());
+    let mut input = journal.input();
+    input.sessions = &input.sessions[..3];
+    assert!(seal(dir.path(), &input, None).is_err());
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}

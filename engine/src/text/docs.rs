@@ -1,0 +1,140 @@
+//! Sets of the documents of one tantivy segment, as bits.
+//!
+//! A million documents are 125 kB, so that AND, OR and NOT cost microseconds whatever the lists are,
+//! and nothing is allocated for a single document.
+
+use crate::error::Error;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use tantivy::index::InvertedIndexReader;
+use tantivy::postings::TermInfo;
+use tantivy::schema::IndexRecordOption;
+
+/// A set of document numbers below a bound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Docs {
+    words: Vec<u64>,
+    bound: u32,
+}
+
+impl Docs {
+    /// No document of `bound`.
+    pub(crate) fn none(bound: u32) -> Docs {
+        Docs { words: vec![0; bound.div_ceil(64) as usize], bound }
+    }
+
+    /// Every document below `bound`.
+    pub(crate) fn all(bound: u32) -> Docs {
+        let mut docs = Docs::none(bound);
+        docs.invert();
+        docs
+    }
+
+    /// Adds a document; one that is out of bounds is no document.
+    #[inline]
+    pub(crate) fn insert(&mut self, doc: u32) {
+        if doc < self.bound
+            && let Some(word) = self.words.get_mut((doc / 64) as usize)
+        {
+            *word |= 1 << (doc % 64);
+        }
+    }
+
+    /// Is a document in the set?
+    #[inline]
+    pub(crate) fn contains(&self, doc: u32) -> bool {
+        self.words.get((doc / 64) as usize).is_some_and(|word| word >> (doc % 64) & 1 == 1)
+    }
+
+    /// Keeps what is also in `other`.
+    pub(crate) fn intersect(&mut self, other: &Docs) {
+        for (word, other) in self.words.iter_mut().zip(&other.words) {
+            *word &= other;
+        }
+    }
+
+    /// Adds what is in `other`.
+    pub(crate) fn unite(&mut self, other: &Docs) {
+        for (word, other) in self.words.iter_mut().zip(&other.words) {
+            *word |= other;
+        }
+    }
+
+    /// Removes what is in `other`.
+    pub(crate) fn subtract(&mut self, other: &Docs) {
+        for (word, other) in self.words.iter_mut().zip(&other.words) {
+            *word &= !other;
+        }
+    }
+
+    /// Exactly the documents that were not in it.
+    pub(crate) fn invert(&mut self) {
+        for word in &mut self.words {
+            *word = !*word;
+        }
+        let used = self.bound % 64;
+        if used > 0
+            && let Some(last) = self.words.last_mut()
+        {
+            *last &= (1 << used) - 1;
+        }
+    }
+
+    /// How many.
+    pub(crate) fn len(&self) -> u64 {
+        self.words.iter().map(|word| u64::from(word.count_ones())).sum()
+    }
+
+    /// Calls `visit` with every document, ascending, at most 64 at a time.
+    pub(crate) fn blocks(&self, mut visit: impl FnMut(&[u32])) {
+        let mut block = [0u32; 64];
+        for (base, &word) in (0u32..).step_by(64).zip(&self.words) {
+            let (mut word, mut filled) = (word, 0);
+            for slot in &mut block {
+                if word == 0 {
+                    break;
+                }
+                *slot = base + word.trailing_zeros();
+                word &= word - 1;
+                filled += 1;
+            }
+            if let Some(block) = block.get(..filled)
+                && filled > 0
+            {
+                visit(block);
+            }
+        }
+    }
+
+    /// Adds the documents of a term.
+    pub(crate) fn add_postings(
+        &mut self,
+        index: &InvertedIndexReader,
+        term: &TermInfo,
+    ) -> std::io::Result<()> {
+        let mut postings =
+            index.read_block_postings_from_terminfo(term, IndexRecordOption::Basic)?;
+        while !postings.docs().is_empty() {
+            for &doc in postings.docs() {
+                self.insert(doc);
+            }
+            postings.advance();
+        }
+        Ok(())
+    }
+}
+
+/// Runs a read of an index. tantivy trusts its files: where a damaged one makes it panic, that is an
+/// error here.
+pub(crate) fn guarded<T>(
+    error: fn(String) -> Error,
+    read: impl FnOnce() -> Result<T, Error>,
+) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|panic| {
+        let what = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("unknown");
+        Err(error(format!("it is damaged ({what}); remove its directory to have it built again")))
+    })
+}

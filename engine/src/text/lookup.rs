@@ -1,0 +1,141 @@
+//! A narrowing against one tantivy segment.
+
+use super::docs::Docs;
+use super::narrow::{Fields, Narrow, WordShape};
+use super::schema::{TextSchema, kind_term, verdict_term};
+use super::tokens::CUT;
+use super::words::indexed_part;
+use crate::error::Error;
+use crate::event::text::TextField;
+use memchr::memmem::Finder;
+use tantivy::SegmentReader;
+use tantivy::index::InvertedIndexReader;
+use tantivy::schema::Field;
+
+/// A shape that more words than this have can't help: their postings would take longer to unite than
+/// the events to read.
+const WORDS_MAX: usize = 50_000;
+
+/// One segment of the index.
+pub(super) struct Lookup<'a> {
+    pub(super) segment: &'a SegmentReader,
+    pub(super) fields: TextSchema,
+}
+
+impl Lookup<'_> {
+    /// The documents that may satisfy a narrowing; `None` when all may.
+    pub(super) fn docs(&self, narrow: &Narrow) -> Result<Option<Docs>, Error> {
+        match narrow {
+            Narrow::All => Ok(None),
+            Narrow::None => Ok(Some(self.none())),
+            Narrow::Word(fields, shape) => self.word(*fields, shape),
+            Narrow::Kind(kinds) => self.facets(kinds.iter().map(|&kind| kind_term(kind))),
+            Narrow::Verdict(verdicts) => {
+                self.facets(verdicts.iter().map(|&verdict| verdict_term(verdict)))
+            }
+            Narrow::And(all) => {
+                let mut both: Option<Docs> = None;
+                for part in all {
+                    match (&mut both, self.docs(part)?) {
+                        (Some(both), Some(docs)) => both.intersect(&docs),
+                        (none @ None, docs) => *none = docs,
+                        (Some(_), None) => {}
+                    }
+                }
+                Ok(both)
+            }
+            Narrow::Or(any) => {
+                let mut either = self.none();
+                for part in any {
+                    let Some(docs) = self.docs(part)? else { return Ok(None) };
+                    either.unite(&docs);
+                }
+                Ok(Some(either))
+            }
+        }
+    }
+
+    fn none(&self) -> Docs {
+        Docs::none(self.segment.max_doc())
+    }
+
+    fn facets(&self, terms: impl Iterator<Item = [u8; 2]>) -> Result<Option<Docs>, Error> {
+        let index = self.inverted(self.fields.facet)?;
+        let mut docs = self.none();
+        for term in terms {
+            add_term(&mut docs, &index, &term)?;
+        }
+        Ok(Some(docs))
+    }
+
+    fn word(&self, fields: Fields, shape: &WordShape) -> Result<Option<Docs>, Error> {
+        let mut docs = self.none();
+        let mut budget = WORDS_MAX;
+        for field in TextField::ALL {
+            if matches!(fields, Fields::One(one) if one != field) {
+                continue;
+            }
+            let index = self.inverted(self.fields.text(field))?;
+            let fits = match shape {
+                WordShape::Is(word) => {
+                    add_term(&mut docs, &index, indexed_part(word).as_bytes())?;
+                    true
+                }
+                WordShape::StartsWith(start) => {
+                    let start = indexed_part(start).as_bytes();
+                    add_words(&mut docs, &index, start, |_| true, &mut budget)?
+                }
+                WordShape::EndsWith(end) => {
+                    add_term(&mut docs, &index, CUT.as_bytes())?;
+                    let end = end.as_bytes();
+                    add_words(&mut docs, &index, b"", |word| word.ends_with(end), &mut budget)?
+                }
+                WordShape::Contains(part) => {
+                    add_term(&mut docs, &index, CUT.as_bytes())?;
+                    let part = Finder::new(part.as_bytes());
+                    let holds = |word: &[u8]| part.find(word).is_some();
+                    add_words(&mut docs, &index, b"", holds, &mut budget)?
+                }
+            };
+            if !fits {
+                return Ok(None);
+            }
+        }
+        Ok(Some(docs))
+    }
+
+    fn inverted(&self, field: Field) -> Result<std::sync::Arc<InvertedIndexReader>, Error> {
+        self.segment.inverted_index(field).map_err(Error::text)
+    }
+}
+
+fn add_term(docs: &mut Docs, index: &InvertedIndexReader, term: &[u8]) -> Result<(), Error> {
+    if let Some(info) = index.terms().get(term).map_err(Error::text)? {
+        docs.add_postings(index, &info).map_err(Error::text)?;
+    }
+    Ok(())
+}
+
+/// Adds the documents of the words that start with `start` and satisfy `test`. False when there are
+/// more such words than `budget`, which is counted down.
+fn add_words(
+    docs: &mut Docs,
+    index: &InvertedIndexReader,
+    start: &[u8],
+    test: impl Fn(&[u8]) -> bool,
+    budget: &mut usize,
+) -> Result<bool, Error> {
+    let mut words = index.terms().range().ge(start).into_stream().map_err(Error::text)?;
+    while let Some((word, info)) = words.next() {
+        if !word.starts_with(start) {
+            break;
+        }
+        if !test(word) {
+            continue;
+        }
+        let Some(rest) = budget.checked_sub(1) else { return Ok(false) };
+        *budget = rest;
+        docs.add_postings(index, info).map_err(Error::text)?;
+    }
+    Ok(true)
+}

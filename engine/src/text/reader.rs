@@ -1,0 +1,116 @@
+//! Asking the text index.
+
+use super::docs::guarded;
+use super::lookup::Lookup;
+use super::narrow::Narrow;
+use super::schema::{self, OFFSET, TextSchema};
+use crate::error::Error;
+use crate::event::Offset;
+use parking_lot::RwLock;
+use std::path::Path;
+use std::sync::Arc;
+use tantivy::columnar::Column;
+use tantivy::{Index, SegmentReader};
+
+/// A narrowing that leaves more than this share of the events, in percent, saves nothing: reading
+/// them all in order is quicker.
+const HELPFUL_PERCENT_MAX: u64 = 60;
+
+/// Answers narrowings from the commits so far. Clones see the same index.
+#[derive(Clone)]
+pub struct TextReader {
+    view: Arc<RwLock<Arc<View>>>,
+}
+
+/// A commit.
+struct View {
+    segments: Vec<(SegmentReader, Column<u64>)>,
+    fields: TextSchema,
+    events: u64,
+    through: Offset,
+}
+
+impl std::fmt::Debug for TextReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TextReader").field("through", &self.indexed_through()).finish()
+    }
+}
+
+impl TextReader {
+    /// Opens a finished index; nothing in its directory is changed.
+    ///
+    /// # Errors
+    /// No index there, or a damaged one.
+    pub fn open(dir: &Path) -> Result<TextReader, Error> {
+        guarded(Error::text, || TextReader::of(&schema::open(dir)?))
+    }
+
+    pub(super) fn of(index: &Index) -> Result<TextReader, Error> {
+        Ok(TextReader { view: Arc::new(RwLock::new(Arc::new(View::open(index)?))) })
+    }
+
+    /// Turns to the latest commit.
+    pub(super) fn reload(&self, index: &Index) -> Result<(), Error> {
+        let view = Arc::new(View::open(index)?);
+        *self.view.write() = view;
+        Ok(())
+    }
+
+    /// Every event with an offset below this, from the index's first on, is indexed.
+    #[must_use]
+    pub fn indexed_through(&self) -> Offset {
+        self.view.read().through
+    }
+
+    /// The offsets of the events that may satisfy `narrow`, ascending, or `None` when the index
+    /// can't help: all of them may, or too many to be worth a list.
+    ///
+    /// # Errors
+    /// A damaged index.
+    pub fn offsets(&self, narrow: &Narrow) -> Result<Option<Vec<u64>>, Error> {
+        let view = Arc::clone(&self.view.read());
+        let offsets = guarded(Error::text, || view.offsets(narrow))?;
+        Ok(offsets.filter(|list| list.len() as u64 * 100 <= view.events * HELPFUL_PERCENT_MAX))
+    }
+
+    /// As [`TextReader::offsets`], whatever share of the events it is.
+    #[cfg(test)]
+    pub(super) fn all_offsets(&self, narrow: &Narrow) -> Result<Option<Vec<u64>>, Error> {
+        let view = Arc::clone(&self.view.read());
+        view.offsets(narrow)
+    }
+}
+
+impl View {
+    fn open(index: &Index) -> Result<View, Error> {
+        let metas = index.load_metas().map_err(Error::text)?;
+        let mut segments = Vec::with_capacity(metas.segments.len());
+        for meta in metas.segments {
+            let segment = SegmentReader::open(&index.segment(meta)).map_err(Error::text)?;
+            let offsets = segment.fast_fields().u64(OFFSET).map_err(Error::text)?;
+            segments.push((segment, offsets));
+        }
+        let events = segments.iter().map(|(segment, _)| u64::from(segment.max_doc())).sum();
+        let (_, fields) = TextSchema::build();
+        Ok(View { segments, fields, events, through: schema::through(metas.payload.as_deref())? })
+    }
+
+    fn offsets(&self, narrow: &Narrow) -> Result<Option<Vec<u64>>, Error> {
+        let mut offsets = Vec::new();
+        for (segment, column) in &self.segments {
+            let lookup = Lookup { segment, fields: self.fields };
+            let Some(docs) = lookup.docs(narrow)? else { return Ok(None) };
+            let mut values = [None; 64];
+            docs.blocks(|block| {
+                if let Some(values) = values.get_mut(..block.len()) {
+                    column.first_vals(block, values);
+                    offsets.extend(values.iter().flatten());
+                }
+            });
+        }
+        // Segments of an index are in no order; inside one the documents are.
+        offsets.sort_unstable();
+        offsets.dedup();
+        Ok(Some(offsets))
+    }
+}

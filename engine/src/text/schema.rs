@@ -1,0 +1,113 @@
+//! The fields of the text index, and opening one.
+//!
+//! | field | terms | also |
+//! |---|---|---|
+//! | `input`, `output`, `text` | folded words, and [`super::tokens::CUT`] | |
+//! | `facet` | `k` and the kind's code, `v` and the verdict's code | |
+//! | `offset` | | a column of `u64` |
+//!
+//! Postings hold documents only: no frequencies, no positions, no norms. Nothing is stored.
+
+use super::tokens::WordTokenizer;
+use crate::error::Error;
+use crate::event::text::TextField;
+use crate::event::{Kind, Offset, Verdict};
+use std::path::Path;
+use tantivy::directory::MmapDirectory;
+use tantivy::schema::{FAST, Field, IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
+use tantivy::store::Compressor;
+use tantivy::{Index, IndexSettings};
+
+const TOKENIZER: &str = "daybook_words";
+
+/// The numbers of the fields.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TextSchema {
+    texts: [Field; 3],
+    pub(super) facet: Field,
+    pub(super) offset: Field,
+}
+
+impl TextSchema {
+    pub(super) fn build() -> (Schema, TextSchema) {
+        let mut builder = Schema::builder();
+        let indexed = |tokenizer| {
+            TextOptions::default().set_indexing_options(
+                TextFieldIndexing::default()
+                    .set_tokenizer(tokenizer)
+                    .set_index_option(IndexRecordOption::Basic)
+                    .set_fieldnorms(false),
+            )
+        };
+        let texts =
+            TextField::ALL.map(|field| builder.add_text_field(field.name(), indexed(TOKENIZER)));
+        let facet = builder.add_text_field("facet", indexed("raw"));
+        let offset = builder.add_u64_field("offset", FAST);
+        (builder.build(), TextSchema { texts, facet, offset })
+    }
+
+    /// The field that a text is indexed in.
+    pub(super) fn text(self, field: TextField) -> Field {
+        let [input, output, text] = self.texts;
+        match field {
+            TextField::Input => input,
+            TextField::Output => output,
+            TextField::Text => text,
+        }
+    }
+}
+
+/// The name of the column of offsets.
+pub(super) const OFFSET: &str = "offset";
+
+/// The term of a kind.
+pub(super) fn kind_term(kind: Kind) -> [u8; 2] {
+    [b'k', kind.code()]
+}
+
+/// The term of a verdict.
+pub(super) fn verdict_term(verdict: Verdict) -> [u8; 2] {
+    [b'v', verdict.code()]
+}
+
+/// Opens the index in a directory that has one.
+pub(super) fn open(dir: &Path) -> Result<Index, Error> {
+    let index = Index::open_in_dir(dir).map_err(Error::text)?;
+    if index.schema() != TextSchema::build().0 {
+        return Err(Error::text(format!(
+            "{} was written by another version; remove it to have it built again",
+            dir.display()
+        )));
+    }
+    register(&index);
+    Ok(index)
+}
+
+/// Makes an empty index in an existing, empty directory.
+pub(super) fn create(dir: &Path) -> Result<Index, Error> {
+    let directory = MmapDirectory::open(dir).map_err(Error::text)?;
+    let settings = IndexSettings {
+        docstore_compression: Compressor::None,
+        docstore_compress_dedicated_thread: false,
+        ..IndexSettings::default()
+    };
+    let index = Index::create(directory, TextSchema::build().0, settings).map_err(Error::text)?;
+    register(&index);
+    Ok(index)
+}
+
+fn register(index: &Index) {
+    let tokenizer = tantivy::tokenizer::TextAnalyzer::from(WordTokenizer::default());
+    index.tokenizers().register(TOKENIZER, tokenizer);
+}
+
+/// The offset in a commit's payload; an index without a commit covers nothing.
+pub(super) fn through(payload: Option<&str>) -> Result<Offset, Error> {
+    match payload {
+        None => Ok(Offset(0)),
+        Some(payload) => payload
+            .parse()
+            .map(Offset)
+            .map_err(|_| Error::text(format!("its payload is no offset: {payload:?}"))),
+    }
+}

@@ -1,0 +1,192 @@
+//! Adding events to the text index.
+
+use super::TextReader;
+use super::docs::guarded;
+use super::schema::{self, TextSchema, kind_term, verdict_term};
+use crate::error::Error;
+use crate::event::text::{TextField, Texts};
+use crate::event::{Kind, Offset, Verdict};
+use std::path::Path;
+use tantivy::indexer::{IndexWriterOptions, NoMergePolicy, UserOperation};
+use tantivy::schema::Field;
+use tantivy::schema::document::{Document, ReferenceValue, ReferenceValueLeaf, Value};
+use tantivy::{Index, IndexWriter};
+
+/// What goes to the indexing thread at once: it waits on a channel for each.
+const BATCH_EVENTS: usize = 128;
+
+/// tantivy takes no less memory than this for its indexing thread, in bytes.
+const HEAP_BYTES_MIN: usize = 16 << 20;
+
+/// Writes a journal's text index. Each event of the journal is added once, in order.
+pub struct TextWriter {
+    index: Index,
+    writer: IndexWriter<EventDoc>,
+    fields: TextSchema,
+    batch: Vec<UserOperation<EventDoc>>,
+    reader: TextReader,
+}
+
+impl TextWriter {
+    /// Opens the index in `dir` or makes it. `heap_bytes` is what the postings of one tantivy segment
+    /// may take in memory. Indexing resumes at the reader's [`TextReader::indexed_through`].
+    ///
+    /// # Errors
+    /// A directory that can't be written, or an index that is damaged or in use.
+    pub fn open(dir: &Path, heap_bytes: usize) -> Result<(TextWriter, TextReader), Error> {
+        std::fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
+        let index = if dir.join("meta.json").exists() {
+            guarded(Error::text, || {
+                let index = schema::open(dir)?;
+                let damaged = index.validate_checksum().map_err(Error::text)?;
+                match damaged.iter().next() {
+                    None => Ok(index),
+                    Some(file) => Err(Error::text(format!(
+                        "{} is damaged; remove {} to have it built again",
+                        file.display(),
+                        dir.display()
+                    ))),
+                }
+            })?
+        } else {
+            schema::create(dir)?
+        };
+        let options = IndexWriterOptions::builder()
+            .num_worker_threads(1)
+            .num_merge_threads(1)
+            .memory_budget_per_thread(heap_bytes.max(HEAP_BYTES_MIN))
+            .build();
+        let writer = index.writer_with_options(options).map_err(Error::text)?;
+        writer.set_merge_policy(Box::new(NoMergePolicy));
+        let reader = TextReader::of(&index)?;
+        let (_, fields) = TextSchema::build();
+        let batch = Vec::with_capacity(BATCH_EVENTS);
+        Ok((TextWriter { index, writer, fields, batch, reader: reader.clone() }, reader))
+    }
+
+    /// Adds an event. An event without texts is added too: it can be found by its kind.
+    ///
+    /// # Errors
+    /// The indexing thread died, from an error on the disk.
+    pub fn add(
+        &mut self,
+        offset: Offset,
+        kind: Kind,
+        verdict: Option<Verdict>,
+        texts: &Texts<'_>,
+    ) -> Result<(), Error> {
+        let mut text = String::with_capacity(texts.iter().map(|(_, text)| text.len()).sum());
+        let mut ends = [None; 2];
+        for (end, (field, one)) in ends.iter_mut().zip(texts.iter()) {
+            text.push_str(one);
+            *end = Some((field, text.len()));
+        }
+        let doc = EventDoc {
+            fields: self.fields,
+            offset: offset.0,
+            kind: kind_term(kind),
+            verdict: verdict.map(verdict_term),
+            text,
+            ends,
+        };
+        self.batch.push(UserOperation::Add(doc));
+        if self.batch.len() >= BATCH_EVENTS { self.send() } else { Ok(()) }
+    }
+
+    fn send(&mut self) -> Result<(), Error> {
+        let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH_EVENTS));
+        self.writer.run(batch).map_err(Error::text)?;
+        Ok(())
+    }
+
+    /// Makes what was added durable and visible: every event below `through` is now indexed.
+    ///
+    /// # Errors
+    /// The disk's. The index then is as after the last commit once it is opened again.
+    pub fn commit(&mut self, through: Offset) -> Result<(), Error> {
+        self.send()?;
+        let mut commit = self.writer.prepare_commit().map_err(Error::text)?;
+        commit.set_payload(&through.to_string());
+        commit.commit().map_err(Error::text)?;
+        self.reader.reload(&self.index)
+    }
+}
+
+/// An event on its way to the indexing thread; its texts are in one buffer, each with its end.
+#[derive(Clone, Debug)]
+struct EventDoc {
+    fields: TextSchema,
+    offset: u64,
+    kind: [u8; 2],
+    verdict: Option<[u8; 2]>,
+    text: String,
+    ends: [Option<(TextField, usize)>; 2],
+}
+
+impl EventDoc {
+    fn value(&self, index: usize) -> Option<(Field, Leaf<'_>)> {
+        let facet =
+            |term| std::str::from_utf8(term).ok().map(|t| (self.fields.facet, Leaf::Text(t)));
+        match index {
+            0 => Some((self.fields.offset, Leaf::Number(self.offset))),
+            1 => facet(&self.kind),
+            2 => self.verdict.as_ref().and_then(|verdict| facet(verdict)),
+            _ => {
+                let (field, end) = self.ends.get(index - 3).copied().flatten()?;
+                let start = match index {
+                    3 => 0,
+                    _ => self.ends.first().copied().flatten().map_or(0, |(_, end)| end),
+                };
+                Some((self.fields.text(field), Leaf::Text(self.text.get(start..end)?)))
+            }
+        }
+    }
+}
+
+impl Document for EventDoc {
+    type Value<'a> = Leaf<'a>;
+    type FieldsValuesIter<'a> = FieldValues<'a>;
+
+    fn iter_fields_and_values(&self) -> FieldValues<'_> {
+        FieldValues { doc: self, next: 0 }
+    }
+}
+
+struct FieldValues<'a> {
+    doc: &'a EventDoc,
+    next: usize,
+}
+
+impl<'a> Iterator for FieldValues<'a> {
+    type Item = (Field, Leaf<'a>);
+
+    fn next(&mut self) -> Option<(Field, Leaf<'a>)> {
+        while self.next < 5 {
+            let value = self.doc.value(self.next);
+            self.next += 1;
+            if value.is_some() {
+                return value;
+            }
+        }
+        None
+    }
+}
+
+/// A value of a field.
+#[derive(Clone, Copy, Debug)]
+enum Leaf<'a> {
+    Text(&'a str),
+    Number(u64),
+}
+
+impl<'a> Value<'a> for Leaf<'a> {
+    type ArrayIter = std::iter::Empty<Leaf<'a>>;
+    type ObjectIter = std::iter::Empty<(&'a str, Leaf<'a>)>;
+
+    fn as_value(&self) -> ReferenceValue<'a, Leaf<'a>> {
+        ReferenceValue::Leaf(match *self {
+            Leaf::Text(text) => ReferenceValueLeaf::Str(text),
+            Leaf::Number(number) => ReferenceValueLeaf::U64(number),
+        })
+    }
+}

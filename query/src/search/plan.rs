@@ -1,0 +1,143 @@
+//! A query made ready for a snapshot: which events of a part are candidates, and which of them match.
+//!
+//! ```text
+//! part ─ time window ─ narrow ∩ sessions ─> ordinals ─ facts ─> candidates ─ read, verify ─> matches
+//! ```
+
+use super::SearchLimits;
+use super::sets::{self, Keys};
+use crate::error::QueryError;
+use crate::lang::matcher::RawTest;
+use crate::lang::{Matcher, Query, Tri};
+use daybook_engine::Error;
+use daybook_engine::block::Record;
+use daybook_engine::event::Micros;
+use daybook_engine::event::wire::Event;
+use daybook_engine::text::narrow::Narrow;
+use daybook_engine::view::{EventFacts, Ordinals, Part, Prefilter, Snapshot};
+use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
+
+/// A narrowing to at most this many events is not narrowed further by sessions' runs: testing their
+/// facts costs less than looking the runs up.
+const NARROW_ENOUGH: usize = 4096;
+
+/// A query, ready.
+pub(crate) struct Plan<'a> {
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) matcher: Matcher,
+    /// Matches are in these sessions only.
+    sessions: Option<Keys>,
+    /// The first and the last time that a match can have.
+    window: (Micros, Micros),
+    prefilter: Option<RawTest>,
+}
+
+impl<'a> Plan<'a> {
+    /// Makes a query ready, for events of the sessions in `scope`.
+    pub(crate) fn new(
+        snapshot: &'a Snapshot,
+        query: &Query,
+        scope: Option<&Keys>,
+        limits: SearchLimits,
+    ) -> Result<Plan<'a>, QueryError> {
+        let matcher = Matcher::new(query, &mut |condition| {
+            sets::resolve(snapshot, condition, scope, limits)
+        })?;
+        let sessions = match (matcher.sessions(), scope) {
+            (None, None) => None,
+            (None, Some(scope)) => Some(scope.clone()),
+            (Some(of), None) => Some(Arc::new(of.clone())),
+            (Some(of), Some(scope)) => Some(Arc::new(of.intersection(scope).copied().collect())),
+        };
+        let (low, high) = matcher.time_range();
+        let low = match low {
+            Bound::Included(time) => time,
+            Bound::Excluded(Micros(time)) => Micros(time.saturating_add(1)),
+            Bound::Unbounded => Micros(i64::MIN),
+        };
+        let high = match high {
+            Bound::Included(time) => time,
+            Bound::Excluded(Micros(time)) => Micros(time.saturating_sub(1)),
+            Bound::Unbounded => Micros(i64::MAX),
+        };
+        let prefilter = matcher.prefilter();
+        Ok(Plan { snapshot, matcher, sessions, window: (low, high), prefilter })
+    }
+
+    /// The latest time that a match in a part can have; `None` if there can't be one.
+    pub(crate) fn latest(&self, part: &dyn Part) -> Option<Micros> {
+        let (first, last) = part.time_range()?;
+        let (low, high) = self.window;
+        (first <= high && low <= last).then(|| last.min(high))
+    }
+
+    /// The ordinals of a part, ascending, that are worth a look at their facts.
+    pub(crate) fn ordinals(&self, part: &dyn Part) -> Result<Ordinals, QueryError> {
+        if self.latest(part).is_none() {
+            return Ok(Ordinals::List(Vec::new()));
+        }
+        let narrowed = match self.matcher.narrow() {
+            Narrow::All => None,
+            narrow => part.narrow(narrow)?,
+        };
+        if narrowed.as_ref().is_some_and(|list| list.len() <= NARROW_ENOUGH) {
+            return Ok(Ordinals::List(narrowed.unwrap_or_default()));
+        }
+        // A look-up costs some dozens of facts.
+        if let Some(sessions) = &self.sessions
+            && sessions.len() <= part.len() as usize / 64
+        {
+            let mut of_sessions = Vec::new();
+            for key in sessions.iter() {
+                if let Some(run) = part.session_by_key(*key)? {
+                    of_sessions.extend(run.ordinals.iter());
+                }
+            }
+            of_sessions.sort_unstable();
+            if let Some(narrowed) = narrowed {
+                of_sessions.retain(|ordinal| narrowed.binary_search(ordinal).is_ok());
+            }
+            return Ok(Ordinals::List(of_sessions));
+        }
+        Ok(narrowed.map_or(Ordinals::Range(0..part.len()), Ordinals::List))
+    }
+
+    /// What the facts of an event say.
+    pub(crate) fn accepts(&self, facts: &EventFacts) -> Tri {
+        let (low, high) = self.window;
+        if facts.time < low
+            || facts.time > high
+            || self.sessions.as_ref().is_some_and(|keys| !keys.contains(&facts.session))
+        {
+            return Tri::No;
+        }
+        self.matcher.accepts(facts)
+    }
+
+    /// Reads events, in ascending order of `ordinals`, and visits those that match and that `wanted`
+    /// still wants (it is asked before anything is decoded).
+    pub(crate) fn verify(
+        &self,
+        part: &dyn Part,
+        ordinals: Vec<u32>,
+        mut wanted: impl FnMut(&EventFacts) -> bool,
+        mut visit: impl FnMut(u32, &EventFacts, &Record<'_>, &Event<'_>),
+    ) -> Result<(), QueryError> {
+        if ordinals.is_empty() {
+            return Ok(());
+        }
+        let prefilter = self.prefilter.as_ref().map(|test| test.as_ref() as Prefilter<'_>);
+        part.read(&Ordinals::List(ordinals), prefilter, &mut |ordinal, record| {
+            let facts = part.facts(ordinal).ok_or(Error::NoSuchEvent(record.offset))?;
+            if wanted(&facts) {
+                let event = record.event()?;
+                if self.matcher.matches(&facts, &event) {
+                    visit(ordinal, &facts, &record, &event);
+                }
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(())
+    }
+}

@@ -1,0 +1,148 @@
+//! Totals: how many events match, in how many sessions, with which values, and when.
+//!
+//! Parts are gone through newest first, so that totals that stop at the limits are of the newest.
+
+use super::histogram::Spread;
+use super::plan::Plan;
+use super::{SearchRequest, Totals};
+use crate::error::QueryError;
+use crate::item::FacetCount;
+use crate::lang::Tri;
+use daybook_engine::catalog::filter::TextFact;
+use daybook_engine::event::{Kind, SessionKey, Verdict};
+use daybook_engine::view::EventFacts;
+use std::collections::{BTreeMap, HashMap};
+
+/// The session's fields that are counted.
+pub(crate) const FACETS: [TextFact; 6] = [
+    TextFact::User,
+    TextFact::Role,
+    TextFact::Type,
+    TextFact::Status,
+    TextFact::Tag,
+    TextFact::Agent,
+];
+
+/// At most this many values of each.
+pub(crate) const FACET_VALUES_MAX: usize = 20;
+
+/// How many candidates are read in one go.
+const CHUNK: usize = 4096;
+
+#[derive(Default)]
+struct Tally {
+    count: u64,
+    of_session: HashMap<SessionKey, u64>,
+    of_kind: BTreeMap<Kind, u64>,
+    of_verdict: BTreeMap<Verdict, u64>,
+    spread: Option<Spread>,
+}
+
+impl Tally {
+    fn add(&mut self, facts: &EventFacts) {
+        self.count += 1;
+        *self.of_session.entry(facts.session).or_default() += 1;
+        *self.of_kind.entry(facts.kind).or_default() += 1;
+        if let Some(verdict) = facts.verdict {
+            *self.of_verdict.entry(verdict).or_default() += 1;
+        }
+        if let Some(spread) = &mut self.spread {
+            spread.add(facts.time, facts.verdict);
+        }
+    }
+}
+
+/// Counts all matches; also says whether these really are all.
+pub(super) fn tally(
+    plan: &Plan<'_>,
+    request: &SearchRequest<'_>,
+) -> Result<(Totals, bool), QueryError> {
+    let mut tally = Tally { spread: request.histogram.then(Spread::default), ..Tally::default() };
+    let complete = walk(plan, request.limits.events_read_max, &mut tally)?;
+    let (count, sessions) = (tally.count, tally.of_session.len() as u64);
+    let mut totals = Totals::default();
+    if complete {
+        (totals.count, totals.sessions) = (Some(count), Some(sessions));
+    } else {
+        (totals.count_at_least, totals.sessions_at_least) = (Some(count), Some(sessions));
+    }
+    totals.histogram = tally.spread.take().map(Spread::finish);
+    if request.facets {
+        totals.facets = Some(facets(plan, &tally)?);
+    }
+    Ok((totals, complete))
+}
+
+fn walk(plan: &Plan<'_>, events_read_max: u64, tally: &mut Tally) -> Result<bool, QueryError> {
+    let mut parts: Vec<_> = plan
+        .snapshot
+        .parts
+        .iter()
+        .filter_map(|part| Some((plan.latest(part.as_ref())?, part.as_ref())))
+        .collect();
+    parts.sort_by_key(|(latest, _)| std::cmp::Reverse(*latest));
+    let mut read = 0;
+    for (_, part) in parts {
+        let ordinals = plan.ordinals(part)?;
+        let mut chunk = Vec::new();
+        for (place, ordinal) in ordinals.iter().enumerate() {
+            if let Some(facts) = part.facts(ordinal) {
+                match plan.accepts(&facts) {
+                    Tri::No => {}
+                    Tri::Yes => tally.add(&facts),
+                    Tri::Maybe => chunk.push(ordinal),
+                }
+            }
+            if chunk.len() == CHUNK || place + 1 == ordinals.len() {
+                if read + chunk.len() as u64 > events_read_max {
+                    return Ok(false);
+                }
+                read += chunk.len() as u64;
+                plan.verify(
+                    part,
+                    std::mem::take(&mut chunk),
+                    |_| true,
+                    |_, facts, _, _| tally.add(facts),
+                )?;
+            }
+        }
+    }
+    Ok(true)
+}
+
+fn facets(
+    plan: &Plan<'_>,
+    tally: &Tally,
+) -> Result<BTreeMap<&'static str, Vec<FacetCount>>, QueryError> {
+    let mut values: HashMap<(TextFact, String), u64> = HashMap::new();
+    for (key, count) in &tally.of_session {
+        let Some(session) = plan.snapshot.sessions.by_key(*key)? else { continue };
+        for fact in FACETS {
+            // `any` visits values until one passes: none does.
+            let mut of_session: Vec<String> = Vec::new();
+            let seen = std::cell::RefCell::new(&mut of_session);
+            fact.any(&session.id, &session.state, |value| {
+                seen.borrow_mut().push(value.to_owned());
+                false
+            });
+            of_session.sort_unstable();
+            of_session.dedup();
+            for value in of_session {
+                *values.entry((fact, value)).or_default() += count;
+            }
+        }
+    }
+    let mut facets: BTreeMap<&'static str, Vec<FacetCount>> =
+        FACETS.iter().map(|fact| (fact.name(), Vec::new())).collect();
+    for ((fact, value), count) in values {
+        facets.entry(fact.name()).or_default().push(FacetCount { value, count });
+    }
+    let named = |name: &str, count: &u64| FacetCount { value: name.to_owned(), count: *count };
+    facets.insert("kind", tally.of_kind.iter().map(|(k, n)| named(k.name(), n)).collect());
+    facets.insert("verdict", tally.of_verdict.iter().map(|(v, n)| named(v.name(), n)).collect());
+    for counts in facets.values_mut() {
+        counts.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.value.cmp(&b.value)));
+        counts.truncate(FACET_VALUES_MAX);
+    }
+    Ok(facets)
+}

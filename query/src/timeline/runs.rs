@@ -1,0 +1,165 @@
+//! A session's events in the order of `seq`, across the parts that hold them.
+//!
+//! Each part has a run that is in order; runs are merged by `seq`. A place in the order is found by
+//! binary search in each run, so a page deep in a long session costs what the first one costs.
+
+use crate::error::QueryError;
+use daybook_engine::block::Record;
+use daybook_engine::event::{Micros, SessionKey};
+use daybook_engine::view::{EventFacts, Ordinals, Part, Snapshot};
+use std::ops::ControlFlow;
+
+/// A place between two events: before the one with this `seq`. One more than the highest `seq` is
+/// the end.
+pub(super) type Position = u64;
+
+/// The place after every event.
+pub(super) const END: Position = 1 << 32;
+
+/// An event of the session.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    pub(super) run: usize,
+    pub(super) ordinal: u32,
+    pub(super) facts: EventFacts,
+}
+
+impl Entry {
+    pub(super) fn seq(&self) -> Position {
+        Position::from(self.facts.seq.0)
+    }
+}
+
+struct Run<'a> {
+    part: &'a dyn Part,
+    ordinals: Ordinals,
+}
+
+impl Run<'_> {
+    fn facts(&self, index: usize) -> Option<(u32, EventFacts)> {
+        let ordinal = self.ordinals.get(index)?;
+        Some((ordinal, self.part.facts(ordinal)?))
+    }
+
+    /// How many of its events are before a place.
+    fn before(&self, position: Position) -> usize {
+        let (mut low, mut high) = (0, self.ordinals.len());
+        while low < high {
+            let middle = usize::midpoint(low, high);
+            match self.facts(middle) {
+                Some((_, facts)) if Position::from(facts.seq.0) < position => low = middle + 1,
+                _ => high = middle,
+            }
+        }
+        low
+    }
+}
+
+/// A session's events.
+pub(super) struct Runs<'a> {
+    runs: Vec<Run<'a>>,
+}
+
+impl<'a> Runs<'a> {
+    /// The events of a session.
+    pub(super) fn of(snapshot: &'a Snapshot, key: SessionKey) -> Result<Runs<'a>, QueryError> {
+        let mut runs = Vec::new();
+        for part in &snapshot.parts {
+            if let Some(run) = part.session_by_key(key)? {
+                runs.push(Run { part: part.as_ref(), ordinals: run.ordinals });
+            }
+        }
+        Ok(Runs { runs })
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> u64 {
+        self.runs.iter().map(|run| run.ordinals.len() as u64).sum()
+    }
+
+    /// The part of a run, and how many events it has there.
+    pub(super) fn part(&self, run: usize) -> Option<(&'a dyn Part, usize)> {
+        self.runs.get(run).map(|run| (run.part, run.ordinals.len()))
+    }
+
+    /// The event with a `seq`.
+    pub(super) fn find(&self, seq: u32) -> Option<Entry> {
+        self.forwards(seq.into()).next().filter(|entry| entry.facts.seq.0 == seq)
+    }
+
+    /// The first event, by `seq`, of a time or later.
+    pub(super) fn at(&self, time: Micros) -> Option<Entry> {
+        // Times need not rise with `seq` (clocks are set back), so this looks at each.
+        let first = |(number, run): (usize, &Run<'_>)| {
+            (0..run.ordinals.len()).find_map(|index| {
+                let (ordinal, facts) = run.facts(index)?;
+                (facts.time >= time).then_some(Entry { run: number, ordinal, facts })
+            })
+        };
+        self.runs.iter().enumerate().filter_map(first).min_by_key(Entry::seq)
+    }
+
+    /// The events from a place on.
+    pub(super) fn forwards(&self, from: Position) -> impl Iterator<Item = Entry> + '_ {
+        let head = |run: usize, index: usize| {
+            let (ordinal, facts) = self.runs.get(run)?.facts(index)?;
+            Some((index, Entry { run, ordinal, facts }))
+        };
+        let mut heads: Vec<_> =
+            self.runs.iter().enumerate().map(|(run, of)| head(run, of.before(from))).collect();
+        std::iter::from_fn(move || {
+            let (next, entry) =
+                heads.iter().flatten().min_by_key(|(_, entry)| entry.seq()).copied()?;
+            *heads.get_mut(entry.run)? = head(entry.run, next + 1);
+            Some(entry)
+        })
+    }
+
+    /// The events before a place, the last one first.
+    pub(super) fn backwards(&self, below: Position) -> impl Iterator<Item = Entry> + '_ {
+        let head = |run: usize, count: usize| {
+            let index = count.checked_sub(1)?;
+            let (ordinal, facts) = self.runs.get(run)?.facts(index)?;
+            Some((index, Entry { run, ordinal, facts }))
+        };
+        let mut heads: Vec<_> =
+            self.runs.iter().enumerate().map(|(run, of)| head(run, of.before(below))).collect();
+        std::iter::from_fn(move || {
+            let (index, entry) =
+                heads.iter().flatten().max_by_key(|(_, entry)| entry.seq()).copied()?;
+            *heads.get_mut(entry.run)? = head(entry.run, index);
+            Some(entry)
+        })
+    }
+
+    /// Reads events, in whatever order is quick; `visit` is given their places in `entries`.
+    pub(super) fn read(
+        &self,
+        entries: &[Entry],
+        mut visit: impl FnMut(usize, Record<'_>) -> Result<ControlFlow<()>, daybook_engine::Error>,
+    ) -> Result<(), QueryError> {
+        let mut order: Vec<(usize, u32, usize)> =
+            entries.iter().enumerate().map(|(place, e)| (e.run, e.ordinal, place)).collect();
+        order.sort_unstable();
+        let mut ended = false;
+        for of_run in order.chunk_by(|a, b| a.0 == b.0) {
+            let Some(run) = of_run.first().and_then(|(run, _, _)| self.runs.get(*run)) else {
+                continue;
+            };
+            let ordinals = of_run.iter().map(|(_, ordinal, _)| *ordinal).collect();
+            run.part.read(&Ordinals::List(ordinals), None, &mut |ordinal, record| {
+                let Ok(at) = of_run.binary_search_by_key(&ordinal, |(_, ordinal, _)| *ordinal)
+                else {
+                    return Ok(ControlFlow::Continue(()));
+                };
+                let flow = visit(of_run.get(at).map_or(0, |(_, _, place)| *place), record)?;
+                ended = flow.is_break();
+                Ok(flow)
+            })?;
+            if ended {
+                break;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,30 @@
+//! What the text index promises, by brute force.
+
+use daybook_engine::event::text::Texts;
+use daybook_engine::event::wire::Event;
+use daybook_engine::text::narrow::{Fields, Narrow, WordShape};
+use daybook_engine::text::words::{fold, indexed_part, words};
+
+/// Does an event satisfy a narrowing?
+pub fn satisfies(narrow: &Narrow, event: &Event<'_>) -> bool {
+    match narrow {
+        Narrow::All => true,
+        Narrow::None => false,
+        Narrow::Kind(kinds) => kinds.contains(&event.body.kind()),
+        Narrow::Verdict(verdicts) => event.body.verdict().is_some_and(|v| verdicts.contains(&v)),
+        Narrow::And(all) => all.iter().all(|n| satisfies(n, event)),
+        Narrow::Or(any) => any.iter().any(|n| satisfies(n, event)),
+        Narrow::Word(fields, shape) => Texts::borrowed(event).iter().any(|(field, text)| {
+            (*fields == Fields::Any || *fields == Fields::One(field))
+                && words(text).any(|range| {
+                    let word = fold(&text[range]);
+                    match shape {
+                        WordShape::Is(wanted) => indexed_part(&word) == wanted,
+                        WordShape::StartsWith(start) => indexed_part(&word).starts_with(start),
+                        WordShape::EndsWith(end) => word.ends_with(end),
+                        WordShape::Contains(inside) => word.contains(inside),
+                    }
+                })
+        }),
+    }
+}

@@ -1,0 +1,71 @@
+// What the tests share: the server, the browser, and a watch on everything that must not happen.
+
+import { spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), "../../..");
+
+/** Starts the binary with its demo sessions, or takes the server that DAYBOOK_URL names. */
+export async function startServer() {
+  if (process.env.DAYBOOK_URL) return { url: process.env.DAYBOOK_URL, stop: async () => {} };
+  const target = process.env.CARGO_TARGET_DIR ?? join(root, "target");
+  const binary = process.env.DAYBOOK_BIN ?? join(target, "debug/daybook");
+  const data = await mkdtemp(join(tmpdir(), "daybook-browser-"));
+  const child = spawn(binary, ["serve", "--demo", "--listen", "127.0.0.1:0", "--data", data]);
+  const ended = new Promise((done) => child.once("close", done));
+  const url = await new Promise((found, failed) => {
+    let said = "";
+    const hear = (chunk) => {
+      said += chunk;
+      const match = /http:\/\/127\.0\.0\.1:\d+/.exec(said);
+      if (match) found(match[0]);
+    };
+    child.stdout.on("data", hear);
+    child.stderr.on("data", hear);
+    child.once("error", failed);
+    ended.then((code) => failed(new Error(`the server ended with ${code} and said: ${said}`)));
+  });
+  return {
+    url,
+    async stop() {
+      child.kill("SIGTERM");
+      await ended;
+      await rm(data, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A browser; the network is only the server. */
+export const startBrowser = () => chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+});
+
+/**
+ * A new page. `page.faults` collects policy violations, script errors, console errors and requests
+ * to anywhere else; answers of 4xx are not among them, for some tests ask for one.
+ */
+export async function openPage(browser, url, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, colorScheme: "light", ...options });
+  const page = await context.newPage();
+  page.faults = [];
+  page.on("pageerror", (error) => page.faults.push(String(error.stack)));
+  page.on("console", (message) => {
+    if (message.type() === "error" && !/status of 4\d\d/.test(message.text())) page.faults.push(message.text());
+  });
+  page.on("request", (request) => {
+    if (!request.url().startsWith(url)) page.faults.push(`asked for ${request.url()}`);
+  });
+  await page.addInitScript(() => {
+    globalThis.policyViolations = [];
+    document.addEventListener("securitypolicyviolation", (event) => {
+      globalThis.policyViolations.push(`${event.violatedDirective} ${event.blockedURI}`);
+    });
+  });
+  return page;
+}

@@ -1,0 +1,301 @@
+// The pages in a real browser, against the real binary. `npm ci && node --test run.mjs`
+//
+// What is expected is asked of the API, so the tests hold for any sessions that the server has.
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, test } from "node:test";
+import { openPage, startBrowser, startServer } from "./harness.mjs";
+
+let server;
+let browser;
+let page;
+
+before(async () => {
+  server = await startServer();
+  browser = await startBrowser();
+});
+
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+afterEach(async () => {
+  if (!page) return;
+  const violations = await page.evaluate(() => globalThis.policyViolations);
+  const faults = page.faults;
+  await page.context().close();
+  page = null;
+  assert.deepEqual(violations, [], "the content security policy was violated");
+  assert.deepEqual(faults, []);
+});
+
+async function open(path, options) {
+  page = await openPage(browser, server.url, options);
+  const answer = await page.goto(server.url + path);
+  return answer;
+}
+
+async function api(path, values = {}) {
+  const answer = await fetch(`${server.url}${path}?${new URLSearchParams(values)}`);
+  return answer.json();
+}
+
+const rows = () => page.locator("table.sessions tbody tr");
+const count = () => page.locator(".count");
+const params = () => new URL(page.url()).searchParams;
+const sessionCount = (n) => new RegExp(`^${n.toLocaleString("en-US")} sessions?$`);
+
+async function seesCount(pattern) {
+  await page.waitForFunction(([text, flags]) => new RegExp(text, flags)
+    .test(document.querySelector(".count")?.textContent ?? ""), [pattern.source, pattern.flags]);
+}
+
+async function aBlockedCommand() {
+  const found = await api("/v1/search", { q: "kind:command verdict:blocked", limit: 50 });
+  for (const hit of found.items) {
+    const { items } = await api(`/v1/sessions/${encodeURIComponent(hit.session)}/timeline`, { limit: 1000 });
+    const command = items.find((item) => item.seq === hit.seq);
+    if (command?.rule) return { hit, command };
+  }
+  assert.fail("the server has no command that a rule blocked");
+}
+
+/** A word of letters that stands in a command. */
+async function aWord() {
+  const found = await api("/v1/search", { q: "kind:command", limit: 20 });
+  for (const hit of found.items) {
+    const word = hit.snippets.flatMap((snippet) => snippet.text.match(/\b[a-zA-Z]{5,}\b/g) ?? [])[0];
+    if (word) return word.toLowerCase();
+  }
+  return assert.fail("the server has no command with a word");
+}
+
+test("the page has a strict policy and needs nothing from elsewhere", async () => {
+  const answer = await open("/");
+  const policy = answer.headers()["content-security-policy"];
+  assert.match(policy, /default-src 'self'/);
+  assert.doesNotMatch(policy, /unsafe/);
+  await rows().first().waitFor();
+});
+
+test("the list shows the sessions with their exact count", async () => {
+  const expected = await api("/v1/sessions", { limit: 1 });
+  await open("/");
+  await rows().first().waitFor();
+  await seesCount(/sessions?$/);
+  const shown = Number((await count().textContent()).replace(/\D/g, ""));
+  assert.ok(shown >= expected.count, `${shown} of ${expected.count}`);
+  assert.ok(await rows().count() >= Math.min(expected.count, 50));
+});
+
+test("the list loads on by cursor until every session is there, each once", async () => {
+  const expected = await api("/v1/sessions", { limit: 1 });
+  const wanted = Math.min(expected.count, 130);
+  await open("/");
+  await rows().first().waitFor();
+  for (let turn = 0; turn < 20 && await rows().count() < wanted; turn += 1) {
+    await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight));
+    await page.waitForTimeout(150);
+  }
+  const ids = await rows().evaluateAll((all) => all.map((row) => row.dataset.id));
+  assert.ok(ids.length >= wanted, `${ids.length} of ${wanted}`);
+  assert.equal(new Set(ids).size, ids.length);
+});
+
+for (const field of ["user", "role", "type", "status"]) {
+  test(`the filter ${field} narrows the list, is in the URL, and back undoes it`, async () => {
+    const all = await api("/v1/sessions", { facets: "true", limit: 1 });
+    await open("/");
+    await rows().first().waitFor();
+    await page.click(`[data-field="${field}"] .filter`);
+    const option = page.locator(".option").last();
+    const value = await option.locator("input").getAttribute("value");
+    const promised = Number((await option.locator(".option-count").textContent()).replace(/\D/g, ""));
+    await option.click();
+    await seesCount(sessionCount(promised));
+    assert.deepEqual(params().getAll(field), [value]);
+    const expected = await api("/v1/sessions", { [field]: value, limit: 1 });
+    assert.equal(expected.count, promised);
+    assert.ok(promised <= all.count);
+    await page.goBack();
+    await page.waitForFunction(() => location.search === "");
+    await seesCount(sessionCount((await api("/v1/sessions", { limit: 1 })).count));
+  });
+}
+
+test("two values of a filter show the sessions of both", async () => {
+  await open("/");
+  await rows().first().waitFor();
+  let sum = 0;
+  for (const at of [0, 1]) {
+    await page.click('[data-field="role"] .filter');
+    const option = page.locator(".option").nth(at);
+    sum += Number((await option.locator(".option-count").textContent()).replace(/\D/g, ""));
+    if (!await option.locator("input").isChecked()) await option.click();
+    await seesCount(sessionCount(sum));
+    await page.keyboard.press("Escape");
+  }
+  assert.equal(params().getAll("role").length, 2);
+});
+
+test("the period narrows the list, by name and by times", async () => {
+  const newest = (await api("/v1/sessions", { limit: 1 })).items[0];
+  await open("/");
+  await rows().first().waitFor();
+  await page.click('[data-field="period"] .filter');
+  await page.click("text=Last 7 days");
+  assert.equal(params().get("period"), "7d");
+  await page.click('[data-field="period"] .filter');
+  const start = new Date(Date.parse(newest.started_at) - 1000);
+  const local = new Date(start.getTime() - start.getTimezoneOffset() * 60000).toISOString().slice(0, 19);
+  await page.locator(".custom input").first().fill(local);
+  await page.click(".custom button[type=submit]");
+  await page.waitForFunction(() => new URL(location).searchParams.has("after"));
+  assert.equal(params().get("period"), null);
+  const expected = await api("/v1/sessions", { after: params().get("after"), limit: 1 });
+  await seesCount(sessionCount(expected.count));
+});
+
+test("a click on a heading sorts, and another one turns the order round", async () => {
+  const most = (await api("/v1/sessions", { sort: "-commands", limit: 1 })).items[0];
+  await open("/");
+  await rows().first().waitFor();
+  await page.click("th button:has-text('Commands')");
+  await page.waitForFunction((n) => document.querySelector("tbody tr td:nth-child(6)")?.textContent === n,
+    most.commands.toLocaleString("en-US"));
+  assert.equal(params().get("sort"), "-commands");
+  await page.click("th button:has-text('Commands')");
+  await page.waitForSelector("th[aria-sort=ascending]");
+  assert.equal(params().get("sort"), "commands");
+});
+
+test("a deep link restores filters, order and words", async () => {
+  const { items: [item] } = await api("/v1/sessions", { limit: 1 });
+  const expected = await api("/v1/sessions", { role: item.role, limit: 1 });
+  await open(`/?role=${encodeURIComponent(item.role)}&sort=started&q=${encodeURIComponent(`type:${item.type}`)}`);
+  await seesCount(sessionCount(expected.count));
+  assert.equal(await page.locator("[data-field=role] .filter-value").textContent(), item.role);
+  assert.equal(await page.inputValue("#q"), `type:${item.type}`);
+  assert.equal(await page.locator("th[aria-sort]").getAttribute("aria-sort"), "ascending");
+});
+
+test("a search finds hits with marked words, and a hit opens its session at the event", async () => {
+  const word = await aWord();
+  await open("/");
+  await page.fill("#q", word);
+  await page.press("#q", "Enter");
+  const hit = page.locator(".hit").first();
+  await hit.waitFor();
+  assert.equal(params().get("view"), "hits");
+  const expected = await api("/v1/search", { q: word, limit: 1, count: "exact" });
+  await seesCount(new RegExp(`^${expected.count.toLocaleString("en-US")} hits?$`));
+  assert.equal((await page.locator(".hit mark").first().textContent()).toLowerCase(), word);
+  await hit.locator("a").click();
+  const marked = page.locator(".marked").first();
+  await marked.waitFor();
+  const box = await marked.boundingBox();
+  assert.ok(box.y >= 0 && box.y < 800, `the event is at ${box.y}`);
+  assert.ok(params().has("seq"));
+  await page.goBack();
+  await page.locator(".hit").first().waitFor();
+});
+
+test("hits and sessions are two views of one search", async () => {
+  const word = await aWord();
+  await open(`/?q=${word}&view=hits`);
+  await page.locator(".hit").first().waitFor();
+  await page.click(".segments button:has-text('Sessions')");
+  await rows().first().waitFor();
+  const expected = await api("/v1/sessions", { q: word, limit: 1 });
+  await seesCount(sessionCount(expected.count));
+});
+
+test("a blocked command shows the rule that blocked it", async () => {
+  const { hit, command } = await aBlockedCommand();
+  await open(`/sessions/${encodeURIComponent(hit.session)}?seq=${hit.seq}&at=${hit.time}`);
+  const shown = page.locator(`.command.v-blocked[data-seq="${hit.seq}"]`);
+  await shown.waitFor();
+  assert.match(await shown.locator(".badge").first().textContent(), /blocked/);
+  assert.ok((await shown.locator(".verdict-line").textContent()).includes(command.rule));
+  assert.equal((await shown.locator(".input").textContent()).trim(), command.input.trim());
+});
+
+test("only blocked commands are left by the verdict filter", async () => {
+  const { hit } = await aBlockedCommand();
+  await open(`/sessions/${encodeURIComponent(hit.session)}`);
+  await page.locator(".event").first().waitFor();
+  await page.click(".segments button:has-text('Blocked')");
+  await page.waitForFunction(() => document.querySelectorAll(".event").length
+    && [...document.querySelectorAll(".event")].every((one) => one.matches(".v-blocked")));
+  assert.equal(params().get("verdict"), "blocked");
+});
+
+test("session details say who, where and when, and are a link of their own", async () => {
+  const { items: [item] } = await api("/v1/sessions", { limit: 1 });
+  await open(`/sessions/${encodeURIComponent(item.id)}`);
+  await page.click("text=Session Details");
+  const text = await page.locator(".details").textContent();
+  for (const part of [item.user, item.role, item.id, item.summary]) assert.ok(text.includes(part), part);
+  assert.equal(params().get("tab"), "details");
+});
+
+test("an error in the query is shown at its character", async () => {
+  await open("/");
+  await page.fill("#q", 'über "drop');
+  await page.press("#q", "Enter");
+  await page.locator(".query-error").waitFor();
+  const shown = await page.locator(".query-error-place").textContent();
+  assert.equal(shown.trimEnd(), 'über "drop');
+  const marked = await page.locator(".query-error-place mark").textContent();
+  assert.ok(marked.startsWith('"') || marked.trim() === "", `marked is ${marked}`);
+  assert.equal(await page.getAttribute("#q", "aria-invalid"), "true");
+});
+
+test("a session that is not there is said so", async () => {
+  await open("/sessions/there-is-no-such-session");
+  await page.locator(".state h2:has-text('no such session')").waitFor();
+});
+
+test("a list without a match offers to clear the filters", async () => {
+  await open("/?user=nobody-of-this-name");
+  await page.click(".state button:has-text('Clear the filters')");
+  await rows().first().waitFor();
+  assert.equal(new URL(page.url()).search, "");
+});
+
+test("the keyboard searches, moves, opens, goes back and shows its keys", async () => {
+  await open("/");
+  await rows().nth(1).waitFor();
+  await page.keyboard.press("j");
+  await page.keyboard.press("j");
+  const second = await page.evaluate(() => document.activeElement.closest("tr").dataset.id);
+  await page.keyboard.press("k");
+  const first = await page.evaluate(() => document.activeElement.closest("tr").dataset.id);
+  assert.notEqual(first, second);
+  await page.keyboard.press("Enter");
+  await page.waitForURL(`**/sessions/${encodeURIComponent(first)}`);
+  await page.locator(".session-head h1").waitFor();
+  await page.keyboard.press("Escape");
+  await rows().first().waitFor();
+  await page.keyboard.press("/");
+  assert.equal(await page.evaluate(() => document.activeElement.id), "q");
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("?");
+  await page.locator("dialog.sheet").waitFor();
+  await page.keyboard.press("Escape");
+  await page.locator("dialog.sheet").waitFor({ state: "detached" });
+});
+
+test("the page is dark where the system is, and the button turns it and is remembered", async () => {
+  await open("/", { colorScheme: "dark" });
+  await rows().first().waitFor();
+  const brightness = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor
+    .match(/\d+/g).slice(0, 3).reduce((sum, n) => sum + Number(n), 0));
+  assert.ok(await brightness() < 150);
+  await page.click("button[aria-label='Light theme']");
+  assert.ok(await brightness() > 600);
+  await page.reload();
+  await rows().first().waitFor();
+  assert.ok(await brightness() > 600);
+});

@@ -1,0 +1,116 @@
+// The page's own small machines, without a browser: `node --test units.mjs`
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Screen, runs } from "../../ui/ansi.js";
+import { ago, duration, splitAtBytes } from "../../ui/format.js";
+import { shellPieces, sqlPieces } from "../../ui/highlight.js";
+import { asksForEvents, errorPlace, listParams, quote, readState, searchQuery, writeState } from "../../ui/query.js";
+import { keyNames } from "../../ui/terminal.js";
+
+// A small generator with a fixed seed, so that a failure can be seen again.
+let seed = 12345;
+const random = (n) => {
+  seed = (Math.imul(seed, 1103515245) + 12345) >>> 0;
+  return Math.floor((seed / 2 ** 32) * n);
+};
+const PARTS = ["select ", "'it''s'", '"a b"', "--x\n", "/*", "*/", "$$", "$1", " -la", "| ", "; ", "#", "\\", "é", "😀", "\n", "'", '"', "$(", "`", "42", "::", "\x1b[31m", "\x1b", "[", "\r"];
+const anyText = () => Array.from({ length: random(12) }, () => PARTS[random(PARTS.length)]).join("");
+const screenText = (text) => {
+  const screen = new Screen();
+  screen.write(text);
+  return screen.lines.map((line) => runs(line).map(([piece]) => piece).join("")).join("\n");
+};
+
+test("colouring never changes or loses a character", () => {
+  for (let turn = 0; turn < 20000; turn += 1) {
+    const text = anyText();
+    for (const pieces of [sqlPieces, shellPieces]) assert.equal(pieces(text).map(([, piece]) => piece).join(""), text);
+  }
+});
+
+test("keywords, strings and comments get their kinds", () => {
+  assert.deepEqual(sqlPieces("SELECT 'a' -- b").filter(([kind]) => kind),
+    [["keyword", "SELECT"], ["string", "'a'"], ["comment", "-- b"]]);
+  assert.deepEqual(shellPieces("sudo rm -rf $HOME | wc").filter(([kind]) => kind), [["function", "sudo"],
+    ["function", "rm"], ["flag", "-rf"], ["variable", "$HOME"], ["operator", "|"], ["function", "wc"]]);
+});
+
+test("byte ranges of UTF-8 mark the same characters in a string", () => {
+  for (let turn = 0; turn < 5000; turn += 1) {
+    const text = anyText();
+    const from = random(text.length + 1);
+    const to = from + random(text.length + 1 - from);
+    const bytes = (end) => Buffer.byteLength(text.slice(0, end));
+    // A range inside a surrogate pair is no range of whole characters.
+    if (!text.slice(0, from).isWellFormed?.() || !text.slice(from, to).isWellFormed?.()) continue;
+    const pieces = splitAtBytes(text, [[bytes(from), bytes(to)]]);
+    assert.equal(pieces.map(([piece]) => piece).join(""), text);
+    assert.equal(pieces.filter(([, marked]) => marked).map(([piece]) => piece).join(""), text.slice(from, to));
+  }
+});
+
+test("a range that cuts a character or lies outside is made whole", () => {
+  assert.deepEqual(splitAtBytes("aéb", [[2, 3]]), [["a", false], ["é", true], ["b", false]]);
+  assert.deepEqual(splitAtBytes("ab", [[1, 99]]), [["a", false], ["b", true]]);
+});
+
+test("a terminal reads the same however its bytes were cut", () => {
+  for (let turn = 0; turn < 5000; turn += 1) {
+    const text = anyText();
+    const cut = random(text.length + 1);
+    const screen = new Screen();
+    screen.write(text.slice(0, cut));
+    screen.write(text.slice(cut));
+    if (text.slice(0, cut).isWellFormed?.() === false) continue;
+    assert.equal(screen.lines.map((line) => runs(line).map(([piece]) => piece).join("")).join("\n"), screenText(text));
+  }
+});
+
+test("a terminal overwrites, erases, and drops what is no text", () => {
+  assert.equal(screenText("50%\r100%\r\nab\b\bxy\x1b]0;title\x07!"), "100%\nxy!");
+  assert.equal(screenText("abc\x1b[2D\x1b[Kd"), "ad");
+  assert.equal(screenText("one\x1b[2J\x1b[Htwo"), "one\ntwo");
+});
+
+test("a terminal's colours become runs", () => {
+  const screen = new Screen();
+  screen.write("a\x1b[1;31mb\x1b[0mc\x1b[38;2;1;2;3md");
+  const seen = runs(screen.lines[0]).map(([text, style]) => [text, style.classes, style.fg]);
+  assert.deepEqual(seen, [["a", "", ""], ["b", "t-bold t-f-1", ""], ["c", "", ""], ["d", "", "rgb(1, 2, 3)"]]);
+});
+
+test("keys have names", () => {
+  assert.equal(keyNames("ls\r\x03\x1b[A"), "ls⏎^C↑");
+});
+
+test("a state survives its URL", () => {
+  const url = writeState({ ...readState(""), q: 'a "b" & c', role: ["x,y", "z"], period: "7d", sort: "duration", view: "hits" });
+  assert.equal(writeState(readState(url.slice(1))), url);
+});
+
+test("filters become parameters of a list and clauses of a search", () => {
+  const state = { ...readState(""), q: "a OR b", role: ["x", "y z"], type: ["p,q"] };
+  assert.deepEqual(listParams(state).role, ["x", "y z"]);
+  assert.equal(listParams(state).q, '(a OR b) type:"p,q"');
+  assert.equal(searchQuery(state), '(a OR b) (role:x OR role:"y z") type:"p,q"');
+  assert.equal(quote('a"b\\'), '"a\\"b\\\\"');
+});
+
+test("an error's bytes are found in the text that was typed", () => {
+  assert.deepEqual(errorPlace('é "x', { start: 3, end: 5 }, 'é "x'), [2, 4]);
+  assert.deepEqual(errorPlace('é OR "x', { start: 7, end: 99 }, '(é OR "x) role:a'), [5, 7]);
+});
+
+test("only what asks for events is a search for hits", () => {
+  for (const q of ["drop", 'role:x "drop"', "verdict:blocked", "-secret"]) assert.ok(asksForEvents(q), q);
+  for (const q of ["role:x", "user:a OR user:b", "NOT status:open", "after:2026-01-01"]) assert.ok(!asksForEvents(q), q);
+});
+
+test("times and durations read well", () => {
+  assert.deepEqual([0, 999, 2400, 61_000, 3_600_000, 90_000_000].map(duration),
+    ["0 ms", "999 ms", "2.4 s", "1 m 1 s", "1 h", "1 d 1 h"]);
+  const now = Date.parse("2026-03-01T12:00:00Z");
+  assert.equal(ago("2026-03-01T11:59:30Z", now), "30 s ago");
+  assert.equal(ago("2026-03-01T09:30:00Z", now), "2 h ago");
+});

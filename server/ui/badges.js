@@ -1,0 +1,22 @@
+// The small coloured labels. Each says its meaning in words; the colour only helps.
+
+import { h } from "./dom.js";
+
+const STATUS = {
+  open: "Open", done: "Done", failed: "Failed", killed: "Killed",
+  pending_review: "Pending review", rejected: "Rejected",
+};
+
+/** A status as people read it. */
+export const statusName = (status) => STATUS[status] ?? status;
+
+/** A label of a kind that the style sheet colours. */
+export function badge(kind, text, title) {
+  return h("span", { class: `badge b-${kind}`, title, "aria-label": title }, text);
+}
+
+/** A session's status; an open one has a living dot. */
+export function statusBadge(status) {
+  return h("span", { class: `status s-${status}` },
+    h("span", { class: "dot", "aria-hidden": "true" }), statusName(status));
+}

@@ -1,0 +1,156 @@
+// The row of filters: a menu for each field with its values and counts, and the period.
+
+import { statusName } from "./badges.js";
+import { h, fill, icon } from "./dom.js";
+import { number } from "./format.js";
+import { periodMenu, periodLabel } from "./period.js";
+import { cleared, isNarrowed } from "./query.js";
+
+const MENUS = [
+  ["user", "User"], ["role", "Resource role"], ["type", "Type"], ["period", "Period"], ["status", "Status"],
+];
+
+/** The filters. `change(next)` takes new values, `facets(field, signal)` loads a menu's values. */
+export function filterBar({ change, facets }) {
+  const element = h("div", { class: "filters", role: "group", "aria-label": "Filters" });
+  let state = null;
+  let open = null;
+
+  document.addEventListener("pointerdown", (event) => {
+    if (open && !open.holder.contains(event.target)) close();
+  });
+
+  function close(focus = false) {
+    if (!open) return;
+    open.abort.abort();
+    open.panel.remove();
+    open.button.setAttribute("aria-expanded", "false");
+    if (focus) open.button.focus();
+    open = null;
+  }
+
+  function toggle(field, label, button, holder) {
+    const same = open?.button === button;
+    close();
+    if (same) return;
+    const abort = new AbortController();
+    const panel = h("div", { class: "menu", role: "dialog", "aria-label": label });
+    open = { field, panel, button, holder, abort };
+    button.setAttribute("aria-expanded", "true");
+    panel.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") {
+        event.preventDefault();
+        close(true);
+      } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+        event.preventDefault();
+        step(panel, event.key === "ArrowDown" ? 1 : -1);
+      }
+    });
+    holder.append(panel);
+    if (field === "period") periodMenu(panel, state, (next) => { close(true); change(next); });
+    else valueMenu(panel, field, label, abort.signal);
+  }
+
+  async function valueMenu(panel, field, label, signal) {
+    const find = h("input", { type: "text", placeholder: `Find ${label.toLowerCase()}`, "aria-label": `Find ${label.toLowerCase()}`,
+      autocomplete: "off", spellcheck: "false" });
+    const options = h("div", { class: "options", role: "group", "aria-label": label },
+      h("p", { class: "hint" }, "Loading"));
+    fill(panel, field === "user" || field === "role" ? find : null, options);
+    (panel.contains(find) ? find : panel).focus();
+    let values;
+    try {
+      values = await facets(field, signal);
+    } catch (error) {
+      if (error.name !== "AbortError") fill(options, h("p", { class: "hint" }, error.message));
+      return;
+    }
+    // A chosen value that no session has any more still shows, so that it can be taken back.
+    for (const value of state[field]) {
+      if (!values.some(([known]) => known === value)) values.push([value, 0]);
+    }
+    const draw = () => {
+      const text = find.value.trim().toLowerCase();
+      const left = values.filter(([value]) => value.toLowerCase().includes(text));
+      fill(options, left.length ? left.map(([value, count]) => option(field, value, count))
+        : h("p", { class: "hint" }, text ? "Nothing fits" : "No values yet"));
+      // A menu lists the most frequent values; any other can be typed.
+      if (text && (field === "user" || field === "role") && !left.some(([value]) => value === find.value.trim())) {
+        options.append(h("button", { type: "button", class: "use-typed", onclick: () => pick(field, find.value.trim()) },
+          `Use “${find.value.trim()}”`));
+      }
+    };
+    find.addEventListener("input", draw);
+    draw();
+    if (!panel.contains(find)) panel.querySelector("input")?.focus();
+  }
+
+  function pick(field, value) {
+    close(true);
+    if (!state[field].includes(value)) change({ [field]: [...state[field], value] });
+  }
+
+  function option(field, value, count) {
+    const box = h("input", { type: "checkbox", value, onchange: () => {
+      const rest = state[field].filter((one) => one !== value);
+      change({ [field]: box.checked ? [...rest, value] : rest });
+    } });
+    box.checked = state[field].includes(value);
+    return h("label", { class: "option" }, box,
+      h("span", { class: "option-name" }, field === "status" ? statusName(value) : value),
+      h("span", { class: "option-count" }, number(count)));
+  }
+
+  function label(field, name) {
+    if (field === "period") return periodLabel(state);
+    const values = state[field];
+    if (!values.length) return "";
+    const first = field === "status" ? statusName(values[0]) : values[0];
+    return values.length === 1 ? first : `${first} +${values.length - 1}`;
+  }
+
+  function draw() {
+    for (const [field, name] of MENUS) {
+      let holder = element.querySelector(`[data-field="${field}"]`);
+      if (!holder) {
+        const button = h("button", { type: "button", class: "filter", "aria-haspopup": "dialog", "aria-expanded": "false",
+          onclick: () => toggle(field, name, button, holder) });
+        const undo = h("button", { type: "button", class: "undo", "aria-label": `Clear ${name}`, title: `Clear ${name}`,
+          onclick: () => { close(); change(field === "period" ? { period: "", after: "", before: "" } : { [field]: [] }); } },
+          icon("close"));
+        holder = h("div", { class: "filter-holder", "data-field": field }, button, undo);
+        element.append(holder);
+      }
+      const chosen = label(field, name);
+      const [button, undo] = holder.children;
+      holder.classList.toggle("active", Boolean(chosen));
+      fill(button, h("span", { class: "filter-name" }, name), chosen && h("span", { class: "filter-value" }, chosen),
+        !chosen && icon("down"));
+      undo.hidden = !chosen;
+    }
+    element.querySelectorAll(".extra").forEach((one) => one.remove());
+    for (const tag of state.tag) {
+      element.append(h("button", { type: "button", class: "filter extra chosen", "aria-label": `Clear the tag ${tag}`,
+        onclick: () => change({ tag: state.tag.filter((one) => one !== tag) }) },
+        h("span", { class: "filter-name" }, "Tag"), h("span", { class: "filter-value" }, tag), icon("close")));
+    }
+    if (isNarrowed(state)) {
+      element.append(h("button", { type: "button", class: "quiet extra clear-all",
+        onclick: () => change(cleared(state)) }, "Clear all"));
+    }
+  }
+
+  return {
+    element,
+    set(next) {
+      state = next;
+      draw();
+    },
+  };
+}
+
+function step(panel, by) {
+  const stops = [...panel.querySelectorAll("input, button")];
+  const at = stops.indexOf(document.activeElement);
+  stops[Math.min(Math.max(at + by, 0), stops.length - 1)]?.focus();
+}

@@ -1,0 +1,116 @@
+// Numbers, times and texts as people read them.
+
+const numbers = new Intl.NumberFormat("en-US");
+const plurals = new Intl.PluralRules("en-US");
+const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+const dayYear = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
+const clock = new Intl.DateTimeFormat("en-GB", {
+  hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
+});
+const shortClock = new Intl.DateTimeFormat("en-GB", {
+  hour: "2-digit", minute: "2-digit", hourCycle: "h23",
+});
+const full = new Intl.DateTimeFormat("en-GB", {
+  weekday: "short", day: "numeric", month: "short", year: "numeric",
+  hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZoneName: "short",
+});
+
+/** 1234567 as `1,234,567`. */
+export const number = (n) => numbers.format(n ?? 0);
+
+/** `1 command`, `2 commands`. */
+export function plural(n, one, many = `${one}s`) {
+  return `${number(n)} ${plurals.select(n) === "one" ? one : many}`;
+}
+
+/** Milliseconds as `340 ms`, `2.4 s`, `3 m 12 s`, `2 h 5 m`, `3 d 4 h`. */
+export function duration(ms) {
+  if (ms === null || ms === undefined) return "";
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  const s = ms / 1000;
+  if (s < 59.95) return `${s < 10 ? s.toFixed(1) : Math.round(s)} s`;
+  const parts = [[86400, "d"], [3600, "h"], [60, "m"], [1, "s"]];
+  const at = parts.findIndex(([size]) => s >= size);
+  const [size, unit] = parts[at];
+  const next = parts[at + 1];
+  const rest = next ? Math.floor((s % size) / next[0]) : 0;
+  return `${Math.floor(s / size)} ${unit}${rest ? ` ${rest} ${next[1]}` : ""}`;
+}
+
+/** A time as `12 s ago`, `3 h ago`, and the day once it is older than a week. */
+export function ago(iso, now = Date.now()) {
+  const time = Date.parse(iso);
+  if (Number.isNaN(time)) return "";
+  const s = Math.round((now - time) / 1000);
+  if (s < 0) return moment(iso, now);
+  if (s < 5) return "just now";
+  if (s < 60) return `${s} s ago`;
+  if (s < 3600) return `${Math.floor(s / 60)} min ago`;
+  if (s < 86400) return `${Math.floor(s / 3600)} h ago`;
+  if (s < 7 * 86400) return `${Math.floor(s / 86400)} d ago`;
+  return moment(iso, now);
+}
+
+/** A time as `20 Feb 14:05`, with the year if it is another one. */
+export function moment(iso, now = Date.now()) {
+  const time = new Date(iso);
+  const same = time.getFullYear() === new Date(now).getFullYear();
+  return `${(same ? day : dayYear).format(time)} ${shortClock.format(time)}`;
+}
+
+/** The time of day, `14:05:59`. */
+export const timeOfDay = (iso) => clock.format(new Date(iso));
+
+/** Everything about a time: local, and as it was sent. */
+export const absolute = (iso) => (iso ? `${full.format(new Date(iso))}\n${iso}` : "");
+
+/** The whole local time, for people. */
+export const fullTime = (iso) => (iso ? full.format(new Date(iso)) : "");
+
+/** Bytes as `3.2 MB`. */
+export function bytes(n) {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let unit = 0;
+  let value = n ?? 0;
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  return `${unit && value < 10 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
+}
+
+/**
+ * Cuts a text at byte ranges of its UTF-8 form: `[[piece, highlighted], ...]`.
+ * A range that would cut a character is widened to hold it.
+ */
+export function splitAtBytes(text, ranges) {
+  const raw = new TextEncoder().encode(text);
+  const decoder = new TextDecoder();
+  const inside = (at) => at < raw.length && (raw[at] & 0xc0) === 0x80;
+  const pieces = [];
+  let from = 0;
+  for (const [start, end] of [...(ranges ?? [])].sort((a, b) => a[0] - b[0])) {
+    let low = Math.min(Math.max(start, from), raw.length);
+    let high = Math.min(end, raw.length);
+    while (low > from && inside(low)) low -= 1;
+    while (inside(high)) high += 1;
+    if (high <= low) continue;
+    if (low > from) pieces.push([decoder.decode(raw.subarray(from, low)), false]);
+    pieces.push([decoder.decode(raw.subarray(low, high)), true]);
+    from = high;
+  }
+  if (from < raw.length) pieces.push([decoder.decode(raw.subarray(from)), false]);
+  return pieces;
+}
+
+/** The text of an event that carries `text` or base64 `data`. */
+export function textOf(event) {
+  if (typeof event.text === "string") return event.text;
+  if (typeof event.data !== "string") return "";
+  try {
+    const raw = Uint8Array.from(atob(event.data), (c) => c.charCodeAt(0));
+    return new TextDecoder().decode(raw);
+  } catch {
+    return event.data;
+  }
+}

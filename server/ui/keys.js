@@ -1,0 +1,65 @@
+// The keyboard: views register what their keys do; the sheet under `?` lists them.
+
+import { h, icon } from "./dom.js";
+
+const SHEET = [
+  ["Everywhere", [["/", "Search"], ["?", "These keys"], ["t", "Light or dark"], ["Esc", "Back, or close"]]],
+  ["Sessions and hits", [["j", "Next"], ["k", "Previous"], ["Enter", "Open"], ["v", "Sessions or hits"],
+    ["c", "Clear the filters"]]],
+  ["A session", [["j", "Next command"], ["k", "Previous command"], ["f", "Find in the session"],
+    ["1", "Commands"], ["2", "Session details"], ["y", "Copy the link"]]],
+];
+
+let handlers = {};
+
+/** The keys of the view that is shown now. */
+export function bind(keys) {
+  handlers = keys;
+}
+
+/** Starts to listen; `always` are the keys of every view. */
+export function listen(always) {
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    if (document.querySelector("dialog[open]")) return;
+    const typing = event.target.closest("input, textarea, select");
+    if (typing && event.key !== "Escape") return;
+    if (typing) {
+      event.target.blur();
+      event.preventDefault();
+      return;
+    }
+    const action = handlers[event.key] ?? always[event.key];
+    if (!action) return;
+    event.preventDefault();
+    action(event);
+  });
+}
+
+/** Moves the focus among elements by `step`; starts at the first one. */
+export function moveFocus(elements, step) {
+  if (!elements.length) return;
+  const at = elements.indexOf(document.activeElement);
+  const to = at < 0 ? 0 : Math.min(Math.max(at + step, 0), elements.length - 1);
+  elements[to].focus({ preventScroll: true });
+  elements[to].scrollIntoView({ block: "nearest" });
+}
+
+/** Shows the sheet of keys. */
+export function showSheet() {
+  const close = () => dialog.close();
+  const dialog = h("dialog", { class: "sheet", "aria-labelledby": "sheet-title" },
+    h("header", null,
+      h("h2", { id: "sheet-title" }, "Keys"),
+      h("button", { class: "quiet square", type: "button", "aria-label": "Close", onclick: close },
+        icon("close"))),
+    h("div", { class: "sheet-columns" }, SHEET.map(([title, keys]) => h("section", null,
+      h("h3", null, title),
+      h("dl", null, keys.map(([key, what]) => h("div", null,
+        h("dt", null, h("kbd", null, key)), h("dd", null, what))))))));
+  dialog.addEventListener("close", () => dialog.remove());
+  dialog.addEventListener("click", (event) => event.target === dialog && close());
+  dialog.addEventListener("keydown", (event) => event.key === "?" && close());
+  document.body.append(dialog);
+  dialog.showModal();
+}

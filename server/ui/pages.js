@@ -1,0 +1,74 @@
+// A list that loads the next page when its end comes near.
+
+import { h, fill } from "./dom.js";
+
+/**
+ * Watches the end of a list. `load()` answers a promise of whether there is more.
+ * The element goes behind the list; it says that more is coming, or why it is not.
+ */
+export function endless(load) {
+  const element = h("div", { class: "more", "aria-live": "polite" });
+  let busy = false;
+  let more = true;
+  let closed = false;
+  const observer = new IntersectionObserver((entries) => {
+    if (entries.some((entry) => entry.isIntersecting)) next();
+  }, { rootMargin: "1200px" });
+
+  async function next() {
+    if (busy || !more || closed) return;
+    busy = true;
+    try {
+      more = await load();
+      fill(element, more ? h("span", { class: "waiting" }, "Loading more") : null);
+    } catch (error) {
+      if (error.name === "AbortError" || closed) return;
+      more = false;
+      const again = () => {
+        more = true;
+        next();
+      };
+      fill(element, h("p", null, `${error.message} `, h("button", { type: "button", onclick: again }, "Try again")));
+    } finally {
+      busy = false;
+    }
+    // The page may be so short that its end is still in sight: ask to be told again.
+    observer.unobserve(element);
+    if (more && !closed) observer.observe(element);
+  }
+
+  return {
+    element,
+    start(hasMore) {
+      more = hasMore;
+      fill(element, more ? h("span", { class: "waiting" }, "Loading more") : null);
+      observer.observe(element);
+    },
+    close() {
+      closed = true;
+      observer.disconnect();
+    },
+  };
+}
+
+/** Calls `work` every `ms` while the page is in sight, never twice at once; answers how to stop. */
+export function every(ms, work) {
+  let timer = 0;
+  let stopped = false;
+  const turn = async () => {
+    if (stopped) return;
+    if (!document.hidden) {
+      try {
+        await work();
+      } catch {
+        // The next turn tries again; what is shown stays.
+      }
+    }
+    if (!stopped) timer = setTimeout(turn, ms);
+  };
+  timer = setTimeout(turn, ms);
+  return () => {
+    stopped = true;
+    clearTimeout(timer);
+  };
+}
