@@ -1,11 +1,13 @@
 //! The flags that narrow lists and searches.
 
-use crate::source::parsed;
+use crate::source::{parsed, values};
 use daybook_engine::catalog::filter::{Pattern, TextFact};
 use daybook_engine::event::Micros;
+use daybook_engine::session::Status;
 use daybook_query::lang::{Expr, Query, Term};
 
-/// Which sessions, by what is known of them; `*` stands for anything.
+/// Which sessions, by what is known of them. `*` stands for anything; of several values with commas
+/// between them one has to fit.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct FilterArgs {
     /// Only this user's
@@ -18,7 +20,7 @@ pub struct FilterArgs {
     #[arg(long = "type", value_name = "TYPE")]
     kind: Option<String>,
     /// Only with this status: open, pending_review, done, failed, killed, rejected
-    #[arg(long)]
+    #[arg(long, value_parser = parse_statuses)]
     status: Option<String>,
     /// Only with this tag
     #[arg(long)]
@@ -54,7 +56,7 @@ impl FilterArgs {
     pub fn narrow(&self, text: &str) -> anyhow::Result<Query> {
         let facts = self.facts().into_iter();
         let terms = facts
-            .map(|(fact, value)| Term::Fact(fact, vec![Pattern::wildcard(&value)]))
+            .map(|(fact, value)| Term::Fact(fact, values(&value).map(Pattern::wildcard).collect()))
             .chain(self.after.map(Term::After))
             .chain(self.before.map(Term::Before));
         let mut query = parsed(text)?;
@@ -62,6 +64,15 @@ impl FilterArgs {
             query = query.and(Query { expr: Expr::Term(term) });
         }
         Ok(query)
+    }
+}
+
+/// Checks the names of statuses.
+fn parse_statuses(text: &str) -> Result<String, String> {
+    let names = Status::ALL.map(Status::name);
+    match values(text).find(|value| !names.contains(value)) {
+        Some(other) => Err(format!("`{other}` is no status; there are {}", names.join(", "))),
+        None => Ok(text.to_owned()),
     }
 }
 

@@ -237,7 +237,10 @@ impl SessionsWanted {
         let mut all: Vec<SessionFilter> = self
             .facts
             .iter()
-            .map(|(fact, value)| SessionFilter::Text(*fact, Pattern::wildcard(value)))
+            .map(|(fact, value)| {
+                let one = |value| SessionFilter::Text(*fact, Pattern::wildcard(value));
+                SessionFilter::Or(values(value).map(one).collect())
+            })
             .collect();
         let low = self.after.map_or(Bound::Unbounded, |Micros(t)| Bound::Included(t));
         let high = self.before.map_or(Bound::Unbounded, |Micros(t)| Bound::Excluded(t));
@@ -246,6 +249,11 @@ impl SessionsWanted {
         }
         SessionFilter::And(all)
     }
+}
+
+/// The values of a flag, which have commas between them.
+pub fn values(flag: &str) -> impl Iterator<Item = &str> {
+    flag.split(',').map(str::trim).filter(|value| !value.is_empty())
 }
 
 /// Reads a query; what is wrong with it is shown under the place.

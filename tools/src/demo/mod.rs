@@ -200,3 +200,75 @@ fn script_for(rng: &mut Rng, role: cast::Role) -> Script {
         _ => application::script(rng, role.target),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+    use super::*;
+    use daybook_engine::event::Kind;
+    use daybook_engine::event::wire::Event;
+    use daybook_engine::session::{Change, SessionState, Status};
+    use std::collections::{BTreeMap, BTreeSet};
+
+    fn folded(options: &Options) -> BTreeMap<String, SessionState> {
+        let mut sessions: BTreeMap<String, (SessionState, BTreeSet<u32>)> = BTreeMap::new();
+        for line in lines(options) {
+            let event = Event::decode(line.as_bytes()).unwrap_or_else(|e| panic!("{e}: {line}"));
+            assert!(event.time <= options.now, "{line}");
+            let seq = event.seq.expect("a numbered event");
+            let (state, seqs) = sessions.entry(event.session.to_string()).or_default();
+            assert!(seqs.insert(seq.0), "twice: {line}");
+            state.apply(Change::of(event, seq, line.len() as u64));
+        }
+        for (state, seqs) in sessions.values() {
+            assert_eq!(seqs.len() as u64, state.events);
+            assert_eq!(seqs.last().map(|s| u64::from(*s) + 1), Some(state.events), "a gap");
+        }
+        sessions.into_iter().map(|(id, (state, _))| (id, state)).collect()
+    }
+
+    #[test]
+    fn the_sample_sessions_have_everything_that_a_newcomer_should_see() {
+        let options =
+            Options { seed: SEED, now: Micros(1_773_500_000_000_000), sessions: SESSIONS };
+        let sessions = folded(&options);
+        assert_eq!(sessions.len(), SESSIONS);
+        let with =
+            |test: &dyn Fn(&SessionState) -> bool| sessions.values().filter(|s| test(s)).count();
+        for status in Status::ALL {
+            assert!(with(&|s| s.status() == status) > 0, "none is {status:?}");
+        }
+        assert!(with(&|s| s.status() == Status::Done) > SESSIONS / 2);
+        assert!(with(&|s| s.blocked() > 0) > 30);
+        assert!(with(&|s| s.approved() > 0) > 15);
+        assert!(with(&|s| s.pending() > 0) >= 2);
+        assert!(with(&|s| s.masked > 0) > 40);
+        assert!(with(&|s| s.facts().unwrap().agent.is_some()) > 20);
+        for kind in ["database", "ssh", "kubernetes", "application"] {
+            assert!(with(&|s| s.facts().unwrap().kind.as_deref() == Some(kind)) > 10, "{kind}");
+        }
+        let two_weeks = options.now.0 - 14 * DAY - DAY;
+        assert_eq!(with(&|s| s.started_at().unwrap().0 < two_weeks), 0);
+    }
+
+    #[test]
+    fn terminals_are_recorded_and_their_blocked_commands_marked() {
+        let options =
+            Options { seed: SEED, now: Micros(1_773_500_000_000_000), sessions: SESSIONS };
+        let kinds: Vec<Kind> = lines(&options)
+            .iter()
+            .map(|line| Event::decode(line.as_bytes()).unwrap().body.kind())
+            .collect();
+        for kind in [Kind::TerminalOutput, Kind::TerminalInput, Kind::TerminalMarker] {
+            assert!(kinds.contains(&kind), "no {kind}");
+        }
+    }
+
+    #[test]
+    fn the_same_options_give_the_same_lines_and_another_seed_others() {
+        let options = Options { seed: 1, now: Micros(1_773_500_000_000_000), sessions: 12 };
+        assert_eq!(lines(&options), lines(&options));
+        assert_ne!(lines(&options), lines(&Options { seed: 2, ..options }));
+    }
+}

@@ -119,10 +119,17 @@ impl Story {
         let mut text = self.end();
         match kind {
             "command" => self.command(item, &mut text),
-            "output" | "command.end" if item.get("command").is_some() && kind == "output" => {
-                self.block(&content(item), &mut text);
-            }
+            "output" => self.block(&content(item), &mut text),
             _ => text.push_str(&self.line(item, kind, &told(item, kind))),
+        }
+        if kind == "review.request" {
+            for decision in listed(item, "decisions") {
+                text.push_str(&self.line(decision, "review.decision", &decided(decision)));
+            }
+        }
+        if let Some(omitted) = item.get("folded_omitted").and_then(Value::as_u64) {
+            let more = format!("... {omitted} more events; --json shows them");
+            text.push_str(&format!("{:MARGIN$}{}\n", "", self.paint.dim(&more)));
         }
         text
     }
@@ -199,8 +206,11 @@ impl Story {
             let rule = format!("rule: {}", clean::line(field(item, "rule")));
             text.push_str(&format!("{:MARGIN$}{}\n", "", self.paint.state(verdict, &rule)));
         }
-        for review in listed(item, "review").into_iter().chain(listed(item, "reviews")) {
+        for review in listed(item, "review") {
             self.review(review, text);
+            for more in listed(review, "more") {
+                self.review(more, text);
+            }
         }
         if !field(item, "output").is_empty() {
             self.block(field(item, "output"), text);
@@ -215,19 +225,13 @@ impl Story {
         }
     }
 
-    /// A review under its command: an event of it, or the request with its decisions.
+    /// A review under its command: the request with its decisions.
     fn review(&self, review: &Value, text: &mut String) {
         let mut parts = Vec::new();
-        let said = review.get("request").filter(|r| r.is_object()).unwrap_or(review);
-        if !field(said, "reason").is_empty() {
-            parts.push(format!("review asked: {}", clean::line(field(said, "reason"))));
+        if let Some(request) = review.get("request") {
+            parts.push(format!("review asked: {}", clean::line(field(request, "reason"))));
         }
-        let decisions = listed(review, "decisions");
-        for decision in if decisions.is_empty() { vec![review] } else { decisions } {
-            if !field(decision, "decision").is_empty() {
-                parts.push(decided(decision));
-            }
-        }
+        parts.extend(listed(review, "decisions").into_iter().map(decided));
         for part in parts {
             text.push_str(&format!("{:MARGIN$}{}\n", "", self.paint.dim(&part)));
         }
