@@ -1,1 +1,156 @@
-//! placeholder
+//! The HTTP service: ingest, lists, search, timelines, exports, and the pages.
+//!
+//! | module | what is there |
+//! |---|---|
+//! | [`ingest`] | `POST /v1/events` |
+//! | [`sessions`], [`timeline`], [`search`], [`export`] | what investigators ask |
+//! | [`stats`], [`metrics`], [`health`] | how the server is doing |
+//! | [`page`] | the files of the pages |
+//! | [`params`], [`problem`] | how requests are read and errors answered |
+//! | [`state`], [`pool`] | what handlers share; where work that blocks is done |
+//! | [`security`] | headers, and what keeps other sites' pages out |
+//! | [`openapi`] | the routes and the document about them |
+//! | [`shapes`] | the shapes of answers in that document |
+#![expect(unused_qualifications, reason = "utoipa's macros write the paths of their types out")]
+
+mod export;
+mod health;
+mod ingest;
+mod metrics;
+mod openapi;
+mod page;
+mod params;
+mod pool;
+mod problem;
+mod search;
+mod security;
+mod sessions;
+mod shapes;
+mod state;
+mod stats;
+mod timeline;
+
+use daybook_engine::Engine;
+use state::Shared;
+use std::future::Future;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+
+/// The settings of a server. Every bound of the service is here.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen; port 0 takes a free one. Loopback only.
+    pub listen: SocketAddr,
+    /// The most bytes of one upload, after decompression.
+    pub upload_bytes_max: u64,
+    /// The most bytes that an upload may decompress to, for each byte that was sent.
+    pub upload_ratio_max: u64,
+    /// The memory that all uploads together may take, in bytes; more wait.
+    pub uploads_bytes_max: u64,
+    /// How long an upload waits for that before it is answered "busy".
+    pub busy_wait: Duration,
+    /// How long a body may send nothing, or a client take nothing of an export.
+    pub idle_max: Duration,
+    /// How long a query may take.
+    pub read_time_max: Duration,
+    /// How many exports may run at once.
+    pub exports_max: usize,
+    /// How long requests may go on after the server was told to stop.
+    pub shutdown_time_max: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7330)),
+            upload_bytes_max: 1 << 30,
+            upload_ratio_max: 1_000,
+            uploads_bytes_max: 256 << 20,
+            busy_wait: Duration::from_secs(10),
+            idle_max: Duration::from_secs(30),
+            read_time_max: Duration::from_secs(30),
+            exports_max: 4,
+            shutdown_time_max: Duration::from_secs(20),
+        }
+    }
+}
+
+/// Why a server can't run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The address can be reached from elsewhere. Use 127.0.0.1, and a proxy that asks who is there.
+    #[error(
+        "no token is configured, so daybook listens on loopback only; {0} is not: use 127.0.0.1 or ::1"
+    )]
+    NotLoopback(SocketAddr),
+    /// The system refused the address.
+    #[error("can't listen on {0}: {1}; is another daybook running there?")]
+    Listen(SocketAddr, std::io::Error),
+    /// The system refused to go on.
+    #[error("serving failed: {0}")]
+    Serve(std::io::Error),
+}
+
+/// A server that listens.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+impl Server {
+    /// Listens. Requests wait until [`Server::serve`].
+    ///
+    /// # Errors
+    /// An address that is not loopback, or that can't be had.
+    pub async fn bind(config: Config, engine: Arc<Engine>) -> Result<Server, Error> {
+        let asked = config.listen;
+        if !asked.ip().is_loopback() {
+            return Err(Error::NotLoopback(asked));
+        }
+        let listen = |error| Error::Listen(asked, error);
+        let listener = TcpListener::bind(asked).await.map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        Ok(Server { listener, address, shared: Arc::new(Shared::new(engine, config)) })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers requests until `stop` is done; then no more are taken, and those that run are
+    /// answered, within [`Config::shutdown_time_max`]. The engine stays open.
+    ///
+    /// # Errors
+    /// The system's.
+    pub async fn serve(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), Error> {
+        let limit = self.shared.config.shutdown_time_max;
+        let router = openapi::router(self.shared);
+        let (stopping, stopped) = tokio::sync::oneshot::channel();
+        let signal = async move {
+            stop.await;
+            let _ = stopping.send(());
+        };
+        let serve = axum::serve(self.listener, router).with_graceful_shutdown(signal);
+        let cut = async {
+            // An error means that serving ended by itself.
+            if stopped.await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            tokio::time::sleep(limit).await;
+        };
+        tokio::select! {
+            outcome = serve => outcome.map_err(Error::Serve),
+            () = cut => {
+                tracing::warn!("some requests were cut off: they took too long after the stop");
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,6 +1,7 @@
 // The page's frame: the bar on top, which view a URL shows, the theme and the keys of every view.
 //
 //   /                the list of sessions, or search hits       home.js
+//   /sessions /search  the same
 //   /sessions/{id}   one session                                session.js
 //
 // The server answers both with index.html, and the files beside this one under /ui/.
@@ -12,6 +13,8 @@ import { readState, writeState, asksForEvents } from "./query.js";
 import { searchBox } from "./searchbox.js";
 import { sessionView } from "./session.js";
 
+const HOME = new Set(["/", "/sessions", "/search"]);
+
 const main = document.getElementById("main");
 let current = null;
 
@@ -21,9 +24,7 @@ function route(url) {
     const id = decodeURIComponent(match[1]);
     return { key: `session:${id}`, make: () => sessionView(main, context, id) };
   }
-  if (url.pathname === "/" || url.pathname === "/sessions") {
-    return { key: "home", make: () => home(main, context) };
-  }
+  if (HOME.has(url.pathname)) return { key: "home", make: () => home(main, context) };
   return { key: "lost", make: lost };
 }
 
@@ -46,7 +47,8 @@ function show() {
     document.title = "daybook";
     current = { key: next.key, view: next.make() };
   }
-  if (next.key !== "home") box.set("");
+  if (next.key === "home") homeUrl = url.pathname + url.search;
+  else box.set("");
   current.view.update(url);
 }
 
@@ -61,15 +63,12 @@ function go(url, replace = false) {
   show();
 }
 
-function back() {
-  const url = new URL(location.href);
-  if (url.pathname !== "/") {
-    if (history.length > 1 && cameFromHere) history.back();
-    else go("/");
-  }
-}
+// The list as it was last shown; a session leads back to it.
+let homeUrl = "/";
 
-let cameFromHere = false;
+function back() {
+  if (!HOME.has(location.pathname)) go(homeUrl);
+}
 
 function onClick(event) {
   if (event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -79,7 +78,6 @@ function onClick(event) {
   if (url.origin !== location.origin || anchor.getAttribute("href").startsWith("#")) return;
   if (/^\/(v1|ui|openapi|metrics)/.test(url.pathname)) return;
   event.preventDefault();
-  cameFromHere = true;
   go(url);
 }
 
@@ -120,12 +118,11 @@ function toggleTheme() {
 const box = searchBox({
   onSearch(text) {
     const url = new URL(location.href);
-    const state = readState(url.pathname === "/" ? url.search : "");
+    const state = readState(HOME.has(url.pathname) ? url.search : "");
     const changed = text !== state.q;
     state.q = text;
     if (!text || !asksForEvents(text)) state.view = "sessions";
-    else if (changed || url.pathname !== "/") state.view = "hits";
-    cameFromHere = true;
+    else if (changed || !HOME.has(url.pathname)) state.view = "hits";
     go(writeState(state));
   },
 });
@@ -141,7 +138,7 @@ fill(document.getElementById("top"),
       onclick: showSheet }, icon("keys")),
     themeButton));
 
-const context = { go, box };
+const context = { go, box, homeUrl: () => homeUrl };
 
 dark.addEventListener("change", () => applyTheme(storedTheme()));
 applyTheme(storedTheme());

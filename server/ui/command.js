@@ -9,8 +9,7 @@ import { outputBlock } from "./output.js";
 const INPUT_LINES = 24;
 
 /** A command event with what is folded under it. */
-export function drawCommand(event) {
-  const item = { ...event, review: oneReview(event.review) };
+export function drawCommand(item) {
   const verdict = verdictOf(item);
   return h("article", { class: `event command v-${verdict.name}`, "data-seq": item.seq, "aria-label": "Command" },
     h("time", { class: "event-time", datetime: item.time, title: absolute(item.time) }, timeOfDay(item.time)),
@@ -20,20 +19,9 @@ export function drawCommand(event) {
         input(item),
         h("div", { class: "command-facts" }, facts(item, verdict))),
       verdict.name === "blocked" && h("p", { class: "verdict-line" }, "Blocked by the rule ",
-        item.rule ? h("strong", null, item.rule) : "of the proxy", ". It was not run."),
-      item.review && reviewLine(item.review),
+        item.rule ? h("strong", null, item.rule) : "of the proxy"),
+      item.review && [item.review, ...(item.review.more ?? [])].map(reviewLine),
       outputs(item)));
-}
-
-/** A review as `{status, request, decisions}`, also from the bare events of it. */
-function oneReview(review) {
-  if (!Array.isArray(review)) return review;
-  if (!review.length) return undefined;
-  if (!review[0].kind) return review.at(-1);
-  return {
-    request: review.find((one) => one.kind === "review.request"),
-    decisions: review.filter((one) => one.kind === "review.decision"),
-  };
 }
 
 /** What became of a command: its own verdict, or its review's. */
@@ -45,10 +33,18 @@ function verdictOf(item) {
   return { name: name[status] ?? "pending", by: deciders(item.review), status };
 }
 
-/** Where a review stands, from its status or its last decision. */
+/** Where a review stands: as the server says, or the last word, once enough people approved. */
 export function statusOf(review) {
   if (!review) return "";
-  return review.status ?? review.decisions?.at(-1)?.decision ?? review.decision ?? "pending";
+  if (review.status) return review.status;
+  const needed = Math.max(review.request?.min_approvals ?? 1, 1);
+  const approvers = new Set();
+  let status = "pending";
+  for (const { decision, by } of review.decisions ?? []) {
+    if (decision === "approved") approvers.add(by);
+    if (decision !== "approved" || approvers.size >= needed) status = decision;
+  }
+  return status;
 }
 
 function deciders(review) {
@@ -128,5 +124,7 @@ function outputs(item) {
   return [
     blocks.filter((block) => block.text).map((block) => outputBlock(block.text, block.stream, block.truncated)),
     error && outputBlock(error, "stderr"),
+    item.folded_omitted > 0 && h("p", { class: "hint" },
+      `${plural(item.folded_omitted, "more output event")} too long to be shown here`),
   ];
 }

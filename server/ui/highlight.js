@@ -32,7 +32,7 @@ const SHELL_WORDS = new Set(("if then else elif fi for in do done while until ca
   + "select time export local readonly declare unset").split(" "));
 
 const SHELL = [
-  ["comment", /#[^\n]*/y],
+  ["comment", /#(?!\{)[^\n]*/y],
   ["string", /'[^']*(?:'|$)|\$?"(?:[^"\\]|\\[\s\S])*(?:"|$)/y],
   ["variable", /\$\{[^}]*\}?|\$\w+|\$[@*#?$!-]|%\w+%/y],
   ["operator", /\|\|?|&&?|;;?|\$\(|[()`]|\d?>{1,2}&?\d?|<{1,3}|\\\n/y],

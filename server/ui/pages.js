@@ -51,24 +51,44 @@ export function endless(load) {
   };
 }
 
+// A refresh that takes long is asked for less often: it gets a tenth of the time at most.
+const REST = 10;
+
 /** Calls `work` every `ms` while the page is in sight, never twice at once; answers how to stop. */
 export function every(ms, work) {
   let timer = 0;
   let stopped = false;
   const turn = async () => {
     if (stopped) return;
+    const began = performance.now();
     if (!document.hidden) {
       try {
         await work();
-      } catch {
+        sayStale("");
+      } catch (error) {
         // The next turn tries again; what is shown stays.
+        if (!stopped && error.name !== "AbortError") sayStale(error.message);
       }
     }
-    if (!stopped) timer = setTimeout(turn, ms);
+    if (!stopped) timer = setTimeout(turn, Math.max(ms, (performance.now() - began) * REST));
   };
   timer = setTimeout(turn, ms);
   return () => {
     stopped = true;
     clearTimeout(timer);
+    sayStale("");
   };
+}
+
+/** Says that what is shown may be old, and why; nothing when it is fresh again. */
+function sayStale(why) {
+  let note = document.getElementById("stale");
+  if (!why) return note?.remove();
+  if (!note) {
+    note = h("div", { id: "stale", class: "stale", role: "status" });
+    document.body.append(note);
+  }
+  const text = `${why} What is shown may be old.`;
+  if (note.textContent !== text) note.textContent = text;
+  return undefined;
 }

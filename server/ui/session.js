@@ -56,7 +56,7 @@ export function sessionView(main, context, id) {
     document.title = `${item.user ?? id} on ${item.role ?? "?"} · daybook`;
     fill(head,
       h("nav", { class: "crumbs", "aria-label": "Where" },
-        h("a", { href: "/" }, icon("back"), "Sessions"), h("span", { class: "crumb-id" }, id),
+        h("a", { href: context.homeUrl() }, icon("back"), "Sessions"), h("span", { class: "crumb-id" }, id),
         h("button", { type: "button", class: "quiet square", "aria-label": "Copy the session ID", title: "Copy the session ID",
           onclick: () => copy(id, "Session ID") }, icon("copy")),
         h("button", { type: "button", class: "quiet square", "aria-label": "Copy the link", title: "Copy the link (y)",

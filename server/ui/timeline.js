@@ -180,12 +180,14 @@ function drawEvent(item) {
   if (item.kind === "command") {
     const node = drawCommand(item);
     // A hit may be in what is folded under the command.
-    const held = [...(item.outputs ?? []), item.end, item.review, ...(item.review?.decisions ?? [])]
+    const reviews = item.review ? [item.review, ...(item.review.more ?? [])] : [];
+    const held = [...(item.outputs ?? []), item.end, ...reviews.flatMap((one) => [one.request, ...(one.decisions ?? [])])]
       .map((one) => one?.seq).filter(Number.isInteger);
     node.dataset.holds = held.join(" ");
     return node;
   }
-  return h("article", { class: `event line e-${item.kind.replace(".", "-")}`, "data-seq": item.seq },
+  return h("article", { class: `event line e-${item.kind.replace(".", "-")}`, "data-seq": item.seq,
+    "data-holds": item.decisions?.map((one) => one.seq).join(" ") },
     h("time", { class: "event-time", datetime: item.time, title: absolute(item.time) }, timeOfDay(item.time)),
     h("div", { class: "event-body" }, words(item)));
 }
@@ -202,7 +204,7 @@ function words(item) {
     case "note":
       return h("div", { class: "note" }, icon("note"), h("div", null, h("p", null, strong(item.by), " noted"), h("p", null, item.text)));
     case "review.request":
-      return reviewLine({ request: item, status: "pending", ...item.reviewed });
+      return reviewLine({ request: item, decisions: item.decisions });
     case "review.decision":
       return h("div", { class: "review" }, icon("review"), h("p", null, "Review ", item.decision, item.by && [" by ", strong(item.by)],
         item.comment && h("span", { class: "quote" }, item.comment)));

@@ -299,3 +299,27 @@ test("the page is dark where the system is, and the button turns it and is remem
   await rows().first().waitFor();
   assert.ok(await brightness() > 600);
 });
+
+test("an open session grows while it is looked at", async () => {
+  const id = `browser-test-${Date.now()}`;
+  const send = async (seq, event) => {
+    const answer = await fetch(`${server.url}/v1/events`, {
+      method: "POST", headers: { "content-type": "application/x-ndjson" },
+      body: `${JSON.stringify({ session: id, seq, time: new Date().toISOString(), ...event })}\n`,
+    });
+    assert.equal((await answer.json()).accepted, 1);
+  };
+  await send(0, { kind: "session.start", user: "live@example.com", role: "bastion", type: "ssh" });
+  await send(1, { kind: "terminal.output", text: "\x1b[32mfirst\x1b[0m line\r\n<b>not" });
+  await open("/?user=live@example.com");
+  await page.locator(`tr[data-id="${id}"] .s-open`).waitFor();
+  await page.click(`tr[data-id="${id}"] a`);
+  await page.locator(".tline:has-text('first line')").waitFor();
+  await send(2, { kind: "terminal.output", text: " markup</b>\r\n" });
+  await page.locator(".tline", { hasText: "<b>not markup</b>" }).waitFor({ timeout: 6000 });
+  await send(3, { kind: "command", input: "exit", language: "shell", verdict: "passed" });
+  await page.locator(".command .input", { hasText: "exit" }).waitFor({ timeout: 6000 });
+  await send(4, { kind: "session.end", status: "failed", reason: "<img src=x>" });
+  await page.locator(".session-head .s-failed").waitFor({ timeout: 6000 });
+  assert.equal(await page.locator("main img, main b").count(), 0);
+});

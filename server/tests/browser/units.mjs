@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Screen, runs } from "../../ui/ansi.js";
+import { statusOf } from "../../ui/command.js";
 import { ago, duration, splitAtBytes } from "../../ui/format.js";
 import { shellPieces, sqlPieces } from "../../ui/highlight.js";
 import { asksForEvents, errorPlace, listParams, quote, readState, searchQuery, writeState } from "../../ui/query.js";
@@ -113,4 +114,14 @@ test("times and durations read well", () => {
   const now = Date.parse("2026-03-01T12:00:00Z");
   assert.equal(ago("2026-03-01T11:59:30Z", now), "30 s ago");
   assert.equal(ago("2026-03-01T09:30:00Z", now), "2 h ago");
+});
+
+test("a review stands where its decisions leave it", () => {
+  const review = (needed, ...decisions) => statusOf({ request: { min_approvals: needed },
+    decisions: decisions.map(([decision, by]) => ({ decision, by })) });
+  assert.equal(review(1), "pending");
+  assert.equal(review(2, ["approved", "a"]), "pending");
+  assert.equal(review(2, ["approved", "a"], ["approved", "a"]), "pending");
+  assert.equal(review(2, ["approved", "a"], ["approved", "b"]), "approved");
+  assert.equal(review(1, ["approved", "a"], ["revoked", "b"]), "revoked");
 });

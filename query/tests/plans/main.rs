@@ -1,0 +1,8 @@
+//! Searches, lists and timelines against the obvious model of a log.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
+
+mod lines;
+mod lists;
+mod model;
+mod searches;
+mod timelines;

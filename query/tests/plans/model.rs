@@ -1,0 +1,277 @@
+//! The obvious model of a log: parts and sessions in memory.
+
+use daybook_engine::Error;
+use daybook_engine::block::Record;
+use daybook_engine::catalog::filter::{SessionFilter, TextFact};
+use daybook_engine::event::text::Texts;
+use daybook_engine::event::wire::Event;
+use daybook_engine::event::{Micros, Offset, Seq, SessionKey};
+use daybook_engine::session::{Change, SessionState};
+use daybook_engine::text::narrow::{Fields, Narrow, WordShape};
+use daybook_engine::text::words::words;
+use daybook_engine::view::{
+    EventFacts, Facet, ListPage, ListPlace, ListRequest, Ordinals, Part, Prefilter, Session,
+    SessionRun, Sessions, Snapshot, Visit,
+};
+use std::collections::{BTreeMap, HashSet};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+/// A stored event.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    pub id: String,
+    pub line: String,
+    pub facts: EventFacts,
+}
+
+impl Stored {
+    pub fn event(&self) -> Event<'_> {
+        Event::decode(self.line.as_bytes()).unwrap()
+    }
+
+    pub fn texts(&self) -> Vec<String> {
+        Texts::of(self.event()).iter().map(|(_, text)| text.to_owned()).collect()
+    }
+}
+
+struct ModelPart {
+    base: Offset,
+    sealed: bool,
+    /// By ordinal.
+    events: Vec<Stored>,
+}
+
+impl ModelPart {
+    fn may(&self, ordinal: usize, narrow: &Narrow) -> bool {
+        let stored = &self.events[ordinal];
+        match narrow {
+            Narrow::All => true,
+            Narrow::None => false,
+            Narrow::Kind(kinds) => kinds.contains(&stored.facts.kind),
+            Narrow::Verdict(verdicts) => {
+                stored.facts.verdict.is_some_and(|v| verdicts.contains(&v))
+            }
+            Narrow::And(all) => all.iter().all(|n| self.may(ordinal, n)),
+            Narrow::Or(any) => any.iter().any(|n| self.may(ordinal, n)),
+            Narrow::Word(fields, shape) => Texts::of(stored.event()).iter().any(|(field, text)| {
+                (*fields == Fields::Any || *fields == Fields::One(field))
+                    && words(text).any(|range| {
+                        let word = text[range].to_ascii_lowercase();
+                        match shape {
+                            WordShape::Is(w) => word == *w,
+                            WordShape::StartsWith(w) => word.starts_with(w),
+                            WordShape::EndsWith(w) => word.ends_with(w),
+                            WordShape::Contains(w) => word.contains(w),
+                        }
+                    })
+            }),
+        }
+    }
+
+    fn run(&self, test: impl Fn(&Stored) -> bool) -> Option<SessionRun> {
+        let mut ordinals: Vec<u32> =
+            (0..self.len()).filter(|o| test(&self.events[*o as usize])).collect();
+        let key = self.events[*ordinals.first()? as usize].facts.session;
+        ordinals.sort_by_key(|o| self.events[*o as usize].facts.seq);
+        let ordinals = if self.sealed {
+            Ordinals::Range(ordinals[0]..ordinals[ordinals.len() - 1] + 1)
+        } else {
+            Ordinals::List(ordinals)
+        };
+        Some(SessionRun { key, ordinals })
+    }
+}
+
+impl Part for ModelPart {
+    fn len(&self) -> u32 {
+        self.events.len() as u32
+    }
+
+    fn sealed(&self) -> bool {
+        self.sealed
+    }
+
+    fn base(&self) -> Offset {
+        self.base
+    }
+
+    fn time_range(&self) -> Option<(Micros, Micros)> {
+        let times = || self.events.iter().map(|e| e.facts.time);
+        Some((times().min()?, times().max()?))
+    }
+
+    fn facts(&self, ordinal: u32) -> Option<EventFacts> {
+        self.events.get(ordinal as usize).map(|e| e.facts)
+    }
+
+    fn ordinal_of(&self, offset: Offset) -> Option<u32> {
+        self.events.iter().position(|e| e.facts.offset == offset).map(|o| o as u32)
+    }
+
+    fn session(&self, id: &str) -> Result<Option<SessionRun>, Error> {
+        Ok(self.run(|e| e.id == id))
+    }
+
+    fn session_by_key(&self, key: SessionKey) -> Result<Option<SessionRun>, Error> {
+        Ok(self.run(|e| e.facts.session == key))
+    }
+
+    fn narrow(&self, narrow: &Narrow) -> Result<Option<Vec<u32>>, Error> {
+        // Only segments have an index here.
+        Ok(self.sealed.then(|| (0..self.len()).filter(|o| self.may(*o as usize, narrow)).collect()))
+    }
+
+    fn read(
+        &self,
+        ordinals: &Ordinals,
+        prefilter: Option<Prefilter<'_>>,
+        visit: Visit<'_>,
+    ) -> Result<(), Error> {
+        for ordinal in ordinals.iter() {
+            let Stored { line, facts, .. } = &self.events[ordinal as usize];
+            if prefilter.is_some_and(|test| !test(line.as_bytes())) {
+                continue;
+            }
+            let record = Record {
+                offset: facts.offset,
+                seq: facts.seq,
+                time: facts.time,
+                kind: facts.kind,
+                verdict: facts.verdict,
+                json: line.as_bytes(),
+            };
+            if visit(ordinal, record)? == ControlFlow::Break(()) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+pub struct ModelSessions(pub BTreeMap<String, (SessionKey, Arc<SessionState>)>);
+
+impl ModelSessions {
+    pub fn all(&self) -> impl Iterator<Item = Session> + '_ {
+        self.0.iter().map(|(id, (key, state))| Session {
+            id: id.as_str().into(),
+            key: *key,
+            state: state.clone(),
+        })
+    }
+
+    pub fn matching(&self, filter: &SessionFilter) -> Vec<Session> {
+        self.all().filter(|s| filter.matches(&s.id, s.key, &s.state)).collect()
+    }
+}
+
+impl Sessions for ModelSessions {
+    fn get(&self, id: &str) -> Result<Option<Session>, Error> {
+        Ok(self.all().find(|s| &*s.id == id))
+    }
+
+    fn by_key(&self, key: SessionKey) -> Result<Option<Session>, Error> {
+        Ok(self.all().find(|s| s.key == key))
+    }
+
+    fn list(&self, request: &ListRequest) -> Result<ListPage, Error> {
+        let mut items = self.matching(&request.filter);
+        let count = items.len() as u64;
+        let rank = |place: ListPlace| {
+            let turn = |n: i64| if request.sort.descending { -n } else { n };
+            (place.value.is_none(), place.value.map(turn), turn(place.key.0 as i64))
+        };
+        let place = |s: &Session| ListPlace { value: request.sort.by.of(&s.state), key: s.key };
+        items.sort_by_key(|s| rank(place(s)));
+        items.retain(|s| request.after.is_none_or(|after| rank(place(s)) > rank(after)));
+        let more = items.len() > request.limit;
+        items.truncate(request.limit);
+        let next = items.last().map(place).filter(|_| more);
+        Ok(ListPage { items, count, next })
+    }
+
+    fn keys(&self, filter: &SessionFilter) -> Result<HashSet<SessionKey>, Error> {
+        Ok(self.matching(filter).iter().map(|s| s.key).collect())
+    }
+
+    fn facets(
+        &self,
+        _: &SessionFilter,
+        fields: &[TextFact],
+        _: usize,
+    ) -> Result<Vec<(TextFact, Facet)>, Error> {
+        Ok(fields.iter().map(|f| (*f, Facet::new())).collect())
+    }
+
+    fn count(&self) -> Result<u64, Error> {
+        Ok(self.0.len() as u64)
+    }
+}
+
+/// A log with everything that is in it, in the order of arrival.
+pub struct Model {
+    pub events: Vec<Stored>,
+    pub sessions: Arc<ModelSessions>,
+    pub snapshot: Snapshot,
+}
+
+impl std::fmt::Debug for Model {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for part in &self.snapshot.parts {
+            writeln!(f, "part from {} of {}", part.base(), part.len())?;
+        }
+        self.events.iter().try_for_each(|e| writeln!(f, "{}", e.line))
+    }
+}
+
+impl Model {
+    /// Lines in the order of arrival, in parts of these sizes (the last part has the rest and is a
+    /// journal).
+    pub fn new(lines: Vec<String>, sizes: &[usize]) -> Model {
+        let mut states: BTreeMap<String, (SessionKey, SessionState, u32)> = BTreeMap::new();
+        let mut events = Vec::new();
+        for (offset, line) in lines.into_iter().enumerate() {
+            let event = Event::decode(line.as_bytes()).unwrap();
+            let key = SessionKey(offset as u64);
+            let id = event.session.to_string();
+            let entry = states.entry(id.clone()).or_insert_with(|| (key, <_>::default(), 0));
+            let seq = event.seq.unwrap_or(Seq(entry.2));
+            entry.2 = entry.2.max(seq.0 + 1);
+            let facts = EventFacts {
+                offset: Offset(offset as u64),
+                seq,
+                time: event.time,
+                kind: event.body.kind(),
+                verdict: event.body.verdict(),
+                session: entry.0,
+            };
+            entry.1.apply(Change::of(event, seq, line.len() as u64));
+            events.push(Stored { id, line, facts });
+        }
+        let mut parts: Vec<Arc<dyn Part>> = Vec::new();
+        let mut rest = events.as_slice();
+        for size in sizes.iter().copied().chain([usize::MAX]) {
+            let (some, after) = rest.split_at(size.min(rest.len()));
+            rest = after;
+            if let Some(first) = some.first() {
+                let (base, sealed) = (first.facts.offset, size != usize::MAX);
+                let mut events = some.to_vec();
+                if sealed {
+                    events.sort_by_key(|e| (e.facts.session, e.facts.seq));
+                }
+                parts.push(Arc::new(ModelPart { base, sealed, events }));
+            }
+        }
+        let sessions = states.into_iter().map(|(id, (key, s, _))| (id, (key, Arc::new(s))));
+        let sessions = Arc::new(ModelSessions(sessions.collect()));
+        let snapshot = Snapshot { parts, sessions: sessions.clone() };
+        Model { events, sessions, snapshot }
+    }
+
+    /// A session's events by `seq`.
+    pub fn of(&self, id: &str) -> Vec<&Stored> {
+        let mut events: Vec<_> = self.events.iter().filter(|e| e.id == id).collect();
+        events.sort_by_key(|e| e.facts.seq);
+        events
+    }
+}

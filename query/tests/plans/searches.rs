@@ -1,0 +1,143 @@
+//! Search pages, one after the other, are the brute-force list.
+
+use super::lines::model;
+use super::model::{Model, Stored};
+use daybook_engine::catalog::filter::{Pattern, SessionFilter, TextFact};
+use daybook_engine::event::{Kind, Micros, Seq, Verdict};
+use daybook_query::lang::parse;
+use daybook_query::search::{CountMode, SearchLimits, SearchRequest, search};
+use proptest::prelude::*;
+use std::collections::HashSet;
+
+type Test = fn(&Model, &Stored) -> bool;
+
+fn has(stored: &Stored, word: &str) -> bool {
+    stored.texts().iter().any(|text| text.split(' ').any(|w| w.eq_ignore_ascii_case(word)))
+}
+
+fn alpha(_: &Model, stored: &Stored) -> bool {
+    stored.texts().iter().any(|text| text.to_lowercase().contains("alpha"))
+}
+
+/// Of the session `stored` is in, the events that have a word.
+fn with(model: &Model, stored: &Stored, word: &str) -> Vec<Seq> {
+    model.of(&stored.id).iter().filter(|e| has(e, word)).map(|e| e.facts.seq).collect()
+}
+
+fn user(model: &Model, stored: &Stored, name: &str) -> bool {
+    let (_, state) = &model.sessions.0[&stored.id];
+    state.facts().is_some_and(|f| f.user.as_deref() == Some(name))
+}
+
+const QUERIES: [(&str, Test); 12] = [
+    ("*", |_, _| true),
+    ("alpha", alpha),
+    ("beta gamma", |_, e| has(e, "beta") && has(e, "gamma")),
+    ("NOT gamma", |_, e| !has(e, "gamma")),
+    ("gamma OR kind:note", |_, e| has(e, "gamma") || e.facts.kind == Kind::Note),
+    ("verdict:blocked", |_, e| e.facts.verdict == Some(Verdict::Blocked)),
+    ("user:alice@example.com gamma", |m, e| user(m, e, "alice@example.com") && has(e, "gamma")),
+    ("session(beta gamma)", |m, e| {
+        !with(m, e, "beta").is_empty() && !with(m, e, "gamma").is_empty()
+    }),
+    ("session(beta then gamma) kind:command", |m, e| {
+        let last = with(m, e, "gamma").last().copied();
+        let first = with(m, e, "beta").first().copied();
+        e.facts.kind == Kind::Command && first.is_some_and(|f| last.is_some_and(|l| f < l))
+    }),
+    ("-session(beta)", |m, e| with(m, e, "beta").is_empty()),
+    ("~\"g[a]mm. ?b?\"", |_, e| e.texts().iter().any(|t| t.contains("gamm"))),
+    ("after:2026-01-01T02:00:00Z before:2026-01-01T08:00:00Z", |_, e| {
+        let hour = |n: i64| Micros((1_767_225_600 + n * 3600) * 1_000_000);
+        hour(2) <= e.facts.time && e.facts.time < hour(8)
+    }),
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn pages_one_after_the_other_are_all_matches_newest_first(
+        model in model(120),
+        query in 0..QUERIES.len(),
+        limit in 1..9usize,
+        scoped in any::<bool>(),
+        events_read_max in prop_oneof![Just(u64::MAX), 0..40u64],
+    ) {
+        let (text, test) = QUERIES[query];
+        let query = parse(text, Micros(0)).unwrap();
+        let mut wanted: Vec<_> = model
+            .events
+            .iter()
+            .filter(|e| test(&model, e) && (!scoped || e.id == "s1"))
+            .collect();
+        wanted.sort_by_key(|e| std::cmp::Reverse((e.facts.time, e.facts.offset)));
+        // Sets of sessions are whole or refused, so only other queries are cut short.
+        let cut = !text.contains("session(") && events_read_max != u64::MAX;
+        let mut request = SearchRequest {
+            limit,
+            limits: SearchLimits {
+                events_read_max: if cut { events_read_max.max(1) } else { u64::MAX },
+            },
+            ..SearchRequest::new(&query)
+        };
+        if scoped {
+            request.scope = SessionFilter::Text(TextFact::Id, Pattern::exact("s1"));
+        }
+        let (mut offsets, mut cursor) = (Vec::new(), None::<String>);
+        for page in 0.. {
+            prop_assert!(page < 500, "the pages do not end");
+            let found =
+                search(&model.snapshot, &SearchRequest { cursor: cursor.as_deref(), ..request.clone() })
+                    .unwrap();
+            prop_assert!(found.items.len() <= limit);
+            prop_assert!(found.complete || cut);
+            if found.complete && found.next_cursor.is_some() {
+                prop_assert_eq!(found.items.len(), limit);
+            }
+            for hit in &found.items {
+                for snippet in &hit.snippets {
+                    for [start, end] in &snippet.highlights {
+                        prop_assert!(start < end && snippet.text.get(*start..*end).is_some());
+                    }
+                }
+                if text == "alpha" {
+                    let snippet = &hit.snippets[0];
+                    let [start, end] = snippet.highlights[0];
+                    prop_assert!(snippet.text[start..end].eq_ignore_ascii_case("alpha"));
+                }
+            }
+            offsets.extend(found.items.iter().map(|hit| hit.offset));
+            cursor = found.next_cursor;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        let expected: Vec<_> = wanted.iter().map(|e| e.facts.offset).collect();
+        prop_assert_eq!(offsets, expected);
+
+        let found = search(&model.snapshot, &SearchRequest {
+            count: CountMode::Exact, facets: true, histogram: true, ..request
+        }).unwrap();
+        let totals = found.totals.unwrap();
+        let sessions: HashSet<_> = wanted.iter().map(|e| &e.id).collect();
+        let buckets: u64 = totals.histogram.unwrap().buckets.iter().map(|b| b.count).sum();
+        let facets = totals.facets.unwrap();
+        let kinds: u64 = facets["kind"].iter().map(|f| f.count).sum();
+        match totals.count {
+            Some(count) => {
+                prop_assert_eq!(count, wanted.len() as u64);
+                prop_assert_eq!(totals.sessions, Some(sessions.len() as u64));
+                let alice = wanted.iter().filter(|e| user(&model, e, "alice@example.com")).count();
+                let said = facets["user"].iter().find(|f| f.value == "alice@example.com");
+                prop_assert_eq!(said.map_or(0, |f| f.count), alice as u64);
+            }
+            None => {
+                prop_assert!(cut && !found.complete);
+                prop_assert!(totals.count_at_least.unwrap() <= wanted.len() as u64);
+            }
+        }
+        prop_assert_eq!(buckets, totals.count.or(totals.count_at_least).unwrap());
+        prop_assert_eq!(kinds, buckets);
+    }
+}

@@ -1,0 +1,128 @@
+//! `POST /v1/events`: the way in.
+//!
+//! | module | what is there |
+//! |---|---|
+//! | [`decode`] | gzip and zstd, in steps |
+//! | [`lines`] | bytes to lines to batches |
+//! | [`upload`] | an upload as a whole: reading, parsing and appending at once |
+//! | [`tally`] | what it came to |
+
+pub mod decode;
+pub mod lines;
+pub mod tally;
+pub mod upload;
+
+use crate::problem::{Document, Problem};
+use crate::state::App;
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use decode::{Bounds, Decoder, Encoding};
+use std::sync::Arc;
+use tally::Tally;
+
+/// What one upload may take of the memory for uploads, in bytes: its pieces and chunks in flight.
+const UPLOAD_BYTES: u64 = 4 << 20;
+
+/// Stores events.
+///
+/// The body is NDJSON: one event a line. Lines are independent: one that is refused never stops the
+/// others. The answer comes when every accepted event is on disk. Sending the same events again is
+/// safe: `(session, seq)` names an event, and a second arrival with the same content is counted as a
+/// duplicate. An event without `seq` gets one, and sent again it is another event.
+///
+/// A problem says in `stored` what was stored before it: that is durable.
+#[utoipa::path(
+    post,
+    path = "/v1/events",
+    tag = "events",
+    params(
+        ("Content-Encoding" = Option<String>, Header, description = "`identity`, `gzip` or `zstd`"),
+    ),
+    request_body(
+        content = String,
+        content_type = "application/x-ndjson",
+        description = "one event a line, each at most 16 MiB"
+    ),
+    responses(
+        (status = 200, description = "what became of the lines", body = Tally),
+        (status = 400, description = "the body can't be decompressed, or was cut short", body = Document, content_type = "application/problem+json"),
+        (status = 408, description = "nothing came for too long", body = Document, content_type = "application/problem+json"),
+        (status = 413, description = "the upload is too large", body = Document, content_type = "application/problem+json"),
+        (status = 415, description = "another Content-Encoding", body = Document, content_type = "application/problem+json"),
+        (status = 503, description = "busy (see Retry-After), read-only or shutting down", body = Document, content_type = "application/problem+json"),
+    )
+)]
+pub async fn post_events(
+    State(app): State<App>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<Tally>, Problem> {
+    let encoding = encoding(&headers)?;
+    let length = content_length(&headers);
+    let limits = app.config.clone();
+    if encoding == Encoding::Identity && length.is_some_and(|n| n > limits.upload_bytes_max) {
+        return Err(Problem::new(
+            "too-large",
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "Upload too large",
+            format!(
+                "the upload is over the limit of {} bytes; send it in parts",
+                limits.upload_bytes_max
+            ),
+        )
+        .stored(Tally::default().stored()));
+    }
+    if let Some(reason) = app.engine.read_only_reason() {
+        return Err(daybook_engine::Error::ReadOnly { reason: reason.into() }.into());
+    }
+
+    // A small upload takes little; what is compressed may become much more.
+    let factor = if encoding == Encoding::Identity { 2 } else { 32 };
+    let weight =
+        length.map_or(UPLOAD_BYTES, |n| n.saturating_mul(factor)).clamp(16 << 10, UPLOAD_BYTES);
+    let permits = u32::try_from(weight >> 10).unwrap_or(u32::MAX);
+    let wait = Arc::clone(&app.uploads).acquire_many_owned(permits);
+    let _permit = tokio::time::timeout(limits.busy_wait, wait)
+        .await
+        .map_err(|_| Problem::busy("too many uploads at once; send this one again in a second"))?
+        .map_err(Problem::internal)?;
+
+    let bounds = Bounds { bytes_max: limits.upload_bytes_max, ratio_max: limits.upload_ratio_max };
+    let decoder = Decoder::new(encoding, bounds).map_err(Problem::internal)?;
+    let outcome =
+        upload::receive(Arc::clone(&app.engine), &app.parsers, decoder, body, limits.idle_max)
+            .await;
+    match outcome {
+        Ok((tally, bytes)) => {
+            app.metrics.ingested(&tally.stored(), bytes);
+            Ok(Json(tally))
+        }
+        Err(problem) => {
+            tracing::info!(
+                status = problem.status().as_u16(),
+                "an upload was not taken to its end"
+            );
+            Err(problem)
+        }
+    }
+}
+
+fn encoding(headers: &HeaderMap) -> Result<Encoding, Problem> {
+    let mut values = headers.get_all(header::CONTENT_ENCODING).iter();
+    let value = values.next().map_or(Some(""), |value| value.to_str().ok());
+    match (value.and_then(Encoding::from_header), values.next()) {
+        (Some(encoding), None) => Ok(encoding),
+        _ => Err(Problem::new(
+            "content-encoding",
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "Unknown Content-Encoding",
+            "a body is sent plain, or with one Content-Encoding of gzip and zstd",
+        )),
+    }
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}

@@ -1,0 +1,194 @@
+//! `GET /metrics`: what is counted, in the text format of Prometheus.
+
+use crate::problem::{Problem, Stored};
+use crate::state::App;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use daybook_engine::Stats;
+use std::collections::BTreeMap;
+use std::fmt::{self, Display, Write as _};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// The upper bounds of the latency histogram, in seconds.
+const BOUNDS_S: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10.0, 30.0];
+
+/// What the server counts since its start.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    accepted: AtomicU64,
+    duplicates: AtomicU64,
+    rejected: AtomicU64,
+    bytes: AtomicU64,
+    requests: Mutex<BTreeMap<Route, Requests>>,
+}
+
+/// The requests that are counted together.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Route {
+    method: &'static str,
+    path: Box<str>,
+    status: u16,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Requests {
+    count: u64,
+    seconds: f64,
+    buckets: [u64; BOUNDS_S.len()],
+}
+
+impl Metrics {
+    /// Counts what an upload came to; `bytes` are its bytes after decompression.
+    pub fn ingested(&self, stored: &Stored, bytes: u64) {
+        self.accepted.fetch_add(stored.accepted, Relaxed);
+        self.duplicates.fetch_add(stored.duplicates, Relaxed);
+        self.rejected.fetch_add(stored.rejected_count, Relaxed);
+        self.bytes.fetch_add(bytes, Relaxed);
+    }
+
+    fn answered(&self, route: Route, took: Duration) {
+        let seconds = took.as_secs_f64();
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = requests.entry(route).or_default();
+        entry.count += 1;
+        entry.seconds += seconds;
+        for (bucket, bound) in entry.buckets.iter_mut().zip(BOUNDS_S) {
+            *bucket += u64::from(seconds <= bound);
+        }
+    }
+}
+
+/// The layer that counts requests and the time to their answer (for a stream: to its start).
+pub async fn count(State(app): State<App>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    // Only names that the program itself has: whatever else is asked for counts together.
+    let method = match request.method().as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        _ => "other",
+    };
+    let path = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str);
+    let path = path.into();
+    let response = next.run(request).await;
+    let route = Route { method, path, status: response.status().as_u16() };
+    app.metrics.answered(route, started.elapsed());
+    response
+}
+
+/// Counters and gauges for Prometheus.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "operation",
+    responses((status = 200, description = "Prometheus text format 0.0.4", body = String, content_type = "text/plain"))
+)]
+pub async fn get_metrics(State(app): State<App>) -> Result<Response, Problem> {
+    let engine = Arc::clone(&app.engine);
+    let stats = app.reads.run_within(app.config.read_time_max, move || engine.stats()).await??;
+    let text = render(&app, &stats).map_err(Problem::internal)?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
+}
+
+fn render(app: &App, stats: &Stats) -> Result<String, fmt::Error> {
+    let metrics = &app.metrics;
+    let mut out = Text(String::with_capacity(4 << 10));
+    let load = |counter: &AtomicU64| counter.load(Relaxed);
+
+    out.gauge("daybook_events", "Events in the log.", stats.events)?;
+    out.gauge("daybook_sessions", "Sessions in the catalog.", stats.sessions)?;
+    out.gauge("daybook_raw_bytes", "Bytes of the events as they were sent.", stats.bytes)?;
+    out.gauge("daybook_stored_bytes", "Bytes of the data directory.", stats.stored_bytes)?;
+    out.gauge("daybook_segments", "Sealed segments.", stats.segments)?;
+    out.gauge("daybook_journals", "Journals that are not sealed yet.", stats.journals)?;
+    out.gauge("daybook_journal_bytes", "Bytes of records in journals.", stats.journal_bytes)?;
+    out.gauge("daybook_next_offset", "The offset of the next event.", stats.next_offset)?;
+    out.gauge(
+        "daybook_indexed_through",
+        "The texts of all events below this offset are indexed.",
+        stats.indexed_through,
+    )?;
+    out.gauge("daybook_queue_bytes", "Bytes that wait to be written.", stats.queue_bytes)?;
+    out.gauge(
+        "daybook_read_only",
+        "1 if no events are taken.",
+        u8::from(stats.read_only.is_some()),
+    )?;
+    let uptime = app.started.elapsed().as_secs();
+    out.gauge("daybook_uptime_seconds", "Seconds since the start.", uptime)?;
+
+    out.head("daybook_cpu_seconds_total", "counter", "CPU seconds by stage.")?;
+    let cpu = &stats.cpu_seconds;
+    for (stage, seconds) in [
+        ("journal", cpu.journal),
+        ("index", cpu.index),
+        ("seal", cpu.seal),
+        ("merge", cpu.merge),
+        ("columnar", cpu.columnar),
+    ] {
+        out.sample("daybook_cpu_seconds_total", &[("stage", stage)], seconds)?;
+    }
+
+    out.head("daybook_ingest_lines_total", "counter", "Lines of uploads by what became of them.")?;
+    for (outcome, counter) in [
+        ("accepted", &metrics.accepted),
+        ("duplicate", &metrics.duplicates),
+        ("rejected", &metrics.rejected),
+    ] {
+        out.sample("daybook_ingest_lines_total", &[("outcome", outcome)], load(counter))?;
+    }
+    let name = "daybook_ingest_bytes_total";
+    out.head(name, "counter", "Bytes of uploads after decompression.")?;
+    out.sample(name, &[], load(&metrics.bytes))?;
+
+    out.head("daybook_http_request_seconds", "histogram", "Time to the answer.")?;
+    let requests = metrics.requests.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    for (Route { method, path, status }, answered) in &requests {
+        let status = status.to_string();
+        let labels = [("method", *method), ("path", path), ("status", &status)];
+        let [method, path, status] = labels;
+        for (count, bound) in answered.buckets.iter().zip(BOUNDS_S) {
+            let le = bound.to_string();
+            out.sample(
+                "daybook_http_request_seconds_bucket",
+                &[method, path, status, ("le", &le)],
+                count,
+            )?;
+        }
+        out.sample(
+            "daybook_http_request_seconds_bucket",
+            &[method, path, status, ("le", "+Inf")],
+            answered.count,
+        )?;
+        out.sample("daybook_http_request_seconds_sum", &labels, answered.seconds)?;
+        out.sample("daybook_http_request_seconds_count", &labels, answered.count)?;
+    }
+    Ok(out.0)
+}
+
+/// Writes the text format.
+struct Text(String);
+
+impl Text {
+    fn head(&mut self, name: &str, kind: &str, help: &str) -> fmt::Result {
+        writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}")
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: impl Display) -> fmt::Result {
+        self.head(name, "gauge", help)?;
+        self.sample(name, &[], value)
+    }
+
+    /// Label values are names of the program's own: nothing in them has to be escaped.
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) -> fmt::Result {
+        self.0.push_str(name);
+        for (index, (label, text)) in labels.iter().enumerate() {
+            write!(self.0, "{}{label}=\"{text}\"", if index == 0 { '{' } else { ',' })?;
+        }
+        writeln!(self.0, "{} {value}", if labels.is_empty() { "" } else { "}" })
+    }
+}

@@ -1,0 +1,104 @@
+//! The routes, and the document about them: each handler is added once and is in both.
+
+use crate::params::{NoParams, Params};
+use crate::problem::{self, Problem};
+use crate::state::{App, json_response};
+use crate::{export, health, ingest, metrics, page, search, security, sessions, stats, timeline};
+use axum::http::{HeaderMap, StatusCode, Version, header};
+use axum::response::Response;
+use axum::routing::get;
+use axum::{Router, middleware};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::trace::TraceLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "daybook",
+        description = "The book of original entry for privileged access: sessions' events, kept and searched. Errors are problem documents (RFC 9457). Times are RFC 3339 in UTC with microseconds. Lists page by `cursor` and `limit`.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    tags(
+        (name = "events", description = "The way in"),
+        (name = "sessions", description = "Lists, details and timelines"),
+        (name = "search", description = "Events by what is in them"),
+        (name = "export", description = "Events as files"),
+        (name = "operation", description = "How the server is doing"),
+    )
+)]
+struct Api;
+
+fn documented() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Api::openapi())
+        .routes(routes!(ingest::post_events))
+        .routes(routes!(sessions::list_sessions))
+        .routes(routes!(sessions::get_session))
+        .routes(routes!(timeline::get_timeline))
+        .routes(routes!(search::search_events))
+        .routes(routes!(export::get_export))
+        .routes(routes!(stats::get_stats))
+        .routes(routes!(metrics::get_metrics))
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+}
+
+/// The service.
+pub fn router(app: App) -> Router {
+    let (api, document) = documented().split_for_parts();
+    let document = serde_json::to_vec(&document).unwrap_or_default();
+    let openapi = move |Params(NoParams): Params<NoParams>| {
+        let document = document.clone();
+        async move { json_response(document) }
+    };
+    api.route("/openapi.json", get(openapi))
+        .route("/", get(page::index))
+        .route("/search", get(page::index))
+        .route("/sessions", get(page::index))
+        .route("/sessions/{id}", get(page::index))
+        .route("/ui/{name}", get(page::file))
+        .fallback(nothing)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn(security::guard))
+        .layer(middleware::from_fn_with_state(app.clone(), metrics::count))
+        .layer(CatchPanicLayer::custom(problem::panicked))
+        .layer(middleware::from_fn(problem::finish))
+        .layer(middleware::from_fn(security::headers))
+        .layer(CompressionLayer::new().compress_when(is_text))
+        .layer(TraceLayer::new_for_http())
+        .with_state(app)
+}
+
+async fn nothing() -> Problem {
+    Problem::not_found("there is nothing at this path; /openapi.json says what there is")
+}
+
+async fn wrong_method() -> Response {
+    use axum::response::IntoResponse as _;
+    Problem::new(
+        "method",
+        StatusCode::METHOD_NOT_ALLOWED,
+        "Wrong method",
+        "this path does not answer this method; /openapi.json says which",
+    )
+    .into_response()
+}
+
+/// Answers and pages are compressed; exports are not: they are large, and Parquet is compressed.
+fn is_text(_: StatusCode, _: Version, headers: &HeaderMap, _: &axum::http::Extensions) -> bool {
+    let long = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok())
+        .is_none_or(|length| length >= 1024);
+    let text = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(
+        |media_type| {
+            ["application/json", "text/html", "text/css", "text/javascript", "text/plain"]
+                .iter()
+                .any(|text| media_type.starts_with(text))
+        },
+    );
+    long && text
+}

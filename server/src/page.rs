@@ -1,0 +1,106 @@
+//! The pages: files that are part of the program, as they are in `server/ui/`. No build step.
+//!
+//! A new file is one line in [`FILES`].
+
+use crate::problem::Problem;
+use axum::body::Body;
+use axum::extract::Path;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
+
+/// A file of the pages.
+struct File {
+    name: &'static str,
+    media_type: &'static str,
+    bytes: &'static [u8],
+    etag: u64,
+}
+
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const JS: &str = "text/javascript; charset=utf-8";
+const SVG: &str = "image/svg+xml";
+
+/// Declares a file: its name in `server/ui/` and under `/ui/`.
+macro_rules! file {
+    ($name:literal, $media_type:expr) => {{
+        const BYTES: &[u8] = include_bytes!(concat!("../ui/", $name));
+        const ETAG: u64 = fingerprint(BYTES);
+        File { name: $name, media_type: $media_type, bytes: BYTES, etag: ETAG }
+    }};
+}
+
+/// Every file.
+const FILES: &[File] = &[
+    file!("index.html", HTML),
+    file!("ansi.js", JS),
+    file!("api.js", JS),
+    file!("app.css", CSS),
+    file!("app.js", JS),
+    file!("badges.js", JS),
+    file!("command.js", JS),
+    file!("details.js", JS),
+    file!("dom.js", JS),
+    file!("favicon.svg", SVG),
+    file!("filters.js", JS),
+    file!("format.js", JS),
+    file!("highlight.js", JS),
+    file!("home.js", JS),
+    file!("keys.js", JS),
+    file!("output.js", JS),
+    file!("pages.js", JS),
+    file!("period.js", JS),
+    file!("query.js", JS),
+    file!("search.js", JS),
+    file!("searchbox.js", JS),
+    file!("session.css", CSS),
+    file!("session.js", JS),
+    file!("sessions.js", JS),
+    file!("terminal.js", JS),
+    file!("timeline.js", JS),
+];
+
+/// FNV-1a, 64 bits: tells versions of a file apart.
+const fn fingerprint(bytes: &[u8]) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut rest = bytes;
+    while let [first, more @ ..] = rest {
+        hash = (hash ^ *first as u64).wrapping_mul(0x0000_0100_0000_01b3);
+        rest = more;
+    }
+    hash
+}
+
+/// `/`, `/sessions`, `/sessions/{id}`, `/search`: the page itself, which looks at its address.
+pub async fn index(headers: HeaderMap) -> Result<Response, Problem> {
+    answer("index.html", &headers)
+}
+
+/// `/ui/{name}`
+pub async fn file(Path(name): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+    answer(&name, &headers)
+}
+
+fn answer(name: &str, headers: &HeaderMap) -> Result<Response, Problem> {
+    let file = FILES
+        .iter()
+        .find(|file| file.name == name)
+        .ok_or_else(|| Problem::not_found("there is no such file"))?;
+    let etag = format!("\"{:016x}\"", file.etag);
+    let known = headers
+        .get(header::IF_NONE_MATCH)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|tags| tags.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag));
+    let mut response = Response::new(if known { Body::empty() } else { Body::from(file.bytes) });
+    if known {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+    }
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(file.media_type));
+    // Kept, but asked for again each time: a new version shows at once.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    if let Ok(value) = HeaderValue::try_from(etag) {
+        headers.insert(header::ETAG, value);
+    }
+    Ok(response)
+}

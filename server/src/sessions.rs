@@ -1,0 +1,209 @@
+//! `GET /v1/sessions` and `GET /v1/sessions/{id}`.
+
+use crate::params::{Fields, FromFields, NoParams, Params, unknown};
+use crate::problem::{Document, Problem};
+use crate::shapes;
+use crate::state::App;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use daybook_engine::catalog::filter::{NumberFact, Pattern, SessionFilter, Sort, TextFact};
+use daybook_engine::event::Micros;
+use daybook_engine::session::Status;
+use daybook_query::lang::Query;
+use daybook_query::sessions::{self, LIMIT_MAX, ListParams};
+use std::ops::Bound;
+use utoipa::IntoParams;
+
+/// The parameters of a list of sessions. Those that name facts may be repeated or hold several
+/// values with commas between them: any of them; `*` in a value stands for anything.
+#[derive(Clone, Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ListQuery {
+    /// Only sessions with an event that matches this query.
+    #[param(value_type = Option<String>)]
+    q: Option<Query>,
+    /// The user's e-mail or id.
+    #[param(required = false)]
+    user: Vec<String>,
+    /// The resource role.
+    #[param(required = false)]
+    role: Vec<String>,
+    /// The role's type.
+    #[param(rename = "type", required = false)]
+    kind: Vec<String>,
+    /// The role's subtype.
+    #[param(required = false)]
+    subtype: Vec<String>,
+    /// The AI agent.
+    #[param(required = false)]
+    agent: Vec<String>,
+    /// A tag.
+    #[param(required = false)]
+    tag: Vec<String>,
+    /// `pending_review`, `open`, `done`, `failed`, `killed`, `rejected`.
+    #[param(required = false)]
+    status: Vec<String>,
+    /// Only sessions that started at this time (RFC 3339, or a date in UTC) or later.
+    #[param(value_type = Option<String>)]
+    after: Option<Micros>,
+    /// Only sessions that started before this time.
+    #[param(value_type = Option<String>)]
+    before: Option<Micros>,
+    /// `started`, `ended`, `last_event`, `duration`, `events`, `commands`, `blocked`, `approved`,
+    /// `pending`, `masked` or `bytes`; with `-` before it, largest first.
+    #[param(value_type = Option<String>, default = "-started")]
+    sort: Sort,
+    /// At most this many.
+    #[param(value_type = Option<usize>, minimum = 1, maximum = 1000, default = 50)]
+    limit: usize,
+    /// The `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// Also answer how many sessions have each user, role, ...
+    #[param(value_type = Option<bool>, default = false)]
+    facets: bool,
+}
+
+impl FromFields for ListQuery {
+    fn read(fields: &mut Fields) -> Result<ListQuery, Problem> {
+        Ok(ListQuery {
+            q: fields.query("q")?,
+            user: fields.list("user")?,
+            role: fields.list("role")?,
+            kind: fields.list("type")?,
+            subtype: fields.list("subtype")?,
+            agent: fields.list("agent")?,
+            tag: fields.list("tag")?,
+            status: statuses(fields)?,
+            after: fields.time("after")?,
+            before: fields.time("before")?,
+            sort: sort(fields)?,
+            limit: fields.count("limit", 50, LIMIT_MAX)?,
+            cursor: fields.text("cursor")?,
+            facets: fields.flag("facets", false)?,
+        })
+    }
+}
+
+impl ListQuery {
+    /// What the parameters beside `q` ask of a session.
+    fn filter(&self) -> SessionFilter {
+        let mut all: Vec<SessionFilter> = [
+            (TextFact::User, &self.user),
+            (TextFact::Role, &self.role),
+            (TextFact::Type, &self.kind),
+            (TextFact::Subtype, &self.subtype),
+            (TextFact::Agent, &self.agent),
+            (TextFact::Tag, &self.tag),
+            (TextFact::Status, &self.status),
+        ]
+        .into_iter()
+        .filter_map(|(fact, values)| any_of(fact, values))
+        .collect();
+        if self.after.is_some() || self.before.is_some() {
+            let low = self.after.map_or(Bound::Unbounded, |Micros(time)| Bound::Included(time));
+            let high = self.before.map_or(Bound::Unbounded, |Micros(time)| Bound::Excluded(time));
+            all.push(SessionFilter::Number(NumberFact::Started, low, high));
+        }
+        if all.is_empty() { SessionFilter::All } else { SessionFilter::And(all) }
+    }
+}
+
+fn statuses(fields: &mut Fields) -> Result<Vec<String>, Problem> {
+    let names = Status::ALL.map(Status::name);
+    let statuses = fields.list("status")?;
+    match statuses.iter().find(|text| !names.contains(&text.as_str())) {
+        Some(text) => Err(unknown("status", text, names)),
+        None => Ok(statuses),
+    }
+}
+
+fn sort(fields: &mut Fields) -> Result<Sort, Problem> {
+    match fields.text("sort")? {
+        None => Ok(ListParams::default().sort),
+        Some(text) => sessions::parse_sort(&text)
+            .map_err(|error| Problem::parameter("sort", error.to_string())),
+    }
+}
+
+fn any_of(fact: TextFact, values: &[String]) -> Option<SessionFilter> {
+    let mut any: Vec<SessionFilter> =
+        values.iter().map(|value| SessionFilter::Text(fact, Pattern::wildcard(value))).collect();
+    match any.len() {
+        0 => None,
+        1 => any.pop(),
+        _ => Some(SessionFilter::Or(any)),
+    }
+}
+
+/// Lists sessions, with the exact count of all that match.
+#[utoipa::path(
+    get,
+    path = "/v1/sessions",
+    tag = "sessions",
+    params(ListQuery),
+    responses(
+        (status = 200, description = "a page of sessions", body = shapes::SessionPage),
+        (status = 400, description = "a parameter can't be used", body = Document, content_type = "application/problem+json"),
+        (status = 503, description = "it took too long", body = Document, content_type = "application/problem+json"),
+    )
+)]
+pub async fn list_sessions(
+    State(app): State<App>,
+    Params(asked): Params<ListQuery>,
+) -> Result<Response, Problem> {
+    app.read(move |snapshot| {
+        sessions::list(
+            snapshot,
+            &ListParams {
+                query: asked.q.as_ref(),
+                filter: asked.filter(),
+                sort: asked.sort,
+                cursor: asked.cursor.as_deref(),
+                limit: asked.limit,
+                facets: asked.facets,
+                ..ListParams::default()
+            },
+        )
+    })
+    .await
+}
+
+/// One session: its facts, counts, reviews, and where its events are.
+#[utoipa::path(
+    get,
+    path = "/v1/sessions/{id}",
+    tag = "sessions",
+    params(("id" = String, Path, description = "the session's id")),
+    responses(
+        (status = 200, description = "the session", body = shapes::SessionDetails),
+        (status = 404, description = "no such session", body = Document, content_type = "application/problem+json"),
+    )
+)]
+pub async fn get_session(
+    State(app): State<App>,
+    id: Result<Path<String>, PathRejection>,
+    Params(NoParams): Params<NoParams>,
+) -> Result<Response, Problem> {
+    let id = session_id(id)?;
+    app.read(move |snapshot| -> Result<_, Problem> {
+        sessions::details(snapshot, &id)?.ok_or_else(|| no_session(&id))
+    })
+    .await
+}
+
+/// The id in the path.
+///
+/// # Errors
+/// One that is not UTF-8.
+pub fn session_id(id: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
+    id.map(|Path(id)| id).map_err(|error| Problem::parameter("id", error.body_text()))
+}
+
+/// The problem of a session that is not there.
+pub fn no_session(id: &str) -> Problem {
+    Problem::not_found(format!(
+        "there is no session `{}`",
+        daybook_engine::event::time::excerpt(id)
+    ))
+}

@@ -1,0 +1,89 @@
+//! What the handlers share.
+
+use crate::Config;
+use crate::metrics::Metrics;
+use crate::pool::Pool;
+use crate::problem::Problem;
+use axum::body::Body;
+use axum::http::{HeaderValue, header};
+use axum::response::Response;
+use daybook_engine::Engine;
+use daybook_engine::view::Snapshot;
+use serde::Serialize;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::Semaphore;
+
+/// What the handlers share.
+#[derive(Debug)]
+pub struct Shared {
+    /// The log.
+    pub engine: Arc<Engine>,
+    /// The settings.
+    pub config: Config,
+    /// Queries: they read maps and files.
+    pub reads: Pool,
+    /// Decompressing and parsing of uploads.
+    pub parsers: Pool,
+    /// The memory for uploads, in KiB.
+    pub uploads: Arc<Semaphore>,
+    /// Exports: they run for long.
+    pub exports: Arc<Semaphore>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// When the server started.
+    pub started: Instant,
+}
+
+/// [`Shared`], as handlers get it.
+pub type App = Arc<Shared>;
+
+impl Shared {
+    /// At the start.
+    #[must_use]
+    pub fn new(engine: Arc<Engine>, config: Config) -> Shared {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let uploads_kib = usize::try_from(config.uploads_bytes_max >> 10).unwrap_or(usize::MAX);
+        // A single upload has to fit.
+        let uploads_kib = uploads_kib.clamp(8 << 10, Semaphore::MAX_PERMITS);
+        Shared {
+            engine,
+            reads: Pool::new(cores * 2),
+            parsers: Pool::new(cores),
+            uploads: Arc::new(Semaphore::new(uploads_kib)),
+            exports: Arc::new(Semaphore::new(config.exports_max.max(1))),
+            metrics: Metrics::default(),
+            started: Instant::now(),
+            config,
+        }
+    }
+
+    /// Answers a read: runs it on a snapshot, on a thread of its own and in bounded time, and
+    /// writes its answer as JSON there too.
+    ///
+    /// # Errors
+    /// The read's, or that it took too long.
+    pub async fn read<T: Serialize, E: Into<Problem>>(
+        &self,
+        read: impl FnOnce(&Snapshot) -> Result<T, E> + Send + 'static,
+    ) -> Result<Response, Problem> {
+        let engine = Arc::clone(&self.engine);
+        let json = self
+            .reads
+            .run_within(self.config.read_time_max, move || {
+                let answer = read(&engine.snapshot()).map_err(Into::into)?;
+                serde_json::to_vec(&answer).map_err(Problem::internal)
+            })
+            .await??;
+        Ok(json_response(json))
+    }
+}
+
+/// A JSON answer that no cache keeps: it is about people.
+pub fn json_response(json: Vec<u8>) -> Response {
+    let mut response = Response::new(Body::from(json));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
