@@ -217,7 +217,8 @@ impl Source {
                 Ok(bytes)
             }
             Source::Data(engine) => {
-                let request = ExportRequest { query: Some(query), format };
+                let request =
+                    ExportRequest { query: Some(query), scope: SessionFilter::All, format };
                 Ok(export(&engine.snapshot(), &request, out)?.bytes)
             }
         }
