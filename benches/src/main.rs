@@ -1,0 +1,130 @@
+//! The macro benchmark: daybook as its users meet it, beside what bounds it, all in one run.
+//!
+//! Every figure is a ratio to something measured in the same run: the disk's own write + fdatasync, or
+//! raw tantivy over the same text on one thread. Nothing here passes or fails; it prints a report.
+//!
+//! ```text
+//! cargo build --release --workspace
+//! target/release/daybook-bench --corpus DIR     real sessions, *.ndjson or *.ndjson.zst
+//! target/release/daybook-bench                  sample sessions
+//! target/release/daybook-bench --quick          a few seconds, to see that it runs
+//! ```
+#![expect(clippy::print_stdout, reason = "the report is what this program is for")]
+
+mod disk;
+mod ingest;
+mod reads;
+mod server;
+mod source;
+mod tantivy_alone;
+
+use anyhow::Result;
+use clap::Parser;
+use std::path::PathBuf;
+
+/// Measures daybook beside the disk and raw tantivy.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// A directory of NDJSON files (`.ndjson`, `.ndjson.zst`) to load; sample sessions without it.
+    #[arg(long)]
+    corpus: Option<PathBuf>,
+    /// Where to put the data; the disk below it is the one that is measured.
+    #[arg(long)]
+    dir: Option<PathBuf>,
+    /// Producers that send at the same time.
+    #[arg(long, default_value_t = 8)]
+    producers: usize,
+    /// Sessions in the list that is measured.
+    #[arg(long, default_value_t = 1_000_000)]
+    sessions: u64,
+    /// Segments at the start that is measured.
+    #[arg(long, default_value_t = 1_000)]
+    segments: u64,
+    /// Only some parts of the report.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<Section>,
+    /// Everything small: to see that it runs.
+    #[arg(long)]
+    quick: bool,
+}
+
+/// A part of the report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Section {
+    /// The disk alone.
+    Disk,
+    /// tantivy alone.
+    Tantivy,
+    /// Appending without indexing.
+    Journal,
+    /// Everything on.
+    Sustained,
+    /// Acknowledgements at half the sustained rate, and when an event can be found.
+    Latency,
+    /// A list of many sessions.
+    List,
+    /// A long session among many.
+    Timeline,
+    /// A start with many segments.
+    Start,
+}
+
+fn main() -> Result<()> {
+    let mut arguments = Arguments::parse();
+    if arguments.quick {
+        arguments.sessions = arguments.sessions.min(5_000);
+        arguments.segments = arguments.segments.min(10);
+    }
+    let wanted = |section| arguments.only.is_empty() || arguments.only.contains(&section);
+    let holder = match &arguments.dir {
+        Some(dir) => tempfile::tempdir_in(dir)?,
+        None => tempfile::tempdir()?,
+    };
+    let dir = holder.path();
+    let source = source::load(arguments.corpus.as_deref(), arguments.quick)?;
+    println!(
+        "input      {}: {} events, {:.1} MB of NDJSON, {:.1} MB of text, {} producers",
+        source.name,
+        source.lines.len(),
+        mb(source.raw_bytes),
+        mb(source.text_bytes),
+        arguments.producers
+    );
+    if wanted(Section::Disk) {
+        disk::report(dir, arguments.quick)?;
+    }
+    if wanted(Section::Tantivy) {
+        tantivy_alone::report(&dir.join("tantivy"), &source)?;
+    }
+    let mut rate = 5_000.0;
+    if wanted(Section::Journal) {
+        ingest::journal_only(&dir.join("journal-only"), &source, arguments.producers)?;
+    }
+    if wanted(Section::Sustained) {
+        rate = ingest::sustained(&dir.join("sustained"), &source, arguments.producers)?;
+    }
+    if wanted(Section::Latency) {
+        ingest::latency(
+            &dir.join("latency"),
+            &source,
+            arguments.producers,
+            rate / 2.0,
+            arguments.quick,
+        )?;
+    }
+    if wanted(Section::List) {
+        reads::list(&dir.join("list"), arguments.sessions)?;
+    }
+    if wanted(Section::Timeline) {
+        reads::timeline(&dir.join("timeline"), arguments.quick)?;
+    }
+    if wanted(Section::Start) {
+        reads::start(&dir.join("start"), arguments.segments)?;
+    }
+    Ok(())
+}
+
+/// Bytes as megabytes.
+fn mb(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
