@@ -13,6 +13,7 @@ use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use bytes::Bytes;
+use daybook_engine::catalog::filter::SessionFilter;
 use daybook_query::export::{ExportRequest, Format, export};
 use daybook_query::lang::Query;
 use futures_util::stream;
@@ -86,7 +87,11 @@ pub async fn get_export(
     };
     tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        let request = ExportRequest { query: asked.q.as_ref(), format: asked.format };
+        let request = ExportRequest {
+            query: asked.q.as_ref(),
+            scope: SessionFilter::All,
+            format: asked.format,
+        };
         let outcome = export(&engine.snapshot(), &request, &mut out)
             .map_err(Problem::from)
             .and_then(|summary| out.flush().map(|()| summary).map_err(Problem::internal));
