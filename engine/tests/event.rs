@@ -137,7 +137,8 @@ fn what_is_wrong_is_said_with_its_place_and_its_remedy() {
 fn texts_are_found_where_they_stand() {
     let text_of = |rest: &str| -> Vec<(String, String)> {
         let line = event(rest);
-        let texts = Texts::of(Event::decode(line.as_bytes()).unwrap());
+        let event = Event::decode(line.as_bytes()).unwrap();
+        let texts = Texts::of(&event);
         texts.iter().map(|(field, text)| (field.name().to_owned(), text.to_owned())).collect()
     };
     let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());

@@ -1,7 +1,6 @@
 //! Records: one event in a block's payload. The layout is drawn in [`super`].
 
 use crate::error::Error;
-use crate::event::text::Texts;
 use crate::event::wire::{Event, LINE_BYTES_MAX};
 use crate::event::{Kind, Micros, Offset, Seq, Verdict};
 
@@ -109,14 +108,6 @@ impl<'a> Record<'a> {
             at: 0,
             what,
         })
-    }
-
-    /// Its searchable texts.
-    ///
-    /// # Errors
-    /// As [`Record::event`].
-    pub fn texts(&self) -> Result<Texts<'a>, Error> {
-        self.event().map(Texts::of)
     }
 }
 

@@ -1,74 +1,32 @@
-//! placeholder
-#![allow(missing_docs, reason = "stub")]
+//! The catalog: one entry for each session, for lists, filters and facets.
+//!
+//! ```text
+//!   apply(changes) --> overlay: the sessions that changed since the last commit, in memory
+//!                         |  commit(), now and then
+//!                         v
+//!                      index: a tantivy document for each session, in data/catalog
+//! ```
+//!
+//! A reader sees both at once: an indexed session that is changed in the overlay is *hidden*, and
+//! the overlay's state is evaluated in its place. So every list and every count is exact, at all
+//! times. The payload of a commit is the offset below which all events are in it; after a crash the
+//! log is applied again from there.
+//!
+//! | module | what is there |
+//! |---|---|
+//! | [`filter`] | what can be asked of a session |
+//! | [`Catalog`] | the index with its overlay, and applying and committing changes |
+//! | `overlay` | sessions in memory |
+//! | `index` | the fields, opening, writing and merging |
+//! | `lookup` | a filter against one tantivy segment |
+//! | `list` | pages, keys and facets over index and overlay |
+
 pub mod filter;
-use crate::error::Error;
-use crate::event::*;
-use crate::session::*;
-use crate::view::*;
-use filter::*;
-use parking_lot::Mutex;
-use std::collections::*;
-use std::path::Path;
-use std::sync::Arc;
-#[derive(Debug)]
-pub struct Update {
-    pub id: Arc<str>,
-    pub key: SessionKey,
-    pub new: bool,
-    pub change: Change,
-}
-#[derive(Debug, Default)]
-pub struct Catalog(Mutex<(BTreeMap<Arc<str>, Session>, Offset)>);
-impl Catalog {
-    pub fn open(_d: &Path, _r: bool) -> Result<(Catalog, Offset), Error> {
-        Ok((Catalog::default(), Offset(0)))
-    }
-    pub fn apply(&self, u: Vec<Update>, t: Offset) -> Result<(), Error> {
-        let mut g = self.0.lock();
-        for u in u {
-            let s = g.0.entry(u.id.clone()).or_insert_with(|| Session {
-                id: u.id.clone(),
-                key: u.key,
-                state: Arc::default(),
-            });
-            Arc::make_mut(&mut s.state).apply(u.change);
-        }
-        g.1 = t;
-        Ok(())
-    }
-    pub fn commit(&self) -> Result<Offset, Error> {
-        Ok(self.0.lock().1)
-    }
-}
-impl Sessions for Catalog {
-    fn get(&self, id: &str) -> Result<Option<Session>, Error> {
-        Ok(self.0.lock().0.get(id).cloned())
-    }
-    fn by_key(&self, k: SessionKey) -> Result<Option<Session>, Error> {
-        Ok(self.0.lock().0.values().find(|s| s.key == k).cloned())
-    }
-    fn list(&self, _r: &ListRequest) -> Result<ListPage, Error> {
-        Err(Error::Closed)
-    }
-    fn keys(&self, f: &SessionFilter) -> Result<HashSet<SessionKey>, Error> {
-        Ok(self
-            .0
-            .lock()
-            .0
-            .values()
-            .filter(|s| f.matches(&s.id, s.key, &s.state))
-            .map(|s| s.key)
-            .collect())
-    }
-    fn facets(
-        &self,
-        _f: &SessionFilter,
-        _x: &[TextFact],
-        _l: usize,
-    ) -> Result<Vec<(TextFact, Facet)>, Error> {
-        Err(Error::Closed)
-    }
-    fn count(&self) -> Result<u64, Error> {
-        Ok(self.0.lock().0.len() as u64)
-    }
-}
+mod index;
+mod list;
+mod lookup;
+mod overlay;
+#[cfg(test)]
+mod tests;
+
+pub use overlay::{Catalog, Update};

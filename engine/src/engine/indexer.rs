@@ -9,6 +9,7 @@ use super::shared::{Shared, thread_cpu_us};
 use crate::block::Records;
 use crate::error::Error;
 use crate::event::Offset;
+use crate::event::text::Texts;
 use crate::journal::file::text_path;
 use crate::journal::part::Journal;
 use crate::text::TextWriter;
@@ -117,7 +118,12 @@ fn add_blocks(shared: &Shared, at: &mut Current) -> Result<(), Error> {
         for record in Records::new(&payload) {
             let record =
                 record.map_err(|what| Error::corrupt(at.journal.file().path(), block.at, what))?;
-            at.writer.add(record.offset, record.kind, record.verdict, &record.texts()?)?;
+            at.writer.add(
+                record.offset,
+                record.kind,
+                record.verdict,
+                &Texts::of(&record.event()?),
+            )?;
         }
         at.added = Offset(base + u64::from(block.first) + block.events.len() as u64);
         at.bytes += u64::from(block.raw_len);

@@ -44,40 +44,9 @@ pub struct Texts<'a> {
 }
 
 impl<'a> Texts<'a> {
-    /// The texts of an event.
+    /// The texts of an event; nothing is copied but base64 that is not UTF-8.
     #[must_use]
-    pub fn of(event: Event<'a>) -> Texts<'a> {
-        use TextField::{Input, Output, Text};
-        let one = |field, text| [Some((field, text)), None];
-        let maybe = |field, text: Option<Cow<'a, str>>| [text.map(|t| (field, t)), None];
-        let items = match event.body {
-            Body::Command(command) => {
-                [Some((Input, command.input)), command.output.map(|text| (Output, text))]
-            }
-            Body::Output { content, .. } | Body::TerminalOutput(content) => {
-                one(Output, content.into_text())
-            }
-            Body::TerminalInput(content) => one(Input, content.into_text()),
-            Body::TerminalMarker(content) => one(Text, content.into_text()),
-            Body::CommandEnd(end) => maybe(Output, end.error),
-            Body::ReviewRequest { request, .. } => {
-                maybe(Text, request.reason.map(|r| Cow::Owned(r.into_string())))
-            }
-            Body::ReviewDecision { decision, .. } => {
-                maybe(Text, decision.comment.map(|c| Cow::Owned(c.into_string())))
-            }
-            Body::SessionEnd(end) => maybe(Text, end.reason.map(|r| Cow::Owned(r.into_string()))),
-            Body::Note { text, .. } => one(Text, text),
-            Body::SessionStart(_) | Body::TerminalResize { .. } | Body::Access { .. } => {
-                [None, None]
-            }
-        };
-        Texts { items }
-    }
-
-    /// The texts of an event that is still needed: nothing is copied but base64 that is not UTF-8.
-    #[must_use]
-    pub fn borrowed(event: &'a Event<'_>) -> Texts<'a> {
+    pub fn of(event: &'a Event<'_>) -> Texts<'a> {
         use TextField::{Input, Output, Text};
         fn content<'c>(content: &'c Content<'_>) -> Cow<'c, str> {
             match content {
@@ -107,6 +76,13 @@ impl<'a> Texts<'a> {
             _ => None,
         };
         Texts { items: [first, second] }
+    }
+
+    /// Two texts at most, for tests.
+    #[cfg(test)]
+    pub(crate) fn new(texts: impl IntoIterator<Item = (TextField, Cow<'a, str>)>) -> Texts<'a> {
+        let mut texts = texts.into_iter();
+        Texts { items: [texts.next(), texts.next()] }
     }
 
     /// Each text with its field.

@@ -211,17 +211,6 @@ pub enum Content<'a> {
     Data(Vec<u8>),
 }
 
-impl<'a> Content<'a> {
-    /// The content as text; bytes that are not UTF-8 become U+FFFD.
-    #[must_use]
-    pub fn into_text(self) -> Cow<'a, str> {
-        match self {
-            Content::Text(text) => text,
-            Content::Data(data) => Cow::Owned(String::from_utf8_lossy(&data).into_owned()),
-        }
-    }
-}
-
 /// The fields of `review.request`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReviewRequest {

@@ -4,7 +4,9 @@
 //! and nothing is allocated for a single document.
 
 use crate::error::Error;
+use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use tantivy::columnar::Column;
 use tantivy::index::InvertedIndexReader;
 use tantivy::postings::TermInfo;
 use tantivy::schema::IndexRecordOption;
@@ -37,12 +39,6 @@ impl Docs {
         {
             *word |= 1 << (doc % 64);
         }
-    }
-
-    /// Is a document in the set?
-    #[inline]
-    pub(crate) fn contains(&self, doc: u32) -> bool {
-        self.words.get((doc / 64) as usize).is_some_and(|word| word >> (doc % 64) & 1 == 1)
     }
 
     /// Keeps what is also in `other`.
@@ -103,6 +99,24 @@ impl Docs {
                 visit(block);
             }
         }
+    }
+
+    /// Calls `visit` with every document, ascending, and its value in a column.
+    pub(crate) fn each_value<T: PartialOrd + Copy + Debug + Send + Sync + 'static>(
+        &self,
+        column: &Column<T>,
+        mut visit: impl FnMut(u32, Option<T>),
+    ) {
+        let mut values = [None; 64];
+        self.blocks(|block| {
+            if let Some(values) = values.get_mut(..block.len()) {
+                values.fill(None);
+                column.first_vals(block, values);
+                for (&doc, &value) in block.iter().zip(values.iter()) {
+                    visit(doc, value);
+                }
+            }
+        });
     }
 
     /// Adds the documents of a term.

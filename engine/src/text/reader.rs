@@ -79,6 +79,12 @@ impl TextReader {
         let view = Arc::clone(&self.view.read());
         view.offsets(narrow)
     }
+
+    /// How many tantivy segments there are.
+    #[cfg(test)]
+    pub(super) fn segments(&self) -> usize {
+        self.view.read().segments.len()
+    }
 }
 
 impl View {
@@ -100,13 +106,7 @@ impl View {
         for (segment, column) in &self.segments {
             let lookup = Lookup { segment, fields: self.fields };
             let Some(docs) = lookup.docs(narrow)? else { return Ok(None) };
-            let mut values = [None; 64];
-            docs.blocks(|block| {
-                if let Some(values) = values.get_mut(..block.len()) {
-                    column.first_vals(block, values);
-                    offsets.extend(values.iter().flatten());
-                }
-            });
+            docs.each_value(column, |_, offset| offsets.extend(offset));
         }
         // Segments of an index are in no order; inside one the documents are.
         offsets.sort_unstable();

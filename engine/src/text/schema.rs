@@ -15,7 +15,7 @@ use crate::event::{Kind, Offset, Verdict};
 use std::path::Path;
 use tantivy::directory::MmapDirectory;
 use tantivy::schema::{FAST, Field, IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
-use tantivy::store::Compressor;
+use tantivy::store::{Compressor, ZstdCompressor};
 use tantivy::{Index, IndexSettings};
 
 const TOKENIZER: &str = "daybook_words";
@@ -87,7 +87,9 @@ pub(super) fn open(dir: &Path) -> Result<Index, Error> {
 pub(super) fn create(dir: &Path) -> Result<Index, Error> {
     let directory = MmapDirectory::open(dir).map_err(Error::text)?;
     let settings = IndexSettings {
-        docstore_compression: Compressor::None,
+        // tantivy writes five bytes for a document that stores nothing; they compress away.
+        docstore_compression: Compressor::Zstd(ZstdCompressor { compression_level: Some(1) }),
+        docstore_blocksize: 256 << 10,
         docstore_compress_dedicated_thread: false,
         ..IndexSettings::default()
     };

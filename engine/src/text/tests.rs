@@ -5,3 +5,253 @@
     clippy::print_stdout,
     reason = "tests"
 )]
+
+use super::narrow::{Fields, Narrow, WordShape};
+use super::words::{WORD_BYTES_MAX, fold, words};
+use super::{TextReader, TextWriter, merge_into};
+use crate::event::text::{TextField, Texts};
+use crate::event::{Kind, Offset, Verdict};
+use proptest::prelude::*;
+use std::path::Path;
+
+/// What is added to an index.
+#[derive(Clone, Debug)]
+struct Doc {
+    kind: Kind,
+    verdict: Option<Verdict>,
+    texts: Vec<(TextField, String)>,
+}
+
+impl Doc {
+    fn texts(&self) -> Texts<'_> {
+        Texts::new(self.texts.iter().map(|(field, text)| (*field, text.as_str().into())))
+    }
+
+    /// The plain meaning of a narrowing. With `exact`, of words of which only the start is known
+    /// too; otherwise of what the index knows: any end or inside may be that of a word it cut.
+    fn matches(&self, narrow: &Narrow, exact: bool) -> bool {
+        match narrow {
+            Narrow::All => true,
+            Narrow::None => false,
+            Narrow::Kind(kinds) => kinds.contains(&self.kind),
+            Narrow::Verdict(verdicts) => self.verdict.is_some_and(|v| verdicts.contains(&v)),
+            Narrow::And(all) => all.iter().all(|n| self.matches(n, exact)),
+            Narrow::Or(any) => any.iter().any(|n| self.matches(n, exact)),
+            Narrow::Word(fields, shape) => self.texts.iter().any(|(field, text)| {
+                (*fields == Fields::Any || *fields == Fields::One(*field))
+                    && words(text).any(|range| {
+                        let word = fold(&text[range]);
+                        let cut = word.len() > WORD_BYTES_MAX && !exact;
+                        match shape {
+                            WordShape::Is(is) => word == *is,
+                            WordShape::StartsWith(start) => word.starts_with(start.as_str()),
+                            WordShape::EndsWith(end) => cut || word.ends_with(end.as_str()),
+                            WordShape::Contains(part) => cut || word.contains(part.as_str()),
+                        }
+                    })
+            }),
+        }
+    }
+}
+
+/// Adds documents with offsets from `base`, with a commit after each of `commits`, and one at the end.
+fn write(dir: &Path, base: u64, docs: &[Doc], commits: &[usize]) -> (TextWriter, TextReader) {
+    let (mut writer, reader) = TextWriter::open(dir, 0).unwrap();
+    for (at, doc) in docs.iter().enumerate() {
+        writer.add(Offset(base + at as u64), doc.kind, doc.verdict, &doc.texts()).unwrap();
+        if commits.contains(&at) {
+            writer.commit(Offset(base + at as u64 + 1)).unwrap();
+        }
+    }
+    writer.commit(Offset(base + docs.len() as u64)).unwrap();
+    (writer, reader)
+}
+
+fn text() -> impl Strategy<Value = String> {
+    let word = prop_oneof![
+        12 => "[abAB]{1,3}",
+        2 => "[éß_a]{1,3}",
+        1 => Just("ab".repeat(WORD_BYTES_MAX / 2)),
+        1 => Just("é".repeat(WORD_BYTES_MAX) + "b"),
+        1 => Just("a".repeat(WORD_BYTES_MAX) + "ba"),
+    ];
+    prop::collection::vec(word, 0..4).prop_map(|words| words.join("-"))
+}
+
+fn doc() -> impl Strategy<Value = Doc> {
+    let field = prop::sample::select(TextField::ALL.to_vec());
+    let texts = prop::collection::vec((field, text()), 0..=2);
+    let verdict = prop::option::of(prop::sample::select(Verdict::ALL.to_vec()));
+    (prop::sample::select(Kind::ALL.to_vec()), verdict, texts)
+        .prop_map(|(kind, verdict, texts)| Doc { kind, verdict, texts })
+}
+
+fn narrow() -> impl Strategy<Value = Narrow> {
+    let fields = prop_oneof![
+        Just(Fields::Any),
+        prop::sample::select(TextField::ALL.to_vec()).prop_map(Fields::One)
+    ];
+    let piece = prop_oneof![
+        8 => "[abé_]{0,2}",
+        1 => Just("a".repeat(WORD_BYTES_MAX) + "ba"),
+        1 => Just("é".repeat(WORD_BYTES_MAX)),
+    ];
+    let shape = (0..4, piece).prop_map(|(shape, piece)| match shape {
+        0 => WordShape::Is(piece),
+        1 => WordShape::StartsWith(piece),
+        2 => WordShape::EndsWith(piece),
+        _ => WordShape::Contains(piece),
+    });
+    let leaf = prop_oneof![
+        1 => Just(Narrow::All),
+        1 => Just(Narrow::None),
+        8 => (fields, shape).prop_map(|(fields, shape)| Narrow::Word(fields, shape)),
+        1 => prop::collection::vec(prop::sample::select(Kind::ALL.to_vec()), 0..4)
+            .prop_map(Narrow::Kind),
+        1 => prop::collection::vec(prop::sample::select(Verdict::ALL.to_vec()), 0..4)
+            .prop_map(Narrow::Verdict),
+    ];
+    leaf.prop_recursive(3, 12, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3).prop_map(Narrow::And),
+            prop::collection::vec(inner, 0..3).prop_map(Narrow::Or),
+        ]
+    })
+}
+
+/// Asks for each narrowing and compares with the documents.
+fn check(reader: &TextReader, base: u64, docs: &[Doc], narrows: &[Narrow]) {
+    let long = |narrow: &Narrow| format!("{narrow:?}").len() > WORD_BYTES_MAX;
+    for narrow in narrows {
+        let found = reader.all_offsets(narrow).unwrap();
+        let helped = reader.offsets(narrow).unwrap();
+        assert!(helped.is_none() || helped == found);
+        let Some(found) = found else { continue };
+        assert!(found.is_sorted_by(|a, b| a < b), "ascending, each once");
+        let wanted = |exact| -> Vec<u64> {
+            (base..).zip(docs).filter(|(_, d)| d.matches(narrow, exact)).map(|(o, _)| o).collect()
+        };
+        for offset in wanted(true) {
+            assert!(
+                found.contains(&offset),
+                "{narrow:?} misses {:?}",
+                docs[(offset - base) as usize]
+            );
+        }
+        if !long(narrow) {
+            assert_eq!(found, wanted(false), "{narrow:?}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn a_narrowing_answers_what_its_words_say_also_after_a_merge(
+        base in 0u64..1000,
+        docs in prop::collection::vec(doc(), 0..60),
+        commits in prop::collection::vec(0usize..60, 0..3),
+        narrows in prop::collection::vec(narrow(), 60),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+        let (writer, reader) = write(&from, base, &docs, &commits);
+        check(&reader, base, &docs, &narrows);
+        drop(writer);
+        merge_into(&from, &to).unwrap();
+        let merged = TextReader::open(&to).unwrap();
+        prop_assert_eq!(merged.indexed_through(), Offset(base + docs.len() as u64));
+        prop_assert_eq!(merged.segments(), usize::from(!docs.is_empty()));
+        check(&merged, base, &docs, &narrows);
+    }
+}
+
+fn command(input: &str) -> Doc {
+    Doc {
+        kind: Kind::Command,
+        verdict: Some(Verdict::Passed),
+        texts: vec![(TextField::Input, input.to_owned())],
+    }
+}
+
+fn is(word: &str) -> Narrow {
+    Narrow::Word(Fields::Any, WordShape::Is(word.to_owned()))
+}
+
+#[test]
+fn what_was_not_committed_is_gone_and_the_payload_says_where_to_resume() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut writer, reader) = write(dir.path(), 7, &[command("one"), command("two")], &[]);
+    writer.add(Offset(9), Kind::Note, None, &command("three").texts()).unwrap();
+    assert_eq!(reader.all_offsets(&is("three")).unwrap(), Some(vec![]));
+    drop(writer);
+
+    let (mut writer, reader) = TextWriter::open(dir.path(), 0).unwrap();
+    assert_eq!(reader.indexed_through(), Offset(9));
+    assert_eq!(reader.all_offsets(&is("two")).unwrap(), Some(vec![8]));
+    assert_eq!(reader.all_offsets(&is("three")).unwrap(), Some(vec![]));
+    writer.add(Offset(9), Kind::Note, None, &command("three").texts()).unwrap();
+    writer.commit(Offset(10)).unwrap();
+    let other = TextReader::open(dir.path()).unwrap();
+    for reader in [reader, other] {
+        assert_eq!(reader.indexed_through(), Offset(10));
+        assert_eq!(reader.all_offsets(&is("three")).unwrap(), Some(vec![9]));
+    }
+}
+
+#[test]
+fn a_word_in_most_events_does_not_help() {
+    let dir = tempfile::tempdir().unwrap();
+    let docs: Vec<Doc> = (0..10).map(|i| command(if i < 7 { "often" } else { "seldom" })).collect();
+    let (_writer, reader) = write(dir.path(), 0, &docs, &[]);
+    assert_eq!(reader.offsets(&is("often")).unwrap(), None);
+    assert_eq!(reader.offsets(&is("seldom")).unwrap(), Some(vec![7, 8, 9]));
+    assert_eq!(
+        reader.offsets(&Narrow::And(vec![Narrow::All, is("seldom")])).unwrap(),
+        Some(vec![7, 8, 9])
+    );
+    assert_eq!(reader.offsets(&Narrow::Or(vec![Narrow::All, is("seldom")])).unwrap(), None);
+}
+
+#[test]
+fn a_missing_or_damaged_index_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(TextReader::open(&dir.path().join("none")).is_err());
+    assert!(merge_into(&dir.path().join("none"), &dir.path().join("to")).is_err());
+
+    let docs: Vec<Doc> = (0..200).map(|i| command(&format!("word{i} all"))).collect();
+    let whole = dir.path().join("whole");
+    drop(write(&whole, 0, &docs, &[]));
+    let files: Vec<_> = std::fs::read_dir(&whole).unwrap().map(|e| e.unwrap().path()).collect();
+    for (n, file) in files.iter().enumerate() {
+        let bytes = std::fs::read(file).unwrap();
+        for (m, cut) in [0, bytes.len() / 3, bytes.len().saturating_sub(3)].into_iter().enumerate()
+        {
+            let copy = dir.path().join(format!("copy{n}-{m}"));
+            std::fs::create_dir(&copy).unwrap();
+            for file in &files {
+                std::fs::copy(file, copy.join(file.file_name().unwrap())).unwrap();
+            }
+            let damaged = copy.join(file.file_name().unwrap());
+            std::fs::write(&damaged, &bytes[..cut]).unwrap();
+            // Whatever the answer is, it is one.
+            if let Ok(reader) = TextReader::open(&copy) {
+                let _ = reader.offsets(&is("word7"));
+                let _ =
+                    reader.offsets(&Narrow::Word(Fields::Any, WordShape::Contains("d1".into())));
+            }
+            let _ = merge_into(&copy, &dir.path().join(format!("merged{n}-{m}")));
+            let mut flipped = bytes.clone();
+            if let Some(byte) = flipped.get_mut(cut) {
+                *byte ^= 0xff;
+                std::fs::write(&damaged, &flipped).unwrap();
+                let opened = TextWriter::open(&copy, 0);
+                let name = damaged.to_string_lossy().into_owned();
+                if name.ends_with(".idx") || name.ends_with(".term") {
+                    assert!(opened.is_err(), "{name} was altered at {cut}");
+                }
+            }
+        }
+    }
+}

@@ -59,7 +59,7 @@ impl<'a, 'b> Hits<'a, 'b> {
     }
 
     fn snippets(&self, event: &Event<'_>) -> Vec<Snippet> {
-        let texts = Texts::borrowed(event);
+        let texts = Texts::of(event);
         let mut snippets: Vec<Snippet> = texts
             .iter()
             .filter_map(|(field, text)| {

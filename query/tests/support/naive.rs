@@ -23,7 +23,7 @@ pub fn matches(model: &Model, expr: &Expr, facts: &EventFacts, event: &Event<'_>
 fn term_matches(model: &Model, term: &Term, facts: &EventFacts, event: &Event<'_>) -> bool {
     let (id, state) = &model.sessions[&facts.session];
     match term {
-        Term::Text(field, text) => Texts::borrowed(event)
+        Term::Text(field, text) => Texts::of(event)
             .iter()
             .any(|(of, stored)| field.is_none_or(|f| f == of) && found(text, stored)),
         Term::Fact(fact, patterns) => {

@@ -14,7 +14,7 @@ pub fn satisfies(narrow: &Narrow, event: &Event<'_>) -> bool {
         Narrow::Verdict(verdicts) => event.body.verdict().is_some_and(|v| verdicts.contains(&v)),
         Narrow::And(all) => all.iter().all(|n| satisfies(n, event)),
         Narrow::Or(any) => any.iter().any(|n| satisfies(n, event)),
-        Narrow::Word(fields, shape) => Texts::borrowed(event).iter().any(|(field, text)| {
+        Narrow::Word(fields, shape) => Texts::of(event).iter().any(|(field, text)| {
             (*fields == Fields::Any || *fields == Fields::One(field))
                 && words(text).any(|range| {
                     let word = fold(&text[range]);

@@ -4,6 +4,8 @@ use super::super::{Columnar, ColumnarEvent, seal};
 use super::{Journal, Made, id, open, small};
 use crate::error::Error;
 use crate::event::{Kind, Micros, Offset, Seq, SessionKey, Verdict};
+use crate::text::TextWriter;
+use crate::text::narrow::{Fields, Narrow, WordShape};
 use crate::view::{EventFacts, Ordinals, Part};
 use parking_lot::Mutex;
 use proptest::collection::vec;
@@ -214,4 +216,47 @@ fn an_input_that_contradicts_itself_is_refused_and_leaves_nothing() {
     input.sessions = &input.sessions[..3];
     assert!(seal(dir.path(), &input, None).is_err());
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn the_text_index_of_the_journal_answers_with_the_ordinals_of_the_segment() {
+    let mut made = small().made;
+    for (n, event) in made.iter_mut().enumerate() {
+        event.kind = Kind::Command;
+        let (word, seq) = (if n % 5 == 3 { "needle" } else { "hay" }, event.seq);
+        event.json = format!(
+            "{{\"session\":\"s\",\"seq\":{seq},\"time\":\"2026-03-01T00:00:00Z\",\
+             \"kind\":\"command\",\"input\":\"a {word}\"}}"
+        )
+        .into_bytes();
+    }
+    let journal = Journal::new(1000, made, 7);
+    let dir = tempfile::tempdir().unwrap();
+    let text = dir.path().join("text");
+    std::fs::create_dir(&text).unwrap();
+    let (mut writer, _) = TextWriter::open(&text, 20 << 20).unwrap();
+    for (offset, event) in (1000..).zip(&journal.made) {
+        let record = event.record(offset);
+        writer.add(record.offset, event.kind, event.verdict, &record.texts().unwrap()).unwrap();
+    }
+    writer.commit(Offset(1040)).unwrap();
+    drop(writer);
+    let mut input = journal.input();
+    input.text = Some(&text);
+    let report = seal(&dir.path().join("segments"), &input, None).unwrap();
+    let segment = open(&report.path).unwrap();
+    segment.verify().unwrap();
+    assert!(segment.manifest().files.keys().any(|name| name.starts_with("text/")));
+
+    let word = Narrow::Word(Fields::Any, WordShape::Is("needle".to_owned()));
+    let expected: Vec<u32> = (0u32..)
+        .zip(ordered(&journal))
+        .filter(|(_, (_, event))| memchr::memmem::find(&event.json, b"needle").is_some())
+        .map(|(ordinal, _)| ordinal)
+        .collect();
+    assert_eq!(expected.len(), 8);
+    assert_eq!(segment.narrow(&word).unwrap(), Some(expected));
+    // Without a text index nothing can be narrowed.
+    let bare = seal(&dir.path().join("bare"), &journal.input(), None).unwrap();
+    assert_eq!(open(&bare.path).unwrap().narrow(&word).unwrap(), None);
 }

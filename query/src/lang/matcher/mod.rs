@@ -159,7 +159,7 @@ impl Matcher {
         let mut texts: Option<Texts<'_>> = None;
         self.root.matches(facts, event, &mut |term, field| {
             let Some(term) = self.terms.get(term) else { return false };
-            texts.get_or_insert_with(|| Texts::borrowed(event)).iter().any(|(of, text)| {
+            texts.get_or_insert_with(|| Texts::of(event)).iter().any(|(of, text)| {
                 field.is_none_or(|field| field == of) && term.finder.is_match(text)
             })
         })

@@ -1,0 +1,306 @@
+//! The catalog's index on disk.
+//!
+//! | field | holds |
+//! |---|---|
+//! | `key` | the session's number: a term and a column |
+//! | `id`, `user`, `role`, `type`, `subtype`, `agent`, `tag`, `status` | raw terms, and but for `id` a column |
+//! | `started`, `ended`, ... | a column of `i64` for each [`NumberFact`] |
+//! | `stored` | the id and the state as JSON |
+
+use super::filter::{NumberFact, TextFact};
+use crate::error::Error;
+use crate::event::{Offset, SessionKey};
+use crate::session::SessionState;
+use crate::text::docs::{Docs, guarded};
+use crate::view::Session;
+use std::cell::RefCell;
+use std::path::Path;
+use std::sync::Arc;
+use tantivy::columnar::Column;
+use tantivy::directory::MmapDirectory;
+use tantivy::index::{SegmentId, SegmentMeta};
+use tantivy::indexer::{IndexWriterOptions, NoMergePolicy};
+use tantivy::schema::{FAST, Field, INDEXED, STORED, STRING, Schema, TantivyDocument, Value};
+use tantivy::store::{Compressor, StoreReader, ZstdCompressor};
+use tantivy::{Index, IndexSettings, IndexWriter, SegmentReader, Term};
+
+/// More segments than this make lists slow.
+const SEGMENTS_MAX: usize = 8;
+
+/// The numbers of the fields.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fields {
+    pub(super) key: Field,
+    texts: [Field; TextFact::ALL.len()],
+    numbers: [Field; NumberFact::ALL.len()],
+    stored: Field,
+}
+
+/// The name of the column of session numbers.
+pub(super) const KEY: &str = "key";
+
+impl Fields {
+    fn build() -> (Schema, Fields) {
+        let mut builder = Schema::builder();
+        let key = builder.add_u64_field(KEY, INDEXED | FAST);
+        let texts = TextFact::ALL.map(|fact| match fact {
+            TextFact::Id => builder.add_text_field(fact.name(), STRING),
+            _ => builder.add_text_field(fact.name(), STRING | FAST),
+        });
+        let numbers = NumberFact::ALL.map(|fact| builder.add_i64_field(fact.name(), FAST));
+        let stored = builder.add_text_field("stored", STORED);
+        (builder.build(), Fields { key, texts, numbers, stored })
+    }
+
+    /// The field of a text.
+    pub(super) fn text(self, fact: TextFact) -> Field {
+        let at = TextFact::ALL.iter().position(|f| *f == fact).unwrap_or(0);
+        self.texts.get(at).copied().unwrap_or(self.key)
+    }
+
+    fn document(self, session: &Session) -> Result<TantivyDocument, Error> {
+        let doc = RefCell::new(TantivyDocument::new());
+        doc.borrow_mut().add_u64(self.key, session.key.0);
+        for (fact, field) in TextFact::ALL.into_iter().zip(self.texts) {
+            fact.any(&session.id, &session.state, |value| {
+                doc.borrow_mut().add_text(field, value);
+                false
+            });
+        }
+        let mut doc = doc.into_inner();
+        for (fact, field) in NumberFact::ALL.into_iter().zip(self.numbers) {
+            if let Some(number) = fact.of(&session.state) {
+                doc.add_i64(field, number);
+            }
+        }
+        let stored = serde_json::to_string(&(&*session.id, session.key, &*session.state))
+            .map_err(Error::catalog)?;
+        doc.add_text(self.stored, stored);
+        Ok(doc)
+    }
+}
+
+/// A place in a view of the index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) segment: usize,
+    pub(super) doc: u32,
+}
+
+/// A commit of the index, to be read.
+pub(super) struct View {
+    pub(super) segments: Vec<ViewSegment>,
+    pub(super) fields: Fields,
+    pub(super) through: Offset,
+}
+
+/// A tantivy segment of a view.
+pub(super) struct ViewSegment {
+    pub(super) reader: SegmentReader,
+    /// The documents that are not deleted, if some are.
+    pub(super) alive: Option<Docs>,
+    store: StoreReader,
+}
+
+impl View {
+    fn open(index: &Index) -> Result<View, Error> {
+        let metas = index.load_metas().map_err(Error::catalog)?;
+        let mut segments = Vec::with_capacity(metas.segments.len());
+        for meta in metas.segments {
+            let reader = SegmentReader::open(&index.segment(meta)).map_err(Error::catalog)?;
+            let store = reader.get_store_reader(16).map_err(Error::catalog)?;
+            let alive = reader.alive_bitset().map(|alive| {
+                let mut docs = Docs::none(reader.max_doc());
+                alive.iter_alive().for_each(|doc| docs.insert(doc));
+                docs
+            });
+            segments.push(ViewSegment { reader, alive, store });
+        }
+        let through =
+            match metas.payload {
+                None => Offset(0),
+                Some(payload) => Offset(payload.parse().map_err(|_| {
+                    Error::catalog(format!("its payload is no offset: {payload:?}"))
+                })?),
+            };
+        Ok(View { segments, fields: Fields::build().1, through })
+    }
+
+    /// Nothing at all, for a directory without an index.
+    fn empty() -> View {
+        View { segments: Vec::new(), fields: Fields::build().1, through: Offset(0) }
+    }
+
+    /// Where a session is, by its number.
+    pub(super) fn place_of(&self, key: SessionKey) -> Result<Option<Place>, Error> {
+        self.find(&Term::from_field_u64(self.fields.key, key.0))
+    }
+
+    /// Where a session is, by its id.
+    pub(super) fn place_of_id(&self, id: &str) -> Result<Option<Place>, Error> {
+        self.find(&Term::from_field_text(self.fields.text(TextFact::Id), id))
+    }
+
+    fn find(&self, term: &Term) -> Result<Option<Place>, Error> {
+        for (at, segment) in self.segments.iter().enumerate() {
+            let doc = segment.find(term).map_err(Error::catalog)?;
+            if let Some(doc) = doc {
+                return Ok(Some(Place { segment: at, doc }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The session at a place.
+    pub(super) fn load(&self, place: Place) -> Result<Session, Error> {
+        let damaged = || Error::catalog("a session can't be read; remove the catalog's directory");
+        let segment = self.segments.get(place.segment).ok_or_else(damaged)?;
+        let doc: TantivyDocument = segment.store.get(place.doc).map_err(Error::catalog)?;
+        let stored = doc.get_first(self.fields.stored);
+        let json = stored.as_ref().and_then(|value| value.as_str()).ok_or_else(damaged)?;
+        let (id, key, state): (String, SessionKey, SessionState) =
+            serde_json::from_str(json).map_err(Error::catalog)?;
+        Ok(Session { id: id.into(), key, state: Arc::new(state) })
+    }
+
+    /// How many sessions are in it.
+    pub(super) fn len(&self) -> u64 {
+        self.segments.iter().map(|segment| u64::from(segment.reader.num_docs())).sum()
+    }
+}
+
+impl ViewSegment {
+    /// The column of a number; one that no session here has is empty.
+    pub(super) fn numbers(&self, fact: NumberFact) -> Result<Column<i64>, Error> {
+        let column = self.reader.fast_fields().column_opt(fact.name()).map_err(Error::catalog)?;
+        Ok(column.unwrap_or_else(|| Column::build_empty_column(self.reader.max_doc())))
+    }
+
+    fn find(&self, term: &Term) -> tantivy::Result<Option<u32>> {
+        let index = self.reader.inverted_index(term.field())?;
+        let Some(info) = index.get_term_info(term)? else { return Ok(None) };
+        let option = tantivy::schema::IndexRecordOption::Basic;
+        let mut postings = index.read_block_postings_from_terminfo(&info, option)?;
+        while !postings.docs().is_empty() {
+            if let Some(&doc) = postings.docs().iter().find(|&&doc| !self.reader.is_deleted(doc)) {
+                return Ok(Some(doc));
+            }
+            postings.advance();
+        }
+        Ok(None)
+    }
+}
+
+/// The index's writer; it alone merges, at commits, so that a view never loses its files.
+pub(super) struct Writer {
+    index: Index,
+    writer: IndexWriter,
+    fields: Fields,
+}
+
+/// Opens the index in `dir`, or makes it. Without a writer nothing is changed.
+pub(super) fn open(dir: &Path, read_only: bool) -> Result<(Option<Writer>, View), Error> {
+    if read_only && !dir.join("meta.json").exists() {
+        return Ok((None, View::empty()));
+    }
+    guarded(Error::catalog, || {
+        let index = if dir.join("meta.json").exists() {
+            Index::open_in_dir(dir).map_err(Error::catalog)?
+        } else {
+            create(dir)?
+        };
+        let (schema, fields) = Fields::build();
+        if index.schema() != schema {
+            return Err(Error::catalog(format!(
+                "{} was written by another version; remove it to have it built again",
+                dir.display()
+            )));
+        }
+        if read_only {
+            return Ok((None, View::open(&index)?));
+        }
+        let options = IndexWriterOptions::builder()
+            .num_worker_threads(1)
+            .num_merge_threads(1)
+            .memory_budget_per_thread(64 << 20)
+            .build();
+        let writer: IndexWriter = index.writer_with_options(options).map_err(Error::catalog)?;
+        writer.set_merge_policy(Box::new(NoMergePolicy));
+        let view = View::open(&index)?;
+        Ok((Some(Writer { index, writer, fields }), view))
+    })
+}
+
+fn create(dir: &Path) -> Result<Index, Error> {
+    std::fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
+    let directory = MmapDirectory::open(dir).map_err(Error::catalog)?;
+    let settings = IndexSettings {
+        docstore_compression: Compressor::Zstd(ZstdCompressor { compression_level: Some(3) }),
+        docstore_compress_dedicated_thread: false,
+        ..IndexSettings::default()
+    };
+    Index::create(directory, Fields::build().0, settings).map_err(Error::catalog)
+}
+
+impl Writer {
+    /// Replaces sessions and commits; `replace` says for each whether it may be in the index.
+    pub(super) fn commit(
+        &mut self,
+        sessions: &[(Session, bool)],
+        through: Offset,
+    ) -> Result<View, Error> {
+        let written = self.write(sessions, through);
+        if written.is_err() {
+            // What was added must not slip into the next commit.
+            self.writer.rollback().map_err(Error::catalog)?;
+        }
+        written?;
+        self.merge()?;
+        View::open(&self.index)
+    }
+
+    fn write(&mut self, sessions: &[(Session, bool)], through: Offset) -> Result<(), Error> {
+        for (session, replace) in sessions {
+            if *replace {
+                let key = Term::from_field_u64(self.fields.key, session.key.0);
+                self.writer.delete_term(key);
+            }
+            let doc = self.fields.document(session)?;
+            self.writer.add_document(doc).map_err(Error::catalog)?;
+        }
+        let mut commit = self.writer.prepare_commit().map_err(Error::catalog)?;
+        commit.set_payload(&through.to_string());
+        commit.commit().map_err(Error::catalog)?;
+        Ok(())
+    }
+
+    fn merge(&mut self) -> Result<(), Error> {
+        let segments = self.index.searchable_segment_metas().map_err(Error::catalog)?;
+        let ids = worth_merging(segments);
+        if !ids.is_empty() {
+            self.writer.merge(&ids).wait().map_err(Error::catalog)?;
+        }
+        Ok(())
+    }
+}
+
+/// Which segments to merge into one: small ones as soon as there are four of a like size, so that
+/// each session is rewritten a logarithm of times, and one in which much is deleted.
+fn worth_merging(mut segments: Vec<SegmentMeta>) -> Vec<SegmentId> {
+    segments.sort_by_key(SegmentMeta::num_docs);
+    let (mut sum, mut count) = (0u64, 0);
+    for (at, segment) in segments.iter().enumerate() {
+        let docs = u64::from(segment.num_docs());
+        if at > 0 && docs > sum * 2 && segments.len() <= SEGMENTS_MAX {
+            break;
+        }
+        sum += docs;
+        count = at + 1;
+    }
+    if count < 4 {
+        count = 0;
+    }
+    let holey = |segment: &SegmentMeta| segment.num_deleted_docs() * 3 > segment.max_doc();
+    let (small, large) = segments.split_at(count);
+    small.iter().chain(large.iter().filter(|s| holey(s))).map(SegmentMeta::id).collect()
+}

@@ -1,0 +1,330 @@
+//! Reading the catalog: one session, pages of a list, keys and facets.
+
+use super::filter::{SessionFilter, Sort, TextFact};
+use super::index::{KEY, Place, View, ViewSegment};
+use super::overlay::Catalog;
+use crate::error::Error;
+use crate::event::SessionKey;
+use crate::text::docs::{Docs, guarded};
+use crate::view::{Facet, ListPage, ListPlace, ListRequest, Session, Sessions};
+use std::cell::RefCell;
+use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
+use std::sync::Arc;
+use tantivy::columnar::Cardinality;
+
+/// What a filter selects at one moment.
+struct Seen {
+    view: Arc<View>,
+    hidden: Arc<Vec<Docs>>,
+    /// The overlay's matching sessions.
+    changed: Vec<Session>,
+}
+
+impl Catalog {
+    fn seen(&self, filter: &SessionFilter) -> Seen {
+        let inner = self.inner.read();
+        let changed = inner
+            .overlay
+            .values()
+            .filter(|entry| entry.dirty)
+            .map(|entry| &entry.session)
+            .filter(|session| filter.matches(&session.id, session.key, &session.state))
+            .cloned()
+            .collect();
+        Seen { view: Arc::clone(&inner.view), hidden: Arc::clone(&inner.hidden), changed }
+    }
+}
+
+impl Seen {
+    /// Visits each segment with its matching sessions.
+    fn each(
+        &self,
+        filter: &SessionFilter,
+        mut visit: impl FnMut(usize, &ViewSegment, &Docs) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        for (at, (segment, hidden)) in self.view.segments.iter().zip(self.hidden.iter()).enumerate()
+        {
+            visit(at, segment, &segment.matching(self.view.fields, filter, hidden)?)?;
+        }
+        Ok(())
+    }
+}
+
+impl Sessions for Catalog {
+    fn get(&self, id: &str) -> Result<Option<Session>, Error> {
+        let view = {
+            let inner = self.inner.read();
+            if let Some(entry) = inner.ids.get(id).and_then(|key| inner.overlay.get(key)) {
+                return Ok(Some(entry.session.clone()));
+            }
+            Arc::clone(&inner.view)
+        };
+        guarded(Error::catalog, || view.place_of_id(id)?.map(|place| view.load(place)).transpose())
+    }
+
+    fn by_key(&self, key: SessionKey) -> Result<Option<Session>, Error> {
+        let view = {
+            let inner = self.inner.read();
+            if let Some(entry) = inner.overlay.get(&key) {
+                return Ok(Some(entry.session.clone()));
+            }
+            Arc::clone(&inner.view)
+        };
+        guarded(Error::catalog, || view.place_of(key)?.map(|place| view.load(place)).transpose())
+    }
+
+    fn list(&self, request: &ListRequest) -> Result<ListPage, Error> {
+        let seen = self.seen(&request.filter);
+        guarded(Error::catalog, || seen.page(request))
+    }
+
+    fn keys(&self, filter: &SessionFilter) -> Result<HashSet<SessionKey>, Error> {
+        let seen = self.seen(filter);
+        let mut keys: HashSet<SessionKey> = seen.changed.iter().map(|s| s.key).collect();
+        guarded(Error::catalog, || {
+            seen.each(filter, |_, segment, docs| {
+                let column = segment.reader.fast_fields().u64(KEY).map_err(Error::catalog)?;
+                docs.each_value(&column, |_, key| keys.extend(key.map(SessionKey)));
+                Ok(())
+            })
+        })?;
+        Ok(keys)
+    }
+
+    fn facets(
+        &self,
+        filter: &SessionFilter,
+        fields: &[TextFact],
+        limit: usize,
+    ) -> Result<Vec<(TextFact, Facet)>, Error> {
+        let seen = self.seen(filter);
+        guarded(Error::catalog, || seen.facets(filter, fields, limit))
+    }
+
+    fn count(&self) -> Result<u64, Error> {
+        let inner = self.inner.read();
+        let hidden: u64 = inner.hidden.iter().map(Docs::len).sum();
+        let changed = inner.overlay.values().filter(|entry| entry.dirty).count() as u64;
+        Ok(inner.view.len() - hidden + changed)
+    }
+}
+
+/// A session's rank in a list; lower ranks come first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    by: (bool, u64),
+    key: u64,
+}
+
+impl Rank {
+    /// Sessions without the number come last, whatever the direction.
+    fn by(sort: Sort, value: Option<i64>) -> (bool, u64) {
+        let value = value.map(|value| value.cast_unsigned() ^ (1 << 63));
+        (value.is_none(), value.map_or(0, |value| if sort.descending { !value } else { value }))
+    }
+
+    fn key(sort: Sort, key: SessionKey) -> u64 {
+        if sort.descending { !key.0 } else { key.0 }
+    }
+
+    fn of(sort: Sort, value: Option<i64>, key: SessionKey) -> Rank {
+        Rank { by: Rank::by(sort, value), key: Rank::key(sort, key) }
+    }
+
+    fn place(self, sort: Sort) -> ListPlace {
+        let turn = |number: u64| if sort.descending { !number } else { number };
+        let value = (!self.by.0).then(|| (turn(self.by.1) ^ (1 << 63)).cast_signed());
+        ListPlace { value, key: SessionKey(turn(self.key)) }
+    }
+}
+
+/// Where a session of a page comes from.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Source {
+    Overlay(usize),
+    Index(usize, u32),
+}
+
+/// The lowest ranks after a place.
+struct Top {
+    heap: BinaryHeap<(Rank, Source)>,
+    limit: usize,
+    after: Option<Rank>,
+}
+
+impl Top {
+    /// May a session with this number be among them? Spares reading its key.
+    fn open_to(&self, by: (bool, u64)) -> bool {
+        self.after.is_none_or(|after| by >= after.by)
+            && (self.heap.len() < self.limit
+                || self.heap.peek().is_some_and(|(worst, _)| by <= worst.by))
+    }
+
+    fn push(&mut self, rank: Rank, source: Source) {
+        if self.after.is_some_and(|after| rank <= after) {
+            return;
+        }
+        if self.heap.len() < self.limit {
+            self.heap.push((rank, source));
+        } else if let Some(mut worst) = self.heap.peek_mut()
+            && rank < worst.0
+        {
+            *worst = (rank, source);
+        }
+    }
+}
+
+impl Seen {
+    fn page(&self, request: &ListRequest) -> Result<ListPage, Error> {
+        let sort = request.sort;
+        let after = request.after.map(|place| Rank::of(sort, place.value, place.key));
+        // One more than asked for tells whether there are more.
+        let limit = request.limit.saturating_add(1);
+        let mut top = Top { heap: BinaryHeap::new(), limit, after };
+        let mut count = self.changed.len() as u64;
+        for (at, session) in self.changed.iter().enumerate() {
+            let rank = Rank::of(sort, sort.by.of(&session.state), session.key);
+            top.push(rank, Source::Overlay(at));
+        }
+        self.each(&request.filter, |at, segment, docs| {
+            count += docs.len();
+            segment.rank(at, docs, sort, &mut top)
+        })?;
+        let mut found = top.heap.into_sorted_vec();
+        let more = found.len() > request.limit;
+        found.truncate(request.limit);
+        let next = if more { found.last().map(|(rank, _)| rank.place(sort)) } else { None };
+        let items = found
+            .into_iter()
+            .filter_map(|(_, source)| match source {
+                Source::Overlay(at) => self.changed.get(at).cloned().map(Ok),
+                Source::Index(segment, doc) => Some(self.view.load(Place { segment, doc })),
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(ListPage { items, count, next })
+    }
+
+    fn facets(
+        &self,
+        filter: &SessionFilter,
+        fields: &[TextFact],
+        limit: usize,
+    ) -> Result<Vec<(TextFact, Facet)>, Error> {
+        let mut counts: Vec<HashMap<String, u64>> = vec![HashMap::new(); fields.len()];
+        for (fact, counts) in fields.iter().zip(&mut counts) {
+            for session in &self.changed {
+                let values = RefCell::new(BTreeSet::new());
+                fact.any(&session.id, &session.state, |value| {
+                    values.borrow_mut().insert(value.to_owned());
+                    false
+                });
+                for value in values.into_inner() {
+                    *counts.entry(value).or_default() += 1;
+                }
+            }
+        }
+        self.each(filter, |_, segment, docs| {
+            for (fact, counts) in fields.iter().zip(&mut counts) {
+                match fact {
+                    TextFact::Id => segment.count_ids(self.view.fields, docs, limit, counts)?,
+                    _ => segment.count(*fact, docs, counts)?,
+                }
+            }
+            Ok(())
+        })?;
+        let sorted = |counts: HashMap<String, u64>| {
+            let mut facet: Facet = counts.into_iter().collect();
+            facet.sort_unstable_by(|(a, n), (b, m)| m.cmp(n).then_with(|| a.cmp(b)));
+            facet.truncate(limit);
+            facet
+        };
+        Ok(fields.iter().copied().zip(counts.into_iter().map(sorted)).collect())
+    }
+}
+
+impl ViewSegment {
+    fn rank(&self, at: usize, docs: &Docs, sort: Sort, top: &mut Top) -> Result<(), Error> {
+        let values = self.numbers(sort.by)?;
+        let keys = self.reader.fast_fields().u64(KEY).map_err(Error::catalog)?;
+        docs.each_value(&values, |doc, value| {
+            let by = Rank::by(sort, value);
+            if top.open_to(by)
+                && let Some(key) = keys.first(doc)
+            {
+                let key = Rank::key(sort, SessionKey(key));
+                top.push(Rank { by, key }, Source::Index(at, doc));
+            }
+        });
+        Ok(())
+    }
+
+    /// Counts the values of a field that has a column.
+    fn count(
+        &self,
+        fact: TextFact,
+        docs: &Docs,
+        counts: &mut HashMap<String, u64>,
+    ) -> Result<(), Error> {
+        let column = self.reader.fast_fields().str(fact.name()).map_err(Error::catalog)?;
+        let Some(column) = column else { return Ok(()) };
+        let mut by_ord = vec![0u64; column.num_terms()];
+        let mut add = |ord: u64| {
+            if let Some(count) = by_ord.get_mut(ord as usize) {
+                *count += 1;
+            }
+        };
+        if column.ords().get_cardinality() == Cardinality::Multivalued {
+            let mut ords: Vec<u64> = Vec::new();
+            docs.blocks(|block| {
+                for &doc in block {
+                    ords.clear();
+                    ords.extend(column.term_ords(doc));
+                    ords.sort_unstable();
+                    ords.dedup();
+                    ords.iter().copied().for_each(&mut add);
+                }
+            });
+        } else {
+            docs.each_value(column.ords(), |_, ord| ord.into_iter().for_each(&mut add));
+        }
+        let mut text = String::new();
+        for (ord, count) in (0u64..).zip(by_ord) {
+            if count > 0 && column.ord_to_str(ord, &mut text).map_err(Error::catalog)? {
+                match counts.get_mut(&text) {
+                    Some(sum) => *sum += count,
+                    None => {
+                        counts.insert(text.clone(), count);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts ids, of which each is once: the first ones are as good as any.
+    fn count_ids(
+        &self,
+        fields: super::index::Fields,
+        docs: &Docs,
+        limit: usize,
+        counts: &mut HashMap<String, u64>,
+    ) -> Result<(), Error> {
+        let index =
+            self.reader.inverted_index(fields.text(TextFact::Id)).map_err(Error::catalog)?;
+        let mut ids = index.terms().stream().map_err(Error::catalog)?;
+        let mut left = limit;
+        while let Some((id, info)) = ids.next() {
+            if left == 0 {
+                break;
+            }
+            let mut of_id = Docs::none(self.reader.max_doc());
+            of_id.add_postings(&index, info).map_err(Error::catalog)?;
+            of_id.intersect(docs);
+            if of_id.len() > 0 {
+                counts.insert(String::from_utf8_lossy(id).into_owned(), 1);
+                left -= 1;
+            }
+        }
+        Ok(())
+    }
+}

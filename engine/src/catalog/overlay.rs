@@ -1,0 +1,223 @@
+//! The catalog: sessions in memory over the index, applying changes and committing them.
+
+use super::index::{self, Place, View, Writer};
+use crate::error::Error;
+use crate::event::{Offset, SessionKey};
+use crate::session::{Change, SessionState};
+use crate::text::docs::{Docs, guarded};
+use crate::view::Session;
+use parking_lot::{Mutex, RwLock};
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Unchanged sessions that are kept in memory over a commit, because they will likely change again.
+const CLEAN_MAX: usize = 10_000;
+
+/// An event's change to its session.
+#[derive(Clone, Debug)]
+pub struct Update {
+    /// The session's id.
+    pub id: Arc<str>,
+    /// Its number.
+    pub key: SessionKey,
+    /// Is this its first event? Then nothing is looked up. A wrong `true` would lose its state.
+    pub new: bool,
+    /// What the event changes.
+    pub change: Change,
+}
+
+/// The catalog of sessions; see the [module](super).
+pub struct Catalog {
+    pub(super) inner: RwLock<Inner>,
+    writer: Option<Mutex<Writer>>,
+}
+
+/// What a reader sees, all of one moment.
+pub(super) struct Inner {
+    pub(super) view: Arc<View>,
+    /// For each segment of the view, the documents that the overlay replaces.
+    pub(super) hidden: Arc<Vec<Docs>>,
+    pub(super) overlay: HashMap<SessionKey, Entry>,
+    /// The keys of the overlay's sessions by id.
+    pub(super) ids: HashMap<Arc<str>, SessionKey>,
+    /// Every event below this is in the overlay or the index.
+    through: Offset,
+}
+
+/// A session in memory.
+pub(super) struct Entry {
+    pub(super) session: Session,
+    /// Does its state differ from the view's?
+    pub(super) dirty: bool,
+    /// May a commit, also one that failed, have put it in the index?
+    indexed: bool,
+    /// Has it changed since the commit before? Otherwise it makes room.
+    recent: bool,
+}
+
+impl std::fmt::Debug for Catalog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Catalog").field("changed", &self.inner.read().overlay.len()).finish()
+    }
+}
+
+impl Catalog {
+    /// Opens the catalog in `dir`, or an empty one where there is none. Its sessions are the fold of
+    /// exactly the events below the offset that is returned with it. With `read_only` nothing on the
+    /// disk is changed, and what is applied stays in memory.
+    ///
+    /// # Errors
+    /// A damaged catalog; it can be removed and is then built again from the log.
+    pub fn open(dir: &Path, read_only: bool) -> Result<(Catalog, Offset), Error> {
+        let (writer, view) = index::open(dir, read_only)?;
+        let through = view.through;
+        let inner = Inner {
+            hidden: Arc::new(nothing_hidden(&view)),
+            view: Arc::new(view),
+            overlay: HashMap::new(),
+            ids: HashMap::new(),
+            through,
+        };
+        Ok((Catalog { inner: RwLock::new(inner), writer: writer.map(Mutex::new) }, through))
+    }
+
+    /// Applies the changes of events that are durable; they are visible at once. After this, every
+    /// event below `through` is applied.
+    ///
+    /// # Errors
+    /// A damaged index, from which a known session's state can't be loaded. The catalog then misses
+    /// changes, and must not be used any more but opened again.
+    pub fn apply(&self, updates: Vec<Update>, through: Offset) -> Result<(), Error> {
+        let mut inner = self.inner.write();
+        guarded(Error::catalog, || {
+            for update in updates {
+                let entry = inner.entry(update.id, update.key, update.new)?;
+                Arc::make_mut(&mut entry.session.state).apply(update.change);
+            }
+            inner.through = inner.through.max(through);
+            Ok(())
+        })
+    }
+
+    /// Writes what changed into the index, durably, and answers the offset below which everything is
+    /// in it. Changes go on meanwhile. In a read-only catalog nothing is written.
+    ///
+    /// # Errors
+    /// The disk's. Nothing is lost: what could not be written stays in memory.
+    pub fn commit(&self) -> Result<Offset, Error> {
+        let Some(writer) = &self.writer else { return Ok(self.inner.read().view.through) };
+        let mut writer = writer.lock();
+        let (changed, through) = {
+            let mut inner = self.inner.write();
+            let changed: Vec<(Session, bool)> = inner
+                .overlay
+                .values_mut()
+                .filter(|entry| entry.dirty)
+                .map(|entry| (entry.session.clone(), std::mem::replace(&mut entry.indexed, true)))
+                .collect();
+            if changed.is_empty() && inner.view.through == inner.through {
+                return Ok(inner.through);
+            }
+            (changed, inner.through)
+        };
+        guarded(Error::catalog, || {
+            let view = writer.commit(&changed, through)?;
+            self.inner.write().turn_to(view, &changed)
+        })?;
+        Ok(through)
+    }
+}
+
+fn nothing_hidden(view: &View) -> Vec<Docs> {
+    view.segments.iter().map(|segment| Docs::none(segment.reader.max_doc())).collect()
+}
+
+impl Inner {
+    /// The session's entry, made dirty; loaded from the index if it is known but not in memory.
+    fn entry(&mut self, id: Arc<str>, key: SessionKey, new: bool) -> Result<&mut Entry, Error> {
+        let known = self.overlay.get(&key).map(|entry| entry.dirty);
+        if known == Some(false) || (known.is_none() && !new) {
+            let place = self.view.place_of(key)?;
+            if known.is_none()
+                && let Some(place) = place
+            {
+                let session = self.view.load(place)?;
+                self.ids.insert(Arc::clone(&session.id), key);
+                let entry = Entry { session, dirty: false, indexed: true, recent: true };
+                self.overlay.insert(key, entry);
+            }
+            self.hide(place);
+        }
+        let ids = &mut self.ids;
+        let entry = self.overlay.entry(key).or_insert_with(|| {
+            ids.insert(Arc::clone(&id), key);
+            let session = Session { id, key, state: Arc::new(SessionState::default()) };
+            Entry { session, dirty: true, indexed: false, recent: true }
+        });
+        entry.dirty = true;
+        entry.recent = true;
+        Ok(entry)
+    }
+
+    fn hide(&mut self, place: Option<Place>) {
+        if let Some(place) = place
+            && let Some(docs) = Arc::make_mut(&mut self.hidden).get_mut(place.segment)
+        {
+            docs.insert(place.doc);
+        }
+    }
+
+    /// Turns to the view after a commit of `written`: what did not change since is clean now.
+    fn turn_to(&mut self, view: View, written: &[(Session, bool)]) -> Result<(), Error> {
+        let mut hidden = nothing_hidden(&view);
+        let unchanged: HashSet<SessionKey> = written
+            .iter()
+            .filter(|(session, _)| {
+                self.overlay
+                    .get(&session.key)
+                    .is_some_and(|entry| Arc::ptr_eq(&entry.session.state, &session.state))
+            })
+            .map(|(session, _)| session.key)
+            .collect();
+        for entry in self.overlay.values() {
+            let key = entry.session.key;
+            if entry.dirty
+                && entry.indexed
+                && !unchanged.contains(&key)
+                && let Some(place) = view.place_of(key)?
+                && let Some(docs) = hidden.get_mut(place.segment)
+            {
+                docs.insert(place.doc);
+            }
+        }
+        for key in unchanged {
+            if let Some(entry) = self.overlay.get_mut(&key) {
+                entry.dirty = false;
+            }
+        }
+        self.view = Arc::new(view);
+        self.hidden = Arc::new(hidden);
+        self.make_room();
+        Ok(())
+    }
+
+    /// Forgets clean sessions that did not change for a while.
+    fn make_room(&mut self) {
+        let mut room = CLEAN_MAX;
+        let ids = &mut self.ids;
+        self.overlay.retain(|_, entry| {
+            if entry.dirty {
+                return true;
+            }
+            let keep =
+                std::mem::take(&mut entry.recent) && entry.session.state.end.is_none() && room > 0;
+            if keep {
+                room -= 1;
+            } else {
+                ids.remove(&entry.session.id);
+            }
+            keep
+        });
+    }
+}

@@ -1,0 +1,351 @@
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests"
+)]
+
+use super::filter::{NumberFact, Pattern, SessionFilter, Sort, TextFact};
+use super::{Catalog, Update};
+use crate::event::wire::Event;
+use crate::event::{Offset, Seq, SessionKey};
+use crate::session::{Change, SessionState};
+use crate::view::{ListPlace, ListRequest, Session, Sessions};
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::Bound;
+use std::path::Path;
+use std::sync::Arc;
+
+const USERS: [&str; 4] = ["ann@example.com", "bob@example.com", "bo", "c*"];
+const TAGS: [&str; 3] = ["prod", "production", "eu"];
+
+/// An event of a session, as a line.
+#[derive(Clone, Debug)]
+struct Line {
+    session: usize,
+    json: String,
+}
+
+fn line() -> impl Strategy<Value = Line> {
+    let body = prop_oneof![
+        (0..4usize, 0..4usize, prop::collection::vec(0..3usize, 0..4)).prop_map(|(user, kind, tags)| {
+            let tags: Vec<&str> = tags.into_iter().map(|tag| TAGS[tag]).collect();
+            let agent = if kind == 0 { r#","agent":"helper""# } else { "" };
+            format!(
+                r#""kind":"session.start","user":"{}","role":"role-{kind}","type":"{}","tags":{}{agent}"#,
+                USERS[user],
+                ["database", "ssh"][kind % 2],
+                serde_json::to_string(&tags).unwrap(),
+            )
+        }),
+        (0..5usize).prop_map(|verdict| format!(
+            r#""kind":"command","input":"ls","verdict":"{}""#,
+            ["passed", "blocked", "pending", "approved", "rejected"][verdict]
+        )),
+        Just(r#""kind":"session.end","status":"failed""#.to_owned()),
+        Just(r#""kind":"session.end","status":"done""#.to_owned()),
+    ];
+    (0..12usize, 0..30u32, body).prop_map(|(session, second, body)| Line {
+        session,
+        json: format!(
+            r#"{{"session":"s{session}","time":"2026-03-01T00:00:{second:02}Z",{body}}}"#
+        ),
+    })
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Apply(Vec<Line>),
+    Commit,
+    Reopen,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        5 => prop::collection::vec(line(), 1..8).prop_map(Step::Apply),
+        3 => Just(Step::Commit),
+        1 => Just(Step::Reopen),
+    ]
+}
+
+fn filter() -> impl Strategy<Value = SessionFilter> {
+    let pattern = prop_oneof![
+        prop::sample::select(vec![
+            "ann@example.com",
+            "bo",
+            "c*",
+            "prod",
+            "eu",
+            "ssh",
+            "open",
+            "done",
+            "s1"
+        ])
+        .prop_map(Pattern::exact),
+        prop::sample::select(vec![
+            "*",
+            "b*",
+            "*@example.com",
+            "*o*",
+            "prod*",
+            "role-*",
+            "s1*",
+            "*e*e*",
+            "c**"
+        ])
+        .prop_map(Pattern::wildcard),
+    ];
+    let bound = |at: i64| {
+        prop_oneof![Just(Bound::Unbounded), Just(Bound::Included(at)), Just(Bound::Excluded(at))]
+    };
+    let number = (prop::sample::select(NumberFact::ALL.to_vec()), -1..40i64, -1..40i64)
+        .prop_flat_map(move |(fact, low, high)| {
+            let scale = |n: i64| match fact {
+                NumberFact::Started | NumberFact::Ended | NumberFact::LastEvent => {
+                    1_772_323_200_000_000 + n * 1_000_000
+                }
+                NumberFact::Duration => n * 1000,
+                NumberFact::Bytes => n * 100,
+                _ => n / 4,
+            };
+            (Just(fact), bound(scale(low)), bound(scale(high)))
+        })
+        .prop_map(|(fact, low, high)| SessionFilter::Number(fact, low, high));
+    let leaf = prop_oneof![
+        2 => Just(SessionFilter::All),
+        1 => Just(SessionFilter::None),
+        6 => (prop::sample::select(TextFact::ALL.to_vec()), pattern)
+            .prop_map(|(fact, pattern)| SessionFilter::Text(fact, pattern)),
+        6 => number,
+        1 => prop::collection::hash_set((0..40u64).prop_map(SessionKey), 0..20)
+            .prop_map(|keys| SessionFilter::Keys(Arc::new(keys))),
+    ];
+    leaf.prop_recursive(2, 8, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3).prop_map(SessionFilter::And),
+            prop::collection::vec(inner.clone(), 0..3).prop_map(SessionFilter::Or),
+            inner.prop_map(|filter| SessionFilter::Not(Box::new(filter))),
+        ]
+    })
+}
+
+/// The plain catalog: the log and its fold.
+#[derive(Default)]
+struct Model {
+    log: Vec<Line>,
+    sessions: HashMap<SessionKey, (String, SessionState)>,
+    keys: HashMap<usize, SessionKey>,
+}
+
+impl Model {
+    fn change(&self, offset: usize) -> Change {
+        let line = &self.log[offset];
+        Change::of(
+            Event::decode(line.json.as_bytes()).unwrap(),
+            Seq(offset as u32),
+            line.json.len() as u64,
+        )
+    }
+
+    fn update(&self, offset: usize) -> Update {
+        let line = &self.log[offset];
+        let key = self.keys[&line.session];
+        Update {
+            id: format!("s{}", line.session).into(),
+            key,
+            new: key.0 == offset as u64,
+            change: self.change(offset),
+        }
+    }
+
+    fn apply(&mut self, line: Line) -> Update {
+        let offset = self.log.len();
+        let key = *self.keys.entry(line.session).or_insert(SessionKey(offset as u64));
+        let id = format!("s{}", line.session);
+        self.log.push(line);
+        let change = self.change(offset);
+        self.sessions.entry(key).or_insert((id, SessionState::default())).1.apply(change);
+        self.update(offset)
+    }
+
+    fn list(&self, filter: &SessionFilter, sort: Sort) -> Vec<(Option<i64>, SessionKey)> {
+        let mut list: Vec<_> = self
+            .sessions
+            .iter()
+            .filter(|(key, (id, state))| filter.matches(id, **key, state))
+            .map(|(key, (_, state))| (sort.by.of(state), *key))
+            .collect();
+        list.sort_by(|(a, k), (b, l)| {
+            let none = a.is_none().cmp(&b.is_none());
+            let turn =
+                |order: std::cmp::Ordering| if sort.descending { order.reverse() } else { order };
+            none.then(turn(a.cmp(b))).then(turn(k.cmp(l)))
+        });
+        list
+    }
+
+    fn check(&self, catalog: &Catalog, filter: &SessionFilter, sort: Sort, limit: usize) {
+        let wanted = self.list(filter, sort);
+        let (mut found, mut after): (Vec<Session>, Option<ListPlace>) = (Vec::new(), None);
+        loop {
+            let request = ListRequest { filter: filter.clone(), sort, after, limit };
+            let page = catalog.list(&request).unwrap();
+            assert_eq!(page.count, wanted.len() as u64, "{filter:?}");
+            assert!(page.next.is_none() || page.items.len() == limit);
+            found.extend(page.items);
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        let places: Vec<_> = found.iter().map(|s| (sort.by.of(&s.state), s.key)).collect();
+        assert_eq!(places, wanted, "{filter:?} {sort:?}");
+        for session in &found {
+            let (id, state) = &self.sessions[&session.key];
+            assert_eq!((&*session.id, &*session.state), (id.as_str(), state));
+        }
+        let keys: HashSet<SessionKey> = wanted.iter().map(|(_, key)| *key).collect();
+        let facets = catalog.facets(filter, &TextFact::ALL, usize::MAX).unwrap();
+        for (fact, facet) in facets {
+            let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+            for key in &keys {
+                let (id, state) = &self.sessions[key];
+                let values = std::cell::RefCell::new(BTreeSet::new());
+                fact.any(id, state, |value| !values.borrow_mut().insert(value.to_owned()) && false);
+                for value in values.into_inner() {
+                    *counts.entry(value).or_default() += 1;
+                }
+            }
+            assert!(facet.is_sorted_by(|(_, a), (_, b)| a >= b));
+            assert_eq!(facet.into_iter().collect::<BTreeMap<_, _>>(), counts, "{fact:?}");
+        }
+        assert_eq!(catalog.keys(filter).unwrap(), keys);
+    }
+
+    fn check_each(&self, catalog: &Catalog) {
+        assert_eq!(catalog.count().unwrap(), self.sessions.len() as u64);
+        for (key, (id, state)) in &self.sessions {
+            let by_id = catalog.get(id).unwrap().unwrap();
+            assert_eq!((by_id.key, &*by_id.state), (*key, state));
+            assert_eq!(catalog.by_key(*key).unwrap().unwrap(), by_id);
+        }
+        assert_eq!(catalog.get("nobody").unwrap(), None);
+        assert_eq!(catalog.by_key(SessionKey(u64::MAX)).unwrap(), None);
+    }
+
+    /// Opens the catalog and applies the log from where it is covered.
+    fn open(&self, dir: &Path) -> Catalog {
+        let (catalog, Offset(covered)) = Catalog::open(dir, false).unwrap();
+        assert!(covered <= self.log.len() as u64);
+        let updates = (covered as usize..self.log.len()).map(|at| self.update(at)).collect();
+        catalog.apply(updates, Offset(self.log.len() as u64)).unwrap();
+        catalog
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn lists_are_exact_after_any_changes_commits_and_crashes(
+        steps in prop::collection::vec((step(), filter(), any::<bool>(), 0..11usize, 1..6usize), 1..24),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut model = Model::default();
+        let mut catalog = model.open(dir.path());
+        for (step, filter, descending, by, limit) in steps {
+            match step {
+                Step::Apply(lines) => {
+                    let updates = lines.into_iter().map(|line| model.apply(line)).collect();
+                    catalog.apply(updates, Offset(model.log.len() as u64)).unwrap();
+                }
+                Step::Commit => {
+                    prop_assert_eq!(catalog.commit().unwrap(), Offset(model.log.len() as u64));
+                }
+                Step::Reopen => {
+                    drop(catalog);
+                    catalog = model.open(dir.path());
+                }
+            }
+            model.check_each(&catalog);
+            model.check(&catalog, &filter, Sort { by: NumberFact::ALL[by], descending }, limit);
+        }
+    }
+}
+
+#[test]
+fn changes_and_lists_go_on_during_commits() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut model = Model::default();
+    let catalog = model.open(dir.path());
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                catalog.commit().unwrap();
+            }
+        });
+        for at in 0..600usize {
+            let session = at * 7 % 40;
+            let json = format!(
+                r#"{{"session":"s{session}","time":"2026-03-01T00:00:00Z","kind":"command","input":"ls","verdict":"blocked"}}"#
+            );
+            let update = model.apply(Line { session, json });
+            catalog.apply(vec![update], Offset(at as u64 + 1)).unwrap();
+            let filter = SessionFilter::Number(
+                NumberFact::Blocked,
+                Bound::Included(1 + at as i64 / 80),
+                Bound::Unbounded,
+            );
+            model.check(&catalog, &filter, Sort { by: NumberFact::Blocked, descending: true }, 50);
+            model.check_each(&catalog);
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    drop(catalog);
+    model.check_each(&model.open(dir.path()));
+}
+
+#[test]
+fn a_read_only_catalog_changes_nothing_and_a_damaged_one_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let none = dir.path().join("none");
+    let (catalog, covered) = Catalog::open(&none, true).unwrap();
+    assert_eq!((covered, catalog.count().unwrap()), (Offset(0), 0));
+    assert!(!none.exists());
+
+    let mut model = Model::default();
+    let whole = dir.path().join("whole");
+    let catalog = model.open(&whole);
+    let json = r#"{"session":"s1","time":"2026-03-01T00:00:00Z","kind":"command","input":"ls","verdict":"passed"}"#;
+    let update = model.apply(Line { session: 1, json: json.to_owned() });
+    catalog.apply(vec![update], Offset(1)).unwrap();
+    catalog.commit().unwrap();
+    let list = || {
+        let mut names: Vec<_> =
+            std::fs::read_dir(&whole).unwrap().map(|e| e.unwrap().path()).collect();
+        names.sort();
+        names
+    };
+    let before = list();
+    let (reader, covered) = Catalog::open(&whole, true).unwrap();
+    assert_eq!(covered, Offset(1));
+    model.check_each(&reader);
+    assert_eq!(list(), before);
+    drop((catalog, reader));
+
+    for file in before {
+        let bytes = std::fs::read(&file).unwrap();
+        std::fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
+        // Whatever the answer is, it is one.
+        if let Ok((catalog, _)) = Catalog::open(&whole, true) {
+            let _ = catalog.get("s1");
+            let _ = catalog.facets(&SessionFilter::All, &TextFact::ALL, 10);
+        }
+        std::fs::write(&file, &bytes).unwrap();
+    }
+    std::fs::write(whole.join("meta.json"), "{").unwrap();
+    assert!(Catalog::open(&whole, false).is_err());
+}

@@ -1,0 +1,64 @@
+//! The command line: what can be asked for, and where it goes.
+
+use crate::command::{export, import, inspect, load, search, serve, sessions, show};
+use clap::{Parser, Subcommand};
+
+/// The book of original entry for privileged access.
+#[derive(Debug, Parser)]
+#[command(name = "daybook", version, about, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Say nothing but errors.
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+}
+
+/// What can be asked for.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server
+    Serve(serve::Args),
+    /// Load files: NDJSON (also .gz and .zst) and asciicast recordings; safe to run again
+    Import(import::Args),
+    /// List sessions
+    Sessions(sessions::Args),
+    /// Find events by what was typed and what came back
+    Search(search::Args),
+    /// Show what happened in a session
+    Show(show::Args),
+    /// Write matching events to a file: .parquet, .arrow, .ndjson or .csv
+    Export(export::Args),
+    /// Show what a file or a directory of the log holds, and any damage in it
+    Inspect(inspect::Args),
+    /// Send generated or recorded events to a server, and measure it
+    Load(load::Args),
+}
+
+/// How a command that ran ended; an error is beside this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Everything is well: exit code 0.
+    Well,
+    /// It ran, and found what the caller should look at (rejected lines, damage): exit code 1.
+    Look,
+}
+
+/// Runs a command.
+///
+/// # Errors
+/// What could not be done, where, and how to mend it: exit code 2.
+pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
+    let quiet = cli.quiet;
+    match cli.command {
+        Command::Serve(args) => serve::run(args, quiet).await,
+        Command::Import(args) => import::run(args, quiet).await,
+        Command::Sessions(args) => sessions::run(args).await,
+        Command::Search(args) => search::run(args).await,
+        Command::Show(args) => show::run(args).await,
+        Command::Export(args) => export::run(args, quiet).await,
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Load(args) => load::run(args, quiet).await,
+    }
+}

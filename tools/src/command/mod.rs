@@ -1,0 +1,10 @@
+//! The commands, one a module: each has its `Args` and its `run`.
+
+pub mod export;
+pub mod import;
+pub mod inspect;
+pub mod load;
+pub mod search;
+pub mod serve;
+pub mod sessions;
+pub mod show;

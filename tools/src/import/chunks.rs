@@ -1,0 +1,176 @@
+//! Batches of whole lines from one file.
+
+use super::open::Opened;
+use crate::asciicast::{self, Labels};
+use anyhow::Context as _;
+use bytes::Bytes;
+use daybook_engine::event::wire::LINE_BYTES_MAX;
+use std::collections::VecDeque;
+use std::io::{BufRead, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// How large a batch gets, about, in bytes.
+pub const CHUNK_BYTES: usize = 1 << 20;
+/// The largest recording that is read, unpacked, in bytes: it is taken into memory whole.
+const RECORDING_BYTES_MAX: u64 = 1 << 30;
+
+/// Some lines of a file.
+#[derive(Clone, Debug)]
+pub struct Chunk {
+    /// The file.
+    pub path: Arc<PathBuf>,
+    /// The number of its first line, from 1; for a recording the number of its first event.
+    pub first_line: u64,
+    /// How many lines.
+    pub lines: u64,
+    /// The lines, each with its line break.
+    pub bytes: Bytes,
+}
+
+/// The batches of a file.
+pub struct Chunks {
+    path: Arc<PathBuf>,
+    source: Source,
+    next_line: u64,
+    /// Lines of a recording that could not be read, with why.
+    pub skipped: Vec<(u64, String)>,
+}
+
+enum Source {
+    Lines(Box<dyn BufRead + Send>),
+    Events(VecDeque<String>),
+}
+
+impl Chunks {
+    /// The batches of an opened file, whether NDJSON or a recording.
+    ///
+    /// # Errors
+    /// A file that can't be read, or a recording without a header.
+    pub fn new(path: &Path, opened: Opened, labels: &Labels) -> anyhow::Result<Chunks> {
+        let mut reader = opened.reader;
+        let start = reader.fill_buf().with_context(|| format!("can't read {}", path.display()))?;
+        let mut skipped = Vec::new();
+        let source = if asciicast::is_asciicast(start) {
+            let mut whole = Vec::new();
+            reader
+                .take(RECORDING_BYTES_MAX)
+                .read_to_end(&mut whole)
+                .with_context(|| format!("can't read {}", path.display()))?;
+            let recording = asciicast::decode(&whole)
+                .map_err(anyhow::Error::msg)
+                .with_context(|| format!("{} is no recording", path.display()))?;
+            skipped.extend(recording.skipped.iter().map(|s| (s.line, s.what.clone())));
+            Source::Events(asciicast::events(&whole, &recording, labels).into())
+        } else {
+            Source::Lines(reader)
+        };
+        Ok(Chunks { path: Arc::new(path.to_owned()), source, next_line: 1, skipped })
+    }
+
+    /// The next batch.
+    ///
+    /// # Errors
+    /// A file that can't be read on, with the line where it broke.
+    pub fn next(&mut self) -> anyhow::Result<Option<Chunk>> {
+        let mut bytes = Vec::with_capacity(CHUNK_BYTES + (64 << 10));
+        let mut lines = 0u64;
+        while bytes.len() < CHUNK_BYTES {
+            match &mut self.source {
+                Source::Lines(reader) => {
+                    // One byte more than a line may have, so that one that is too long is seen.
+                    let limit = LINE_BYTES_MAX as u64 + 2;
+                    let read = reader.by_ref().take(limit).read_until(b'\n', &mut bytes);
+                    let read = read.with_context(|| {
+                        let at = self.next_line + lines;
+                        format!("can't read {} past line {at}", self.path.display())
+                    })?;
+                    if read == 0 {
+                        break;
+                    }
+                    if read as u64 == limit && bytes.last() != Some(&b'\n') {
+                        bytes.push(b'\n');
+                        skip_line(reader)?;
+                    }
+                }
+                Source::Events(events) => {
+                    let Some(event) = events.pop_front() else { break };
+                    bytes.extend_from_slice(event.as_bytes());
+                }
+            }
+            if bytes.last() != Some(&b'\n') {
+                bytes.push(b'\n');
+            }
+            lines += 1;
+        }
+        if lines == 0 {
+            return Ok(None);
+        }
+        let first_line = self.next_line;
+        self.next_line += lines;
+        Ok(Some(Chunk { path: Arc::clone(&self.path), first_line, lines, bytes: bytes.into() }))
+    }
+}
+
+/// Leaves out what follows of a line that is too long: its start alone is refused, with its number.
+fn skip_line(reader: &mut impl BufRead) -> std::io::Result<()> {
+    loop {
+        let buffer = reader.fill_buf()?;
+        if buffer.is_empty() {
+            return Ok(());
+        }
+        match buffer.iter().position(|byte| *byte == b'\n') {
+            Some(at) => {
+                reader.consume(at + 1);
+                return Ok(());
+            }
+            None => {
+                let all = buffer.len();
+                reader.consume(all);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+    use super::super::open;
+    use super::*;
+    use std::io::Write as _;
+
+    fn all(path: &Path) -> (String, Vec<(u64, u64)>) {
+        let mut chunks = Chunks::new(path, open(path).unwrap(), &Labels::default()).unwrap();
+        let (mut text, mut ranges) = (Vec::new(), Vec::new());
+        while let Some(chunk) = chunks.next().unwrap() {
+            text.extend_from_slice(&chunk.bytes);
+            ranges.push((chunk.first_line, chunk.lines));
+        }
+        (String::from_utf8(text).unwrap(), ranges)
+    }
+
+    #[test]
+    fn a_file_reads_the_same_plain_gzipped_and_zstd_whatever_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let line = format!("{{\"session\":\"s\",\"text\":\"{}\"}}\n", "x".repeat(1_000));
+        let mut text = line.repeat(3_000);
+        text.push_str("{\"session\":\"last\"}");
+        let plain = dir.path().join("a");
+        std::fs::write(&plain, &text).unwrap();
+        let gz = dir.path().join("b");
+        let mut encoder =
+            flate2::write::GzEncoder::new(File::create(&gz).unwrap(), flate2::Compression::fast());
+        encoder.write_all(text.as_bytes()).unwrap();
+        encoder.finish().unwrap();
+        let zst = dir.path().join("c");
+        std::fs::write(&zst, zstd::encode_all(text.as_bytes(), 1).unwrap()).unwrap();
+        let (first, ranges) = all(&plain);
+        assert_eq!(first, format!("{text}\n"));
+        assert_eq!(ranges.iter().map(|(_, n)| n).sum::<u64>(), 3_001);
+        assert!(ranges.len() > 1 && ranges.windows(2).all(|w| w[0].0 + w[0].1 == w[1].0));
+        assert_eq!((all(&gz), all(&zst)), ((first.clone(), ranges.clone()), (first, ranges)));
+    }
+
+    use std::fs::File;
+}

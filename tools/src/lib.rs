@@ -1,0 +1,26 @@
+//! daybook's tools: what the `daybook` binary is made of, and what tests and measurements share with
+//! it.
+//!
+//! | module | what is there |
+//! |---|---|
+//! | [`cli`], [`command`] | the command line; one module a command |
+//! | [`source`], [`client`] | where commands read and write: a server, or a data directory |
+//! | [`filter`] | the flags that narrow lists and searches |
+//! | [`output`], [`show`] | what people see |
+//! | [`import`], [`asciicast`] | files to events |
+//! | [`demo`] | sample sessions |
+//! | [`load`] | what the load generator sends |
+//! | [`inspect`] | the log's files, read without the engine |
+
+pub mod asciicast;
+pub mod cli;
+pub mod client;
+pub mod command;
+pub mod demo;
+pub mod filter;
+pub mod import;
+pub mod inspect;
+pub mod load;
+pub mod output;
+pub mod show;
+pub mod source;

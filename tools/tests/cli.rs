@@ -1,0 +1,180 @@
+//! The commands, end to end: the real binary against a real server and a data directory at rest.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod common;
+
+use common::{Server, run};
+use daybook_engine::event::Micros;
+use daybook_tools::demo;
+use serde_json::Value;
+
+fn sample(sessions: usize) -> String {
+    let options = demo::Options { seed: 5, now: Micros(1_773_500_000_000_000), sessions };
+    demo::lines(&options).join("\n") + "\n"
+}
+
+#[test]
+fn a_server_and_a_directory_at_rest_answer_alike() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let data = data.to_str().unwrap();
+    let server = Server::start(data.as_ref(), &["--demo"]);
+    let first = run(0, &["sessions", "--server", &server.address, "--json", "-n", "1"]);
+    let id = serde_json::from_str::<Value>(&first).unwrap()["id"].as_str().unwrap().to_owned();
+    let asked: &[&[&str]] = &[
+        &["sessions", "--json", "-n", "1000"],
+        &["sessions", "--json", "--type", "database", "--status", "done", "--sort", "-blocked"],
+        &["sessions", "--json", "--after", "3d", "verdict:blocked"],
+        &["search", "--json", "DROP TABLE"],
+        &["search", "--json", "--role", "prod-*", "verdict:blocked", "-n", "500"],
+        &["search", "--json", "/etc/shadow OR \"permission denied\""],
+        &["show", "--json", &id],
+        &["show", &id],
+        &["sessions"],
+    ];
+    let ask = |target: &[&str]| -> Vec<String> {
+        asked.iter().map(|args| run(0, &[args, target].concat())).collect()
+    };
+    let live = ask(&["--server", &server.address]);
+    server.stop();
+    let at_rest = ask(&["--data", data]);
+    for (args, (live, at_rest)) in asked.iter().zip(live.iter().zip(&at_rest)) {
+        assert_eq!(live, at_rest, "{args:?}");
+        assert!(!live.is_empty(), "{args:?} found nothing");
+    }
+    assert_eq!(live[0].lines().count(), demo::SESSIONS);
+}
+
+#[test]
+fn importing_a_file_twice_stores_it_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(&dir.path().join("data"), &[]);
+    let text = sample(20);
+    let events = text.lines().count() as u64;
+    let plain = dir.path().join("a.ndjson");
+    std::fs::write(&plain, &text).unwrap();
+    let packed = dir.path().join("a.ndjson.zst");
+    std::fs::write(&packed, zstd::encode_all(text.as_bytes(), 3).unwrap()).unwrap();
+    let import = |file: &std::path::Path| -> Value {
+        let args = ["import", "--json", "--server", &server.address, file.to_str().unwrap()];
+        serde_json::from_str(&run(0, &args)).unwrap()
+    };
+    let first = import(&plain);
+    assert_eq!((&first["accepted"], &first["duplicates"]), (&events.into(), &0.into()));
+    let second = import(&packed);
+    assert_eq!((&second["accepted"], &second["duplicates"]), (&0.into(), &events.into()));
+}
+
+#[test]
+fn a_rejected_line_is_named_with_its_file_and_number_and_the_good_ones_are_stored() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(&dir.path().join("data"), &[]);
+    let text = sample(2);
+    let (first, rest) = text.split_once('\n').unwrap();
+    let file = dir.path().join("bad.ndjson");
+    std::fs::write(&file, format!("{first}\n\n{{\"session\":\"x\"}}\n{rest}")).unwrap();
+    for target in
+        [["--server", &server.address], ["--data", dir.path().join("b").to_str().unwrap()]]
+    {
+        let args = [&["import", "--json"], &target[..], &[file.to_str().unwrap()]].concat();
+        let summary: Value = serde_json::from_str(&run(1, &args)).unwrap();
+        assert_eq!(summary["accepted"], text.lines().count());
+        assert_eq!(summary["rejected"], 1);
+        assert_eq!(summary["first_rejected"][0]["line"], 3);
+    }
+}
+
+#[test]
+fn a_recording_becomes_a_session_and_importing_it_again_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let data = data.to_str().unwrap();
+    let cast = dir.path().join("demo.cast");
+    std::fs::write(&cast, "{\"version\":3,\"term\":{\"cols\":80,\"rows\":24},\"timestamp\":1773400000}\n[0.2,\"o\",\"hi there\\r\\n\"]\n[0.1,\"x\",\"0\"]\n").unwrap();
+    let cast = cast.to_str().unwrap();
+    let args = ["import", "--json", "--data", data, "--user", "ana@example.com", cast];
+    let first: Value = serde_json::from_str(&run(0, &args)).unwrap();
+    let second: Value = serde_json::from_str(&run(0, &args)).unwrap();
+    assert_eq!((&first["accepted"], &second["accepted"]), (&3.into(), &0.into()));
+    let list = run(0, &["sessions", "--json", "--data", data, "--user", "ana@*"]);
+    let item: Value = serde_json::from_str(&list).unwrap();
+    assert_eq!(item["status"], "done");
+    let shown = run(0, &["show", "--data", data, item["id"].as_str().unwrap()]);
+    assert!(shown.contains("hi there"), "{shown}");
+}
+
+#[test]
+fn an_export_holds_every_event_and_leaves_no_half_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let server = Server::start(&data, &[]);
+    let text = sample(10);
+    let file = dir.path().join("a.ndjson");
+    std::fs::write(&file, &text).unwrap();
+    run(0, &["import", "--server", &server.address, file.to_str().unwrap()]);
+    let mut sent: Vec<(String, u64)> = text.lines().map(named).collect();
+    sent.sort();
+    for name in ["live.ndjson", "live.csv", "live.arrow", "live.parquet"] {
+        let out = dir.path().join(name);
+        run(0, &["export", "--server", &server.address, "-o", out.to_str().unwrap()]);
+        assert!(std::fs::metadata(&out).unwrap().len() > 0);
+        assert!(!dir.path().join(format!("{name}.part")).exists());
+    }
+    let exported = std::fs::read_to_string(dir.path().join("live.ndjson")).unwrap();
+    let mut got: Vec<(String, u64)> = exported.lines().map(named).collect();
+    got.sort();
+    assert_eq!(got, sent);
+    run(2, &["export", "--server", &server.address, "-o", "a.xlsx"]);
+    server.stop();
+    assert!(run(0, &["inspect", "--json", data.to_str().unwrap()]).contains("journal"));
+}
+
+fn named(line: &str) -> (String, u64) {
+    let event: Value = serde_json::from_str(line).unwrap();
+    (event["session"].as_str().unwrap().to_owned(), event["seq"].as_u64().unwrap())
+}
+
+#[test]
+fn a_short_load_is_taken_whole_and_found_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(&dir.path().join("data"), &[]);
+    let out = run(
+        0,
+        &[
+            "load",
+            "--server",
+            &server.address,
+            "--producers",
+            "3",
+            "--duration",
+            "1",
+            "--batch",
+            "50",
+            "--sessions",
+            "9",
+            "--rate",
+            "2000",
+            "--check-searchable",
+            "--json",
+        ],
+    );
+    let report: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&report["errors"], &report["duplicates"]), (&0.into(), &0.into()), "{report}");
+    assert!(report["events"].as_u64().unwrap() > 0 && report["searches"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn what_can_not_be_done_is_said_with_exit_code_2() {
+    let nobody = "http://127.0.0.1:1";
+    for args in [
+        &["sessions", "--server", nobody][..],
+        &["search", "--data", "/nonexistent", "x"],
+        &["search", "verdict:bloked"],
+        &["import", "--server", nobody, "/nonexistent/a.ndjson"],
+        &["inspect", "/nonexistent"],
+        &["sessions", "--status", "finished"],
+    ] {
+        run(2, args);
+    }
+}
