@@ -117,7 +117,7 @@ async fn check(document: &Value, operation: &Value, response: reqwest::Response,
     let schema = &documented["content"][&media_type]["schema"];
     assert!(schema.is_object(), "{call} answers {media_type}, which is not documented");
     let bytes = response.bytes().await.unwrap();
-    if media_type.ends_with("json") {
+    if ["application/json", "application/problem+json"].contains(&media_type.as_str()) {
         let body: Value = serde_json::from_slice(&bytes).unwrap();
         let mut faults = Vec::new();
         compare(document, schema, &body, call, &mut faults);
