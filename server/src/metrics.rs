@@ -1,6 +1,6 @@
 //! `GET /metrics`: what is counted, in the text format of Prometheus.
 
-use crate::problem::{Problem, Stored};
+use crate::problem::{Document, Problem, Stored};
 use crate::state::App;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header;
@@ -85,7 +85,10 @@ pub async fn count(State(app): State<App>, request: Request, next: Next) -> Resp
     get,
     path = "/metrics",
     tag = "operation",
-    responses((status = 200, description = "Prometheus text format 0.0.4", body = String, content_type = "text/plain"))
+    responses(
+        (status = 200, description = "Prometheus text format 0.0.4", body = String, content_type = "text/plain"),
+        (status = 503, description = "it took too long", body = Document, content_type = "application/problem+json"),
+    )
 )]
 pub async fn get_metrics(State(app): State<App>) -> Result<Response, Problem> {
     let engine = Arc::clone(&app.engine);

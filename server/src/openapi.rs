@@ -4,12 +4,13 @@ use crate::params::{NoParams, Params};
 use crate::problem::{self, Problem};
 use crate::state::{App, json_response};
 use crate::{export, health, ingest, metrics, page, search, security, sessions, stats, timeline};
-use axum::http::{HeaderMap, StatusCode, Version, header};
+use axum::http::{Extensions, HeaderMap, StatusCode, Version, header};
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Router, middleware};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{Predicate as _, SizeAbove};
 use tower_http::trace::TraceLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -67,7 +68,7 @@ pub fn router(app: App) -> Router {
         .layer(CatchPanicLayer::custom(problem::panicked))
         .layer(middleware::from_fn(problem::finish))
         .layer(middleware::from_fn(security::headers))
-        .layer(CompressionLayer::new().compress_when(is_text))
+        .layer(CompressionLayer::new().compress_when(SizeAbove::new(1024).and(is_text)))
         .layer(TraceLayer::new_for_http())
         .with_state(app)
 }
@@ -88,17 +89,11 @@ async fn wrong_method() -> Response {
 }
 
 /// Answers and pages are compressed; exports are not: they are large, and Parquet is compressed.
-fn is_text(_: StatusCode, _: Version, headers: &HeaderMap, _: &axum::http::Extensions) -> bool {
-    let long = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok())
-        .is_none_or(|length| length >= 1024);
-    let text = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(
-        |media_type| {
-            ["application/json", "text/html", "text/css", "text/javascript", "text/plain"]
-                .iter()
-                .any(|text| media_type.starts_with(text))
-        },
-    );
-    long && text
+fn is_text(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {
+    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    media_type.is_some_and(|media_type| {
+        ["application/json", "text/html", "text/css", "text/javascript", "text/plain"]
+            .iter()
+            .any(|text| media_type.starts_with(text))
+    })
 }

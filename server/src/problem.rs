@@ -11,7 +11,6 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use daybook_engine::Error as EngineError;
 use daybook_query::QueryError;
-use daybook_query::columnar::Error as ColumnarError;
 use daybook_query::lang::ParseError;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -189,18 +188,10 @@ impl From<QueryError> for Problem {
                 Problem::new("too-costly", StatusCode::BAD_REQUEST, "Too costly", error.to_string())
             }
             QueryError::Engine(error) => error.into(),
+            QueryError::Output(error) => Problem::internal(error),
             other => {
                 Problem::new("request", StatusCode::BAD_REQUEST, "Bad request", other.to_string())
             }
-        }
-    }
-}
-
-impl From<ColumnarError> for Problem {
-    fn from(error: ColumnarError) -> Problem {
-        match error {
-            ColumnarError::Engine(error) => error.into(),
-            other => Problem::internal(other),
         }
     }
 }

@@ -177,7 +177,9 @@ pub async fn list_sessions(
     params(("id" = String, Path, description = "the session's id")),
     responses(
         (status = 200, description = "the session", body = shapes::SessionDetails),
+        (status = 400, description = "a parameter can't be used", body = Document, content_type = "application/problem+json"),
         (status = 404, description = "no such session", body = Document, content_type = "application/problem+json"),
+        (status = 503, description = "it took too long", body = Document, content_type = "application/problem+json"),
     )
 )]
 pub async fn get_session(

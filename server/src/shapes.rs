@@ -170,12 +170,22 @@ pub struct Review {
     /// When it was asked for.
     #[schema(required = true, format = DateTime)]
     requested_at: Option<String>,
+    /// What it is about: `session` or `command`. This and what follows up to `reason` are absent while
+    /// only decisions have arrived.
+    #[schema(nullable = false)]
+    scope: Option<String>,
+    /// The command that waits, for scope `command`.
+    command: Option<u32>,
+    /// The groups that may decide.
+    #[schema(nullable = false)]
+    groups: Option<Vec<String>>,
+    /// How many approvals it takes; one if unsaid.
+    min_approvals: Option<u32>,
     /// When it expires.
-    #[schema(required = true, format = DateTime)]
+    #[schema(format = DateTime)]
     expires_at: Option<String>,
-    /// What was asked: `scope`, `command`, `groups`, `min_approvals`, `reason`.
-    #[schema(required = true, value_type = Option<Object>)]
-    request: Option<()>,
+    /// Why it is asked for.
+    reason: Option<String>,
     /// What was said, in order: `seq`, `time`, `decision`, `by`, `comment`.
     #[schema(value_type = Vec<Object>)]
     decisions: (),

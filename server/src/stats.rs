@@ -24,6 +24,7 @@ struct Answer {
     tag = "operation",
     responses(
         (status = 200, description = "the numbers", body = shapes::Stats),
+        (status = 400, description = "a parameter can't be used", body = Document, content_type = "application/problem+json"),
         (status = 503, description = "it took too long", body = Document, content_type = "application/problem+json"),
     )
 )]

@@ -169,7 +169,9 @@ pub async fn receive(
     match outcome {
         Ok(seen) => Ok((appends.tally, seen)),
         Err(problem) => {
-            frames.drain().await;
+            if problem.status() != StatusCode::REQUEST_TIMEOUT {
+                frames.drain().await;
+            }
             Err(problem.stored(appends.tally.stored()))
         }
     }

@@ -1,0 +1,213 @@
+//! The OpenAPI document says what the server does: each path is called as the document has it, and
+//! each answer is compared with its schema, both ways: nothing is missing, nothing is extra.
+
+use crate::support::{Service, command, end, ndjson, start};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+#[tokio::test]
+async fn every_documented_path_answers_as_the_document_says() {
+    let service = Service::start().await;
+    let document = service.get("/openapi.json").await.1;
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+    store(&service).await;
+
+    let calls: BTreeMap<&str, Vec<&str>> = BTreeMap::from([
+        ("/v1/sessions", vec!["", "?facets=true&limit=1", "?limit=0", "?nonsense=1", "?q=("]),
+        ("/v1/sessions/{id}", vec!["s", "none", "s?x=1"]),
+        ("/v1/sessions/{id}/timeline", vec!["s", "s?fold=false", "none", "s?limit=0"]),
+        (
+            "/v1/search",
+            vec!["?q=cards", "?q=cards&count=exact&facets=true&histogram=true", "?q=(", ""],
+        ),
+        (
+            "/v1/export",
+            vec!["?format=ndjson", "?format=csv", "?format=parquet", "?format=arrow", ""],
+        ),
+        ("/v1/stats", vec!["", "?x=1"]),
+        ("/metrics", vec![""]),
+        ("/healthz", vec![""]),
+        ("/readyz", vec![""]),
+    ]);
+    let paths = document["paths"].as_object().unwrap();
+    let known: BTreeSet<&str> = calls.keys().copied().chain(["/v1/events"]).collect();
+    assert_eq!(paths.keys().map(String::as_str).collect::<BTreeSet<_>>(), known);
+
+    for (path, calls) in calls {
+        for call in calls {
+            let (id, query) = call.split_once('?').unwrap_or((call, ""));
+            let url = format!("{}?{query}", path.replace("{id}", id));
+            let response = service.raw(&url).await;
+            check(&document, &paths[path]["get"], response, &url).await;
+        }
+    }
+    for (encoding, body) in [("identity", "{}\n"), ("gzip", "no"), ("br", ""), ("identity", "")] {
+        let request = service.http.post(format!("{}/v1/events", service.url));
+        let response =
+            request.header("content-encoding", encoding).body(body).send().await.unwrap();
+        check(&document, &paths["/v1/events"]["post"], response, "/v1/events").await;
+    }
+}
+
+#[tokio::test]
+async fn every_documented_parameter_is_taken() {
+    let service = Service::start().await;
+    let document = service.get("/openapi.json").await.1;
+    store(&service).await;
+    let examples = BTreeMap::from([
+        ("q", "cards"),
+        ("status", "done"),
+        ("after", "2026-01-01"),
+        ("before", "2027-01-01"),
+        ("sort", "-duration"),
+        ("limit", "7"),
+        ("facets", "true"),
+        ("histogram", "true"),
+        ("count", "exact"),
+        ("format", "csv"),
+        ("at", "2026-03-01T09:00:00Z"),
+        ("direction", "backward"),
+        ("fold", "false"),
+    ]);
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let Some(parameters) = item["get"]["parameters"].as_array() else { continue };
+        let mut query: Vec<(String, String)> = Vec::new();
+        for parameter in parameters.iter().filter(|parameter| parameter["in"] == "query") {
+            let name = parameter["name"].as_str().unwrap();
+            assert!(parameter["description"].is_string(), "{path} {name} says what it is for");
+            // A cursor is one that the server made; an empty one counts as absent.
+            let value = match name {
+                "cursor" => "",
+                other => examples.get(other).copied().unwrap_or("x"),
+            };
+            query.push((name.into(), value.into()));
+        }
+        let url = format!("{}{}", service.url, path.replace("{id}", "s"));
+        let url = reqwest::Url::parse_with_params(&url, &query).unwrap();
+        let response = service.http.get(url).send().await.unwrap();
+        assert_eq!(response.status(), 200, "{path}: {}", response.text().await.unwrap());
+    }
+}
+
+async fn store(service: &Service) {
+    let mut asked = command("s", 3, "delete from cards");
+    asked["verdict"] = json!("pending");
+    let events = [
+        start("s"),
+        command("s", 2, "select * from cards"),
+        asked,
+        json!({"session": "s", "seq": 4, "time": "2026-03-01T09:01:00Z", "kind": "review.request",
+            "review": "r", "scope": "command", "command": 3, "groups": ["dba"], "reason": "cleanup"}),
+        json!({"session": "s", "seq": 5, "time": "2026-03-01T09:02:00Z", "kind": "review.decision",
+            "review": "r", "decision": "approved", "by": "bob@example.com"}),
+        end("s", 6),
+        command("bare", 1, "select 1"),
+    ];
+    let (status, answer) = service.post(ndjson(&events)).await;
+    assert_eq!((status.as_u16(), &answer["accepted"]), (200, &json!(7)), "{answer}");
+}
+
+/// Compares an answer with what the document says of the operation.
+async fn check(document: &Value, operation: &Value, response: reqwest::Response, call: &str) {
+    let status = response.status().as_u16().to_string();
+    let documented = &operation["responses"][&status];
+    assert!(documented.is_object(), "{call} answers {status}, which is not documented");
+    let media_type = response.headers()["content-type"].to_str().unwrap();
+    let media_type = media_type.split(';').next().unwrap().to_owned();
+    let schema = &documented["content"][&media_type]["schema"];
+    assert!(schema.is_object(), "{call} answers {media_type}, which is not documented");
+    let bytes = response.bytes().await.unwrap();
+    if ["application/json", "application/problem+json"].contains(&media_type.as_str()) {
+        let body: Value = serde_json::from_slice(&bytes).unwrap();
+        let mut faults = Vec::new();
+        compare(document, schema, &body, call, &mut faults);
+        assert!(faults.is_empty(), "{call}: {faults:#?}\n{body:#}");
+    }
+}
+
+fn resolve<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
+    match schema["$ref"].as_str() {
+        Some(reference) => document.pointer(reference.trim_start_matches('#')).unwrap(),
+        None => schema,
+    }
+}
+
+/// The properties and the required names of an object, also of one that is put together.
+fn fields<'a>(
+    document: &'a Value,
+    schema: &'a Value,
+    properties: &mut BTreeMap<&'a str, &'a Value>,
+    required: &mut BTreeSet<&'a str>,
+) {
+    let schema = resolve(document, schema);
+    for part in schema["allOf"].as_array().into_iter().flatten() {
+        fields(document, part, properties, required);
+    }
+    let named = schema["properties"].as_object().into_iter().flatten();
+    properties.extend(named.map(|(name, schema)| (name.as_str(), schema)));
+    required.extend(schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str));
+}
+
+fn compare(document: &Value, schema: &Value, value: &Value, at: &str, faults: &mut Vec<String>) {
+    let schema = resolve(document, schema);
+    if let Some(one_of) = schema["oneOf"].as_array() {
+        let fits = one_of.iter().any(|schema| {
+            let mut faults = Vec::new();
+            compare(document, schema, value, at, &mut faults);
+            faults.is_empty()
+        });
+        if !fits {
+            faults.push(format!("{at}: fits none of its schemas"));
+        }
+        return;
+    }
+    let kinds: Vec<&str> = match &schema["type"] {
+        Value::String(kind) => vec![kind],
+        Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let kind = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_f64() => "number",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    let fits = kinds.contains(&kind) || (kind == "integer" && kinds.contains(&"number"));
+    if !kinds.is_empty() && !fits {
+        faults.push(format!("{at}: is {kind}, documented as {kinds:?}"));
+    }
+    if let (Some(known), Value::String(text)) = (schema["enum"].as_array(), value)
+        && !known.iter().any(|known| known == text)
+    {
+        faults.push(format!("{at}: `{text}` is not documented"));
+    }
+    match value {
+        Value::Array(items) if schema["items"].is_object() => {
+            for (index, item) in items.iter().enumerate() {
+                compare(document, &schema["items"], item, &format!("{at}[{index}]"), faults);
+            }
+        }
+        Value::Object(object) => {
+            let (mut properties, mut required) = (BTreeMap::new(), BTreeSet::new());
+            fields(document, schema, &mut properties, &mut required);
+            let values = &schema["additionalProperties"];
+            for (name, value) in object {
+                let at = format!("{at}.{name}");
+                match properties.get(name.as_str()) {
+                    Some(schema) => compare(document, schema, value, &at, faults),
+                    None if values.is_object() => compare(document, values, value, &at, faults),
+                    // An object without named properties is free.
+                    None if properties.is_empty() => {}
+                    None => faults.push(format!("{at}: is not documented")),
+                }
+            }
+            for name in required.into_iter().filter(|name| !object.contains_key(*name)) {
+                faults.push(format!("{at}.{name}: is documented and not there"));
+            }
+        }
+        _ => {}
+    }
+}

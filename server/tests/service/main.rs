@@ -1,0 +1,16 @@
+//! The server as its clients see it: a real one, on a port of its own, over HTTP.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests"
+)]
+
+mod bodies;
+mod contract;
+mod lines;
+mod pages;
+mod reads;
+mod stop;
+mod support;
