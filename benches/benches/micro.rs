@@ -1,7 +1,9 @@
 //! Micro-benchmarks: block encode and decode, append, timeline read, parse.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a benchmark")]
 
-use criterion::{BatchSize, Criterion, Throughput, black_box, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use std::hint::black_box;
+
 use daybook_engine::block::{BlockBuilder, BlockHeader, Record, Records};
 use daybook_engine::event::wire::Event;
 use daybook_engine::event::{Kind, Micros, Offset, Seq, Verdict};

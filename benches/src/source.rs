@@ -1,9 +1,9 @@
 //! The events that are loaded: real ones from a directory, or the sample sessions many times over.
 
 use anyhow::{Context as _, Result, bail};
-use daybook_engine::event::Micros;
 use daybook_engine::event::text::Texts;
 use daybook_engine::event::wire::Event;
+use daybook_tools::demo::{self, Options, SEED};
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
@@ -45,8 +45,8 @@ pub(crate) fn load(corpus: Option<&Path>, quick: bool) -> Result<Source> {
         None => {
             let rounds = if quick { 2 } else { 60 };
             for round in 0..rounds {
-                let events = daybook_tools::demo::events(Micros::now(), round);
-                lines.extend(events.into_iter().map(|line| {
+                let options = Options { seed: SEED + round, ..Options::standard() };
+                lines.extend(demo::lines(&options).into_iter().map(|line| {
                     line.replacen("\"session\":\"", &format!("\"session\":\"r{round}-"), 1)
                 }));
             }
@@ -60,7 +60,7 @@ pub(crate) fn load(corpus: Option<&Path>, quick: bool) -> Result<Source> {
     for line in lines {
         let event = Event::decode(line.as_bytes()).map_err(anyhow::Error::msg)?;
         let key = (event.time, event.session.clone().into_owned(), event.seq);
-        text_bytes += Texts::of(event).iter().map(|(_, text)| text.len() as u64).sum::<u64>();
+        text_bytes += Texts::of(&event).iter().map(|(_, text)| text.len() as u64).sum::<u64>();
         keyed.push((key, line));
     }
     keyed.sort();

@@ -21,7 +21,7 @@ pub(crate) fn report(dir: &Path, source: &Source) -> Result<()> {
         .lines
         .iter()
         .filter_map(|line| Event::decode(line.as_bytes()).ok())
-        .map(|event| Texts::of(event).iter().map(|(_, text)| text.to_owned()).collect())
+        .map(|event| Texts::of(&event).iter().map(|(_, text)| text.to_owned()).collect())
         .collect();
     let started = own_cpu_seconds()?;
     let mut writer: IndexWriter = index.writer_with_num_threads(1, 64 << 20)?;

@@ -9,7 +9,7 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|line: &[u8]| {
     match Event::decode(line) {
         Ok(event) => {
-            for (_, text) in Texts::of(event).iter() {
+            for (_, text) in Texts::of(&event).iter() {
                 for word in daybook_engine::text::words::words(text) {
                     assert!(text.get(word).is_some_and(|word| !word.is_empty()));
                 }

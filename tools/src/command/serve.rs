@@ -28,6 +28,40 @@ pub struct Args {
     /// Load sample sessions into an empty data directory
     #[arg(long)]
     demo: bool,
+    /// A journal is sealed into a segment at this size, such as 64MiB
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = bytes)]
+    journal_bytes: u64,
+    /// A journal is sealed into a segment at this age, such as 20s or 15m
+    #[arg(long, value_name = "AGE", default_value = "15m", value_parser = age)]
+    journal_age: Duration,
+    /// Do not index texts: searches read the log
+    #[arg(long)]
+    no_text_index: bool,
+    /// Write no Parquet copy of sealed segments
+    #[arg(long)]
+    no_parquet: bool,
+}
+
+/// A number with a unit, by which it is multiplied.
+fn with_unit(text: &str, units: &[(&str, u64)], example: &str) -> Result<u64, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let factor = units.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor);
+    let value =
+        number.parse::<u64>().ok().zip(factor).and_then(|(n, factor)| n.checked_mul(factor));
+    value.filter(|value| *value > 0).ok_or_else(|| {
+        let names: Vec<&str> =
+            units.iter().map(|(name, _)| *name).filter(|n| !n.is_empty()).collect();
+        format!("write a number and one of {}, such as {example}", names.join(", "))
+    })
+}
+
+fn bytes(text: &str) -> Result<u64, String> {
+    with_unit(text, &[("", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)], "64MiB")
+}
+
+fn age(text: &str) -> Result<Duration, String> {
+    with_unit(text, &[("s", 1), ("m", 60), ("h", 3_600)], "15m").map(Duration::from_secs)
 }
 
 /// How many lines of sample data are appended at once.
@@ -43,7 +77,14 @@ pub async fn run(args: Args, quiet: bool) -> anyhow::Result<Exit> {
     let mut interrupt = signal(SignalKind::interrupt()).context("can't watch for SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("can't watch for SIGTERM")?;
     let dir = args.data.clone();
-    let opening = tokio::task::spawn_blocking(move || Engine::open(&dir, writable()));
+    let mut options = writable();
+    options.journal_bytes_max = args.journal_bytes;
+    options.journal_age_max = args.journal_age;
+    options.text_index = !args.no_text_index;
+    if args.no_parquet {
+        options.columnar = None;
+    }
+    let opening = tokio::task::spawn_blocking(move || Engine::open(&dir, options));
     let engine = opening
         .await
         .context("opening the data directory broke")?

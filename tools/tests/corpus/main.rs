@@ -18,6 +18,7 @@ mod searches;
 mod server;
 
 use count::Model;
+use daybook_tools::demo;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use server::Server;
@@ -62,7 +63,8 @@ fn samples() -> Input {
     let now = daybook_engine::event::Micros(1_790_000_000_000_000);
     let mut lines = Vec::new();
     for round in 0..3 {
-        for line in daybook_tools::demo::events(now, round) {
+        let options = demo::Options { seed: demo::SEED + round, now, sessions: demo::SESSIONS };
+        for line in demo::lines(&options) {
             lines.push(line.replacen("\"session\":\"", &format!("\"session\":\"r{round}-"), 1));
         }
     }
