@@ -237,7 +237,14 @@ fn the_text_index_of_the_journal_answers_with_the_ordinals_of_the_segment() {
     let (mut writer, _) = TextWriter::open(&text, 20 << 20).unwrap();
     for (offset, event) in (1000..).zip(&journal.made) {
         let record = event.record(offset);
-        writer.add(record.offset, event.kind, event.verdict, &record.texts().unwrap()).unwrap();
+        writer
+            .add(
+                record.offset,
+                event.kind,
+                event.verdict,
+                &crate::event::text::Texts::of(&record.event().unwrap()),
+            )
+            .unwrap();
     }
     writer.commit(Offset(1040)).unwrap();
     drop(writer);
