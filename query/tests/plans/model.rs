@@ -31,7 +31,7 @@ impl Stored {
     }
 
     pub fn texts(&self) -> Vec<String> {
-        Texts::of(self.event()).iter().map(|(_, text)| text.to_owned()).collect()
+        Texts::of(&self.event()).iter().map(|(_, text)| text.to_owned()).collect()
     }
 }
 
@@ -54,18 +54,20 @@ impl ModelPart {
             }
             Narrow::And(all) => all.iter().all(|n| self.may(ordinal, n)),
             Narrow::Or(any) => any.iter().any(|n| self.may(ordinal, n)),
-            Narrow::Word(fields, shape) => Texts::of(stored.event()).iter().any(|(field, text)| {
-                (*fields == Fields::Any || *fields == Fields::One(field))
-                    && words(text).any(|range| {
-                        let word = text[range].to_ascii_lowercase();
-                        match shape {
-                            WordShape::Is(w) => word == *w,
-                            WordShape::StartsWith(w) => word.starts_with(w),
-                            WordShape::EndsWith(w) => word.ends_with(w),
-                            WordShape::Contains(w) => word.contains(w),
-                        }
-                    })
-            }),
+            Narrow::Word(fields, shape) => {
+                Texts::of(&stored.event()).iter().any(|(field, text)| {
+                    (*fields == Fields::Any || *fields == Fields::One(field))
+                        && words(text).any(|range| {
+                            let word = text[range].to_ascii_lowercase();
+                            match shape {
+                                WordShape::Is(w) => word == *w,
+                                WordShape::StartsWith(w) => word.starts_with(w),
+                                WordShape::EndsWith(w) => word.ends_with(w),
+                                WordShape::Contains(w) => word.contains(w),
+                            }
+                        })
+                })
+            }
         }
     }
 
