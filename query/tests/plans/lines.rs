@@ -21,7 +21,7 @@ const WORDS: [&str; 6] = ["alpha", "beta", "gamma", "Alpha-1", "be\\\"ta", "Ã¼nÃ
 fn draft() -> impl Strategy<Value = Draft> {
     (
         0..4usize,
-        prop_oneof![8 => Just(1u32), 1 => 2..5u32, 1 => 300..900u32],
+        prop_oneof![8 => Just(1u32), 1 => 2..5u32, 1 => 300..900u32, 1 => 999..1002u32],
         0..40i64,
         0..14usize,
         prop::collection::vec(select(&WORDS[..]), 0..5),

@@ -4,5 +4,6 @@
 mod lines;
 mod lists;
 mod model;
+mod real;
 mod searches;
 mod timelines;

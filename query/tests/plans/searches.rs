@@ -9,7 +9,7 @@ use daybook_query::search::{CountMode, SearchLimits, SearchRequest, search};
 use proptest::prelude::*;
 use std::collections::HashSet;
 
-type Test = fn(&Model, &Stored) -> bool;
+pub type Test = fn(&Model, &Stored) -> bool;
 
 fn has(stored: &Stored, word: &str) -> bool {
     stored.texts().iter().any(|text| text.split(' ').any(|w| w.eq_ignore_ascii_case(word)))
@@ -29,7 +29,7 @@ fn user(model: &Model, stored: &Stored, name: &str) -> bool {
     state.facts().is_some_and(|f| f.user.as_deref() == Some(name))
 }
 
-const QUERIES: [(&str, Test); 12] = [
+pub const QUERIES: [(&str, Test); 12] = [
     ("*", |_, _| true),
     ("alpha", alpha),
     ("beta gamma", |_, e| has(e, "beta") && has(e, "gamma")),

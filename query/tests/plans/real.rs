@@ -1,0 +1,103 @@
+//! The engine's own parts and catalog answer as the model does.
+
+use super::lines::model;
+use super::searches::QUERIES;
+use daybook_engine::catalog::filter::NumberFact;
+use daybook_engine::event::Micros;
+use daybook_engine::view::Snapshot;
+use daybook_engine::{Batch, Engine, Options};
+use daybook_query::lang::{Query, parse};
+use daybook_query::search::{CountMode, SearchPage, SearchRequest, search};
+use daybook_query::sessions::{ListParams, details, list, parse_sort};
+use daybook_query::timeline::{TimelineRequest, timeline};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+fn all_pages(snapshot: &Snapshot, query: &Query, limit: usize) -> Vec<SearchPage> {
+    let mut pages: Vec<SearchPage> = Vec::new();
+    loop {
+        let cursor = pages.last().and_then(|page| page.next_cursor.clone());
+        if !pages.is_empty() && cursor.is_none() {
+            return pages;
+        }
+        let request = SearchRequest {
+            cursor: cursor.as_deref(),
+            limit,
+            count: CountMode::Exact,
+            facets: true,
+            histogram: true,
+            ..SearchRequest::new(query)
+        };
+        pages.push(search(snapshot, &request).unwrap());
+    }
+}
+
+/// Everything that can be asked of a log, as JSON.
+fn answers(snapshot: &Snapshot, limit: usize) -> Value {
+    let mut all = Vec::new();
+    for (text, _) in QUERIES {
+        let query = parse(text, Micros(0)).unwrap();
+        let pages: Vec<_> =
+            all_pages(snapshot, &query, limit).iter().map(|page| json!(page)).collect();
+        all.push(json!({ "query": text, "pages": pages }));
+        for descending in ["", "-"] {
+            let sort = parse_sort(&format!("{descending}{}", NumberFact::Events.name())).unwrap();
+            let params =
+                ListParams { query: Some(&query), sort, limit: 2, ..ListParams::default() };
+            let first = list(snapshot, &params).unwrap();
+            let second = first.next_cursor.as_deref().map(|cursor| {
+                list(snapshot, &ListParams { cursor: Some(cursor), ..params.clone() }).unwrap()
+            });
+            all.push(json!({ "list": text, "first": first, "second": second }));
+        }
+        for id in ["s0", "s1", "s2", "s3", "s4"] {
+            for (fold, backwards) in [(true, false), (true, true), (false, false)] {
+                let request = TimelineRequest {
+                    query: Some(&query),
+                    fold,
+                    backwards,
+                    limit,
+                    ..TimelineRequest::default()
+                };
+                let page = timeline(snapshot, id, &request).unwrap();
+                all.push(json!({ "timeline": id, "query": text, "page": page }));
+            }
+            let item = details(snapshot, id).unwrap().map(|details| details.item);
+            all.push(json!({ "details": item }));
+        }
+    }
+    Value::Array(all)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn a_log_on_disk_answers_as_the_model_does(
+        model in model(150),
+        limit in 1..30usize,
+        batch_len in 5..60usize,
+        seal in prop::collection::vec(any::<bool>(), 30),
+        text_index in any::<bool>(),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let options = Options { text_index, ..Options::default() };
+        let engine = Engine::open(dir.path(), options).unwrap();
+        for (chunk, seal) in model.events.chunks(batch_len).zip(seal) {
+            let mut batch = Batch::new();
+            for (number, stored) in chunk.iter().enumerate() {
+                batch.push(number as u64 + 1, stored.line.as_bytes()).unwrap();
+            }
+            let ack = engine.append_blocking(batch).unwrap();
+            prop_assert_eq!(ack.accepted, chunk.len() as u64);
+            if seal {
+                engine.seal_now().unwrap();
+            }
+        }
+        let (found, wanted) = (answers(&engine.snapshot(), limit), answers(&model.snapshot, limit));
+        for (found, wanted) in found.as_array().unwrap().iter().zip(wanted.as_array().unwrap()) {
+            prop_assert_eq!(found, wanted);
+        }
+        engine.close().unwrap();
+    }
+}
