@@ -46,10 +46,11 @@ pub(crate) fn sustained(dir: &Path, source: &Source, producers: usize) -> Result
             break;
         }
         waited += 1;
-        if waited > 1_200 {
+        if waited > 120 {
             bail!("not everything was sealed: {now}");
         }
-        std::thread::sleep(Duration::from_millis(100));
+        // Seldom: counting what is stored costs the server CPU time that is not ingest's.
+        std::thread::sleep(Duration::from_secs(1));
     }
     let cpu = server.cpu_seconds()?;
     let stats = stats(&server)?;
@@ -69,7 +70,8 @@ pub(crate) fn sustained(dir: &Path, source: &Source, producers: usize) -> Result
         named += seconds;
         print!(" {stage} {:.0} %,", 100.0 * seconds / cpu);
     }
-    println!(" HTTP, parsing and the rest {:.0} %", 100.0 * (cpu - named) / cpu);
+    // tantivy indexes on a thread of its own, which counts here.
+    println!(" HTTP, parsing and tantivy's thread {:.0} %", 100.0 * (cpu - named) / cpu);
     println!("           ack under full load: {}", percentiles(&run.acks));
     println!(
         "           stored {:.3} of the raw NDJSON ({}); memory at most {} MiB",

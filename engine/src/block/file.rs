@@ -3,6 +3,7 @@
 use super::{Flags, RAW_LEN_MAX};
 use crate::error::Error;
 use crate::event::{Micros, Offset};
+use std::cell::RefCell;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -211,14 +212,26 @@ impl BlockHeader {
         let raw = if self.codec == CODEC_STORED {
             stored.to_vec()
         } else {
-            zstd::bulk::decompress(stored, self.raw_len as usize)
-                .map_err(|_| "the block can't be decompressed")?
+            decompress(stored, self.raw_len as usize).ok_or("the block can't be decompressed")?
         };
         if raw.len() != self.raw_len as usize {
             return Err("the block's length is not what its header says");
         }
         Ok(raw)
     }
+}
+
+/// Decompresses with a context that the thread keeps: making one costs as much as a small block.
+fn decompress(stored: &[u8], raw_len: usize) -> Option<Vec<u8>> {
+    thread_local! {
+        static CONTEXT: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
+    }
+    CONTEXT.with_borrow_mut(|context| {
+        if context.is_none() {
+            *context = zstd::bulk::Decompressor::new().ok();
+        }
+        context.as_mut()?.decompress(stored, raw_len).ok()
+    })
 }
 
 /// Takes fixed-width fields from the front of a header.

@@ -53,6 +53,7 @@ pub(super) struct Opened {
 
 pub(super) fn open(dir: &Path, options: Options) -> Result<Opened, Error> {
     let writable = !options.read_only;
+    raise_open_files();
     let lock = prepare(dir, writable)?;
     let (journal_dir, segments_dir) = (dir.join("journal"), dir.join("segments"));
     if writable {
@@ -137,6 +138,19 @@ pub(super) fn open(dir: &Path, options: Options) -> Result<Opened, Error> {
         _ => None,
     };
     Ok(Opened { shared, writer })
+}
+
+/// Each segment keeps a file open, and the usual soft limit of 1,024 is for programs that use
+/// `select`: the limit is raised as far as the system lets this process.
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current != maximum {
+        let wish = Rlimit { current: maximum, maximum };
+        if let Err(error) = setrlimit(Resource::Nofile, wish) {
+            tracing::warn!(%error, ?current, "the limit of open files could not be raised");
+        }
+    }
 }
 
 /// Checks the marker and takes the lock; makes both in a directory that is new.
