@@ -181,7 +181,9 @@ fn a_journal_cut_short_anywhere_keeps_its_whole_blocks() {
     let whole = fs::read(&journal).unwrap();
     // Around each end of a block every length, in between some.
     let near = |len: &usize| {
-        *len < 68 || ends.iter().any(|end| (*end as usize).abs_diff(*len) < 3) || len % 17 == 0
+        *len < 68
+            || ends.iter().any(|end| (*end as usize).abs_diff(*len) < 3)
+            || len.is_multiple_of(17)
     };
     for len in (0..=whole.len()).rev().filter(near) {
         fs::write(&journal, &whole[..len]).unwrap();

@@ -1,8 +1,10 @@
 //! daybook's meaning: the query language and what is done with it.
 
+#[cfg(feature = "columnar")]
 pub mod columnar;
 pub mod cursor;
 pub mod error;
+#[cfg(feature = "columnar")]
 pub mod export;
 pub mod item;
 pub mod lang;

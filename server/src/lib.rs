@@ -2,15 +2,15 @@
 //!
 //! | module | what is there |
 //! |---|---|
-//! | [`ingest`] | `POST /v1/events` |
-//! | [`sessions`], [`timeline`], [`search`], [`export`] | what investigators ask |
-//! | [`stats`], [`metrics`], [`health`] | how the server is doing |
-//! | [`page`] | the files of the pages |
-//! | [`params`], [`problem`] | how requests are read and errors answered |
-//! | [`state`], [`pool`] | what handlers share; where work that blocks is done |
-//! | [`security`] | headers, and what keeps other sites' pages out |
-//! | [`openapi`] | the routes and the document about them |
-//! | [`shapes`] | the shapes of answers in that document |
+//! | `ingest` | `POST /v1/events` |
+//! | `sessions`, `timeline`, `search`, `export` | what investigators ask |
+//! | `stats`, `metrics`, `health` | how the server is doing |
+//! | `page` | the files of the pages |
+//! | `params`, `problem` | how requests are read and errors answered |
+//! | `state`, `pool` | what handlers share; where work that blocks is done |
+//! | `security` | headers, and what keeps other sites' pages out |
+//! | `openapi` | the routes and the document about them |
+//! | `shapes` | the shapes of answers in that document |
 #![expect(unused_qualifications, reason = "utoipa's macros write the paths of their types out")]
 
 mod export;

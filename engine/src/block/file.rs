@@ -296,7 +296,7 @@ impl BlockFile {
     ///
     /// # Errors
     /// The system's.
-    pub fn len(&self) -> Result<u64, Error> {
+    pub fn file_len(&self) -> Result<u64, Error> {
         Ok(self.file.metadata().map_err(Error::io("read the length of", &self.path))?.len())
     }
 

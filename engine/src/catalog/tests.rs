@@ -213,7 +213,10 @@ impl Model {
             for key in &keys {
                 let (id, state) = &self.sessions[key];
                 let values = std::cell::RefCell::new(BTreeSet::new());
-                fact.any(id, state, |value| !values.borrow_mut().insert(value.to_owned()) && false);
+                fact.any(id, state, |value| {
+                    values.borrow_mut().insert(value.to_owned());
+                    false
+                });
                 for value in values.into_inner() {
                     *counts.entry(value).or_default() += 1;
                 }

@@ -162,7 +162,7 @@ pub fn replay(
             "the file's name and its header name different offsets",
         ));
     }
-    let len = blocks.len()?;
+    let len = blocks.file_len()?;
     let journal = Arc::new(Journal::new(blocks, cache));
     let mut replayed = Replayed {
         journal: Arc::clone(&journal),

@@ -7,10 +7,10 @@
 //!
 //! | module | what is there |
 //! |---|---|
-//! | [`file`] | creating, replaying and mending the file |
+//! | [`mod@file`] | creating, replaying and mending the file |
 //! | [`part`] | the journal as readers see it: columns in memory, lines by `pread` |
 //! | [`seen`] | which `(session, seq)` have been stored: exactly once |
-//! | [`writer`] | the one thread that writes |
+//! | `writer` | the one thread that writes |
 
 pub mod file;
 pub mod part;

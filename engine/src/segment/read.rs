@@ -35,7 +35,7 @@ impl Segment {
         let manifest = Manifest::read(dir)?;
         let index = Index::open(&dir.join(INDEX_FILE))?;
         let events = BlockFile::open(&dir.join(EVENTS_FILE), FileKind::Segment)?;
-        let (events_len, index_len) = (events.len()?, index.file_len());
+        let (events_len, index_len) = (events.file_len()?, index.file_len());
         let segment = Segment {
             dir: dir.to_owned(),
             manifest,

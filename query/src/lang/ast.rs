@@ -1,4 +1,4 @@
-//! What a query says: the typed tree that [`super::parse`] makes, and its text again.
+//! What a query says: the typed tree that [`super::parse()`] makes, and its text again.
 //!
 //! ```text
 //! Query ─ Expr ┬ All

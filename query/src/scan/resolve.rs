@@ -3,7 +3,7 @@
 use super::for_each_record;
 use crate::QueryError;
 use crate::lang::Query;
-use crate::lang::matcher::{Matcher, SessionCondition};
+use crate::lang::matcher::{Keys, Matcher, SessionCondition};
 use daybook_engine::event::{Seq, SessionKey};
 use daybook_engine::view::Snapshot;
 use std::collections::{HashMap, HashSet};
@@ -15,10 +15,7 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// The log's.
-pub fn resolve(
-    snapshot: &Snapshot,
-    condition: &SessionCondition,
-) -> Result<Arc<HashSet<SessionKey>>, QueryError> {
+pub fn resolve(snapshot: &Snapshot, condition: &SessionCondition) -> Result<Keys, QueryError> {
     Ok(Arc::new(match condition {
         SessionCondition::Filter(filter) => snapshot.sessions.keys(filter)?,
         SessionCondition::Together(queries) => chain(snapshot, queries, false)?,

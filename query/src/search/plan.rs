@@ -5,9 +5,9 @@
 //! ```
 
 use super::SearchLimits;
-use super::sets::{self, Keys};
+use super::sets;
 use crate::error::QueryError;
-use crate::lang::matcher::RawTest;
+use crate::lang::matcher::{Keys, RawTest};
 use crate::lang::{Matcher, Query, Tri};
 use daybook_engine::Error;
 use daybook_engine::block::Record;

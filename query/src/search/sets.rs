@@ -5,15 +5,13 @@
 use super::SearchLimits;
 use super::plan::Plan;
 use crate::error::QueryError;
+use crate::lang::matcher::Keys;
 use crate::lang::{Query, SessionCondition, Tri};
 use daybook_engine::catalog::filter::SessionFilter;
 use daybook_engine::event::{Seq, SessionKey};
 use daybook_engine::view::{EventFacts, Snapshot};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-
-/// Sessions by number.
-pub(crate) type Keys = Arc<HashSet<SessionKey>>;
 
 /// How many candidates are read between two looks at what is still wanted.
 const CHUNK: usize = 1024;

@@ -48,11 +48,11 @@ fn offsets(item: &Value) -> Vec<u64> {
 }
 
 fn items(page: &TimelinePage) -> Vec<(Seq, Value)> {
-    let item = |raw: &Box<serde_json::value::RawValue>| {
-        let value: Value = serde_json::from_str(raw.get()).unwrap();
+    let item = |json: &str| {
+        let value: Value = serde_json::from_str(json).unwrap();
         (Seq(value["seq"].as_u64().unwrap() as u32), value)
     };
-    page.items.iter().map(item).collect()
+    page.items.iter().map(|raw| item(raw.get())).collect()
 }
 
 /// All pages in a direction, in the order of `seq`.

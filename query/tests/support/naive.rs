@@ -103,7 +103,8 @@ fn whole(word: &str, before: &str, after: &str) -> bool {
         }
         let (near, far) = (beside.next(), beside.next());
         let goes_on = near == Some('.') && far.is_some_and(|c| c.is_ascii_digit());
-        !near.is_some_and(is_word_char) && !(dotted && edge.is_ascii_digit() && goes_on)
+        let number = dotted && edge.is_ascii_digit() && goes_on;
+        !number && !near.is_some_and(is_word_char)
     };
     free(word.chars().next().unwrap(), Box::new(before.chars().rev()))
         && free(word.chars().next_back().unwrap(), Box::new(after.chars()))

@@ -75,7 +75,7 @@ pub async fn post_events(
         .stored(Tally::default().stored()));
     }
     if let Some(reason) = app.engine.read_only_reason() {
-        return Err(daybook_engine::Error::ReadOnly { reason: reason.into() }.into());
+        return Err(daybook_engine::Error::ReadOnly { reason }.into());
     }
 
     // A small upload takes little; what is compressed may become much more.

@@ -147,7 +147,7 @@ fn read(
         bar.set_message(name.clone());
         let labels = Labels { file: name, started: written(path), ..labels.clone() };
         let mut chunks = Chunks::new(path, opened, &labels)?;
-        while let Some(chunk) = chunks.next()? {
+        while let Some(chunk) = chunks.next_chunk()? {
             if sender.blocking_send(chunk).is_err() {
                 return Ok(unread);
             }

@@ -72,7 +72,7 @@ impl Chunks {
     ///
     /// # Errors
     /// A file that can't be read on, with the line where it broke.
-    pub fn next(&mut self) -> anyhow::Result<Option<Chunk>> {
+    pub fn next_chunk(&mut self) -> anyhow::Result<Option<Chunk>> {
         let mut bytes = Vec::with_capacity(CHUNK_BYTES + (64 << 10));
         let mut lines = 0u64;
         while bytes.len() < CHUNK_BYTES {
@@ -143,7 +143,7 @@ mod tests {
     fn all(path: &Path) -> (String, Vec<(u64, u64)>) {
         let mut chunks = Chunks::new(path, open(path).unwrap(), &Labels::default()).unwrap();
         let (mut text, mut ranges) = (Vec::new(), Vec::new());
-        while let Some(chunk) = chunks.next().unwrap() {
+        while let Some(chunk) = chunks.next_chunk().unwrap() {
             text.extend_from_slice(&chunk.bytes);
             ranges.push((chunk.first_line, chunk.lines));
         }

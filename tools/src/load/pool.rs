@@ -44,7 +44,7 @@ impl Pool {
         let mut chunks = Chunks::new(path, opened, &crate::asciicast::Labels::default())?;
         let mut pool = Pool::empty();
         let mut numbers = HashMap::new();
-        while let Some(chunk) = chunks.next()? {
+        while let Some(chunk) = chunks.next_chunk()? {
             for (line, number) in chunk.bytes.split(|b| *b == b'\n').zip(chunk.first_line..) {
                 if !line.trim_ascii().is_empty() {
                     pool.push(line, sessions, &mut numbers)

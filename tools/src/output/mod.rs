@@ -25,10 +25,10 @@ pub fn print(text: &str) -> anyhow::Result<bool> {
     }
 }
 
-/// Writes one line of JSON to standard output, as [`print`] does.
+/// Writes one line of JSON to standard output, as [`print()`] does.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub fn print_json(value: &impl serde::Serialize) -> anyhow::Result<bool> {
     let mut line = serde_json::to_string(value)?;
     line.push('\n');

@@ -182,7 +182,7 @@ impl Story {
         let keep =
             if cut && lines.len() > self.lines_max + 1 { self.lines_max } else { lines.len() };
         for line in lines.iter().take(keep) {
-            text.push_str(&format!("{:MARGIN$}{}\n", "", line).trim_end().to_owned());
+            text.push_str(format!("{:MARGIN$}{line}", "").trim_end());
             text.push('\n');
         }
         if keep < lines.len() {

@@ -147,7 +147,7 @@ fn load(server: &Server, input: &Input) {
                     let Some(chunk) = chunks.get(i) else { return };
                     let answer = client.post("/v1/events", chunk.clone());
                     assert_eq!(answer["accepted"], chunk.lines().count() as u64, "{answer}");
-                    if i % 10 == 0 {
+                    if i.is_multiple_of(10) {
                         // A producer that did not hear the answer sends again.
                         let again = client.post("/v1/events", chunk.clone());
                         assert_eq!(again["duplicates"], chunk.lines().count() as u64, "{again}");

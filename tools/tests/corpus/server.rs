@@ -36,7 +36,8 @@ impl Server {
                 return Server { child, url };
             }
         }
-        panic!("the server ended before it was ready");
+        let status = child.wait().unwrap();
+        panic!("the server ended before it was ready: {status}");
     }
 
     pub fn client(&self) -> Client {

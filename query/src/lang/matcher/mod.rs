@@ -28,6 +28,9 @@ use std::collections::HashSet;
 use std::ops::{Bound, Range};
 use std::sync::Arc;
 
+/// Sessions that satisfy a condition, shared by all who ask for them.
+pub type Keys = Arc<HashSet<SessionKey>>;
+
 /// At most this many places of each term are marked in one text.
 pub const HIGHLIGHTS_MAX: usize = 1_000;
 
@@ -84,7 +87,7 @@ pub struct Matcher {
     root: Node,
     terms: Vec<TextTerm>,
     narrow: Narrow,
-    sessions: Option<Arc<HashSet<SessionKey>>>,
+    sessions: Option<Keys>,
 }
 
 #[derive(Debug)]
@@ -103,7 +106,7 @@ impl Matcher {
     /// What `resolve` answers.
     pub fn new<E>(
         query: &Query,
-        resolve: &mut dyn FnMut(&SessionCondition) -> Result<Arc<HashSet<SessionKey>>, E>,
+        resolve: &mut dyn FnMut(&SessionCondition) -> Result<Keys, E>,
     ) -> Result<Matcher, E> {
         let mut terms = Vec::new();
         let root = lower(&query.expr, false, &mut terms, resolve)?;
@@ -192,7 +195,7 @@ fn lower<E>(
     expr: &Expr,
     negated: bool,
     terms: &mut Vec<TextTerm>,
-    resolve: &mut dyn FnMut(&SessionCondition) -> Result<Arc<HashSet<SessionKey>>, E>,
+    resolve: &mut dyn FnMut(&SessionCondition) -> Result<Keys, E>,
 ) -> Result<Node, E> {
     if let Some(found) = filter(expr, false) {
         let wanted = if negated { SessionFilter::Not(Box::new(found)) } else { found };
@@ -230,7 +233,7 @@ fn lower_term<E>(
     term: &Term,
     negated: bool,
     terms: &mut Vec<TextTerm>,
-    resolve: &mut dyn FnMut(&SessionCondition) -> Result<Arc<HashSet<SessionKey>>, E>,
+    resolve: &mut dyn FnMut(&SessionCondition) -> Result<Keys, E>,
 ) -> Result<Node, E> {
     Ok(match term {
         Term::Text(field, text) => {

@@ -2,20 +2,19 @@
 
 use super::super::literal::{self, Clauses};
 use super::super::number::{Comparison, Number};
-use super::Tri;
+use super::{Keys, Tri};
 use daybook_engine::event::text::TextField;
 use daybook_engine::event::wire::Event;
-use daybook_engine::event::{Kind, Micros, SessionKey, Verdict};
+use daybook_engine::event::{Kind, Micros, Verdict};
 use daybook_engine::text::narrow::Narrow;
 use daybook_engine::view::EventFacts;
-use std::collections::HashSet;
 use std::sync::Arc;
 
 #[derive(Debug)]
 pub(super) enum Node {
     Const(bool),
-    Member(Arc<HashSet<SessionKey>>),
-    NotMember(Arc<HashSet<SessionKey>>),
+    Member(Keys),
+    NotMember(Keys),
     /// At this time or later.
     After(Micros),
     /// Earlier.
@@ -215,7 +214,7 @@ impl Node {
     }
 
     /// The sessions that everything which matches is in, if the tree says.
-    pub(super) fn sessions(&self) -> Option<Arc<HashSet<SessionKey>>> {
+    pub(super) fn sessions(&self) -> Option<Keys> {
         match self {
             Node::Const(false) => Some(Arc::default()),
             Node::Member(keys) => Some(Arc::clone(keys)),
