@@ -60,6 +60,8 @@ pub use record::{RECORD_HEADER_LEN, Record, Records};
 use crate::error::Error;
 use crate::event::Micros;
 use file::{CODEC_STORED, CODEC_ZSTD};
+use memchr::memmem::Finder;
+use std::sync::LazyLock;
 
 /// The largest payload of a block before compression, in bytes. A block is closed at its target size
 /// (a quarter of a mebibyte), so only one long line makes a block that comes near to this.
@@ -176,13 +178,15 @@ impl BlockBuilder {
 /// where a parser would say yes, never the reverse.
 #[must_use]
 pub fn is_plain(line: &[u8]) -> bool {
+    static ESCAPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\\u00"));
+    static DATA: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"data\""));
     let mut rest = line;
-    while let Some(at) = memchr::memmem::find(rest, b"\\u00") {
+    while let Some(at) = ESCAPE.find(rest) {
         // \u0000 to \u001f and \u0080 to \u00ff are not printable ASCII.
         if matches!(rest.get(at + 4), Some(b'2'..=b'7')) {
             return false;
         }
         rest = rest.get(at + 4..).unwrap_or_default();
     }
-    memchr::memmem::find(line, b"\"data\"").is_none()
+    DATA.find(line).is_none()
 }

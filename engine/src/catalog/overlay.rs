@@ -6,6 +6,7 @@ use crate::event::{Offset, SessionKey};
 use crate::session::{Change, SessionState};
 use crate::text::docs::{Docs, guarded};
 use crate::view::Session;
+use foldhash::fast::RandomState;
 use parking_lot::{Mutex, RwLock};
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -38,9 +39,9 @@ pub(super) struct Inner {
     pub(super) view: Arc<View>,
     /// For each segment of the view, the documents that the overlay replaces.
     pub(super) hidden: Arc<Vec<Docs>>,
-    pub(super) overlay: HashMap<SessionKey, Entry>,
+    pub(super) overlay: HashMap<SessionKey, Entry, RandomState>,
     /// The keys of the overlay's sessions by id.
-    pub(super) ids: HashMap<Arc<str>, SessionKey>,
+    pub(super) ids: HashMap<Arc<str>, SessionKey, RandomState>,
     /// Every event below this is in the overlay or the index.
     through: Offset,
 }
@@ -75,8 +76,8 @@ impl Catalog {
         let inner = Inner {
             hidden: Arc::new(nothing_hidden(&view)),
             view: Arc::new(view),
-            overlay: HashMap::new(),
-            ids: HashMap::new(),
+            overlay: HashMap::default(),
+            ids: HashMap::default(),
             through,
         };
         Ok((Catalog { inner: RwLock::new(inner), writer: writer.map(Mutex::new) }, through))

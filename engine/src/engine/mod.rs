@@ -91,7 +91,7 @@ impl Default for Options {
             journal_age_max: Duration::from_secs(15 * 60),
             queue_bytes_max: 64 << 20,
             cache_bytes: 64 << 20,
-            index_bytes_max: 16 << 20,
+            index_bytes_max: 8 << 20,
             index_age_max: Duration::from_secs(30),
             index_heap_bytes: 64 << 20,
             text_index: true,

@@ -337,8 +337,8 @@ impl<'a> Event<'a> {
                 format!("`{}` is not a JSON object", excerpt(line))
             });
         }
-        let wire: Wire<'a> = serde_json::from_str(line).map_err(|error| json_error(&error))?;
-        wire.into_event()
+        let mut wire: Wire<'a> = serde_json::from_str(line).map_err(|error| json_error(&error))?;
+        wire.event()
     }
 }
 
@@ -634,7 +634,7 @@ impl<'a> Wire<'a> {
         }
     }
 
-    fn into_event(mut self) -> Result<Event<'a>, String> {
+    fn event(&mut self) -> Result<Event<'a>, String> {
         let session = self.session.take().ok_or("the field `session` is missing")?.0;
         if session.is_empty() || session.len() > SESSION_BYTES_MAX {
             return Err(format!(
@@ -657,44 +657,45 @@ impl<'a> Wire<'a> {
                 fields.join(", ")
             ));
         }
-        let body = self.into_body(kind)?;
+        let body = self.body(kind)?;
         Ok(Event { session, seq, time, body })
     }
 
-    fn into_body(mut self, kind: Kind) -> Result<Body<'a>, String> {
+    fn body(&mut self, kind: Kind) -> Result<Body<'a>, String> {
         Ok(match kind {
             Kind::SessionStart => Body::SessionStart(Box::new(Start {
-                user: name(self.user, "user")?,
-                user_name: name(self.user_name, "user_name")?,
-                groups: plain(self.groups).unwrap_or_default().0,
-                role: name(self.role, "role")?,
-                kind: name(self.role_type, "type")?,
-                subtype: name(self.subtype, "subtype")?,
-                agent: name(self.agent, "agent")?,
-                origin: name(self.origin, "origin")?,
-                client_ip: name(self.client_ip, "client_ip")?,
-                tags: plain(self.tags).unwrap_or_default().0,
-                correlation_id: name(self.correlation_id, "correlation_id")?,
-                batch_id: name(self.batch_id, "batch_id")?,
-                cols: plain(self.cols),
-                rows: plain(self.rows).map(|v| small(v, "rows")).transpose()?,
-                metadata: plain(self.metadata).map(|Map(m)| m).unwrap_or_default(),
+                user: name(self.user.take(), "user")?,
+                user_name: name(self.user_name.take(), "user_name")?,
+                groups: plain(self.groups.take()).unwrap_or_default().0,
+                role: name(self.role.take(), "role")?,
+                kind: name(self.role_type.take(), "type")?,
+                subtype: name(self.subtype.take(), "subtype")?,
+                agent: name(self.agent.take(), "agent")?,
+                origin: name(self.origin.take(), "origin")?,
+                client_ip: name(self.client_ip.take(), "client_ip")?,
+                tags: plain(self.tags.take()).unwrap_or_default().0,
+                correlation_id: name(self.correlation_id.take(), "correlation_id")?,
+                batch_id: name(self.batch_id.take(), "batch_id")?,
+                cols: plain(self.cols.take()),
+                rows: plain(self.rows.take()).map(|v| small(v, "rows")).transpose()?,
+                metadata: plain(self.metadata.take()).map(|Map(m)| m).unwrap_or_default(),
             })),
             Kind::Command => Body::Command(Box::new(Command {
-                input: need(cow(self.input), kind, "input")?,
-                language: cow(self.language),
+                input: need(cow(self.input.take()), kind, "input")?,
+                language: cow(self.language.take()),
                 verdict: self
                     .verdict
+                    .take()
                     .map(|Str(v)| coded(&v, "verdict", Verdict::from_name, Verdict::ALL))
                     .transpose()?,
-                rule: cow(self.rule),
-                rerun_of: cow(self.rerun_of),
-                output: cow(self.output),
-                rows: plain(self.rows),
-                exit_code: plain(self.exit_code),
-                duration_ms: plain(self.duration_ms),
-                masked: plain(self.masked).unwrap_or(0),
-                masked_types: plain(self.masked_types).map(|Map(m)| m).unwrap_or_default(),
+                rule: cow(self.rule.take()),
+                rerun_of: cow(self.rerun_of.take()),
+                output: cow(self.output.take()),
+                rows: plain(self.rows.take()),
+                exit_code: plain(self.exit_code.take()),
+                duration_ms: plain(self.duration_ms.take()),
+                masked: plain(self.masked.take()).unwrap_or(0),
+                masked_types: plain(self.masked_types.take()).map(|Map(m)| m).unwrap_or_default(),
             })),
             Kind::Output => Body::Output {
                 command: plain(self.command.take()).map(Seq),
@@ -707,62 +708,66 @@ impl<'a> Wire<'a> {
                 content: self.content(kind)?,
             },
             Kind::CommandEnd => Body::CommandEnd(Box::new(CommandEnd {
-                command: plain(self.command).map(Seq),
-                duration_ms: plain(self.duration_ms),
-                exit_code: plain(self.exit_code),
-                rows: plain(self.rows),
-                masked: plain(self.masked).unwrap_or(0),
-                masked_types: plain(self.masked_types).map(|Map(m)| m).unwrap_or_default(),
-                error: cow(self.error),
+                command: plain(self.command.take()).map(Seq),
+                duration_ms: plain(self.duration_ms.take()),
+                exit_code: plain(self.exit_code.take()),
+                rows: plain(self.rows.take()),
+                masked: plain(self.masked.take()).unwrap_or(0),
+                masked_types: plain(self.masked_types.take()).map(|Map(m)| m).unwrap_or_default(),
+                error: cow(self.error.take()),
             })),
             Kind::TerminalOutput => Body::TerminalOutput(self.content(kind)?),
             Kind::TerminalInput => Body::TerminalInput(self.content(kind)?),
             Kind::TerminalMarker => Body::TerminalMarker(self.content(kind)?),
             Kind::TerminalResize => Body::TerminalResize {
-                cols: need(plain(self.cols), kind, "cols")?,
-                rows: small(need(plain(self.rows), kind, "rows")?, "rows")?,
+                cols: need(plain(self.cols.take()), kind, "cols")?,
+                rows: small(need(plain(self.rows.take()), kind, "rows")?, "rows")?,
             },
             Kind::ReviewRequest => {
-                let scope = need(cow(self.scope), kind, "scope")?;
+                let scope = need(cow(self.scope.take()), kind, "scope")?;
                 Body::ReviewRequest {
-                    review: need(name(self.review, "review")?, kind, "review")?,
+                    review: need(name(self.review.take(), "review")?, kind, "review")?,
                     request: Box::new(ReviewRequest {
                         scope: coded(&scope, "scope", Scope::from_name, Scope::ALL)?,
-                        command: plain(self.command).map(Seq),
-                        groups: plain(self.groups).unwrap_or_default().0,
-                        min_approvals: plain(self.min_approvals),
-                        expires_at: self.expires_at.map(|Str(t)| Micros::parse(&t)).transpose()?,
-                        reason: cow(self.reason).map(|r| r.into()),
+                        command: plain(self.command.take()).map(Seq),
+                        groups: plain(self.groups.take()).unwrap_or_default().0,
+                        min_approvals: plain(self.min_approvals.take()),
+                        expires_at: self
+                            .expires_at
+                            .take()
+                            .map(|Str(t)| Micros::parse(&t))
+                            .transpose()?,
+                        reason: cow(self.reason.take()).map(|r| r.into()),
                     }),
                 }
             }
             Kind::ReviewDecision => {
-                let decision = need(cow(self.decision), kind, "decision")?;
+                let decision = need(cow(self.decision.take()), kind, "decision")?;
                 Body::ReviewDecision {
-                    review: need(name(self.review, "review")?, kind, "review")?,
+                    review: need(name(self.review.take(), "review")?, kind, "review")?,
                     decision: Box::new(ReviewDecision {
                         decision: coded(&decision, "decision", Decision::from_name, Decision::ALL)?,
-                        by: name(self.by, "by")?,
-                        comment: cow(self.comment).map(|c| c.into()),
+                        by: name(self.by.take(), "by")?,
+                        comment: cow(self.comment.take()).map(|c| c.into()),
                     }),
                 }
             }
             Kind::SessionEnd => {
-                let status = need(cow(self.status), kind, "status")?;
+                let status = need(cow(self.status.take()), kind, "status")?;
                 Body::SessionEnd(Box::new(End {
                     status: coded(&status, "status", EndStatus::from_name, EndStatus::ALL)?,
-                    exit_code: plain(self.exit_code),
-                    reason: cow(self.reason).map(|r| r.into()),
+                    exit_code: plain(self.exit_code.take()),
+                    reason: cow(self.reason.take()).map(|r| r.into()),
                 }))
             }
             Kind::Note => Body::Note {
-                by: need(cow(self.by), kind, "by")?,
-                text: need(cow(self.text), kind, "text")?,
+                by: need(cow(self.by.take()), kind, "by")?,
+                text: need(cow(self.text.take()), kind, "text")?,
             },
             Kind::Access => Body::Access {
-                by: need(cow(self.by), kind, "by")?,
-                action: need(cow(self.action), kind, "action")?,
-                target: cow(self.target),
+                by: need(cow(self.by.take()), kind, "by")?,
+                action: need(cow(self.action.take()), kind, "action")?,
+                target: cow(self.target.take()),
             },
         })
     }

@@ -11,6 +11,7 @@ use crate::event::{Kind, Micros, Offset, Seq, SessionKey, Verdict};
 use crate::text::TextReader;
 use crate::text::narrow::Narrow;
 use crate::view::{EventFacts, Ordinals, Part, Prefilter, SessionRun, Visit};
+use foldhash::fast::RandomState;
 use parking_lot::RwLock;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -29,8 +30,8 @@ pub struct Journal {
 #[derive(Debug, Default)]
 struct State {
     blocks: Arc<Vec<Arc<BlockFacts>>>,
-    sessions: HashMap<Arc<str>, Slot>,
-    by_key: HashMap<SessionKey, Arc<str>>,
+    sessions: HashMap<Arc<str>, Slot, RandomState>,
+    by_key: HashMap<SessionKey, Arc<str>, RandomState>,
     times: Option<(Micros, Micros)>,
     len: u32,
     raw_bytes: u64,

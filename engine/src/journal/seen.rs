@@ -73,7 +73,7 @@ pub struct SeenSession {
 /// that were looked up since. Everything else is looked up in the segments.
 #[derive(Debug, Default)]
 pub struct Seen {
-    sessions: HashMap<Arc<str>, SeenSession>,
+    sessions: HashMap<Arc<str>, SeenSession, foldhash::fast::RandomState>,
 }
 
 impl Seen {
