@@ -2,7 +2,9 @@
 
 use super::{Report, blocks};
 use anyhow::{Context as _, bail};
+use daybook_engine::Error;
 use daybook_engine::block::FileKind;
+use daybook_engine::segment::{Index, Manifest};
 use serde_json::Value;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -68,9 +70,7 @@ fn file(path: &Path) -> anyhow::Result<Report> {
         return manifest(path, length);
     }
     if name == "index.bin" {
-        let mut report = Report::new(path, "index of a segment", length);
-        report.say("magic", String::from_utf8_lossy(start).into_owned());
-        return Ok(report);
+        return Ok(segment_index(path, length));
     }
     bail!("{} is not a journal, a segment's file or an index of daybook's", path.display())
 }
@@ -95,6 +95,27 @@ fn parquet(path: &Path, length: u64, start: &[u8]) -> anyhow::Result<Report> {
     Ok(report)
 }
 
+/// A segment's index: what it covers, and whether every section has its checksum.
+fn segment_index(path: &Path, length: u64) -> Report {
+    let mut report = Report::new(path, "index of a segment", length);
+    let checked = Index::open(path).and_then(|index| {
+        report.say("first_offset", index.base().0);
+        report.say("events", index.events());
+        report.say("sessions", index.sessions());
+        let (from, to) = index.times();
+        report.say("from", from.to_string());
+        report.say("to", to.to_string());
+        index.verify()
+    });
+    match checked {
+        Ok(()) => {}
+        Err(Error::Corrupt { at, what, .. }) => report.damaged(at, what),
+        Err(error) => report.damaged(0, error.to_string()),
+    }
+    report
+}
+
+/// A manifest: what it says, and whether the files beside it are what was sealed.
 fn manifest(path: &Path, length: u64) -> anyhow::Result<Report> {
     let mut report = Report::new(path, "manifest of a segment", length);
     let text = std::fs::read(path).with_context(|| format!("can't read {}", path.display()))?;
@@ -102,6 +123,12 @@ fn manifest(path: &Path, length: u64) -> anyhow::Result<Report> {
         Ok(Value::Object(fields)) => report.fields = fields,
         Ok(_) => report.damaged(0, "the manifest is not a JSON object"),
         Err(error) => report.damaged(0, error.to_string()),
+    }
+    if let Some(dir) = path.parent()
+        && !report.is_damaged()
+        && let Err(error) = Manifest::read(dir).and_then(|manifest| manifest.verify(dir))
+    {
+        report.damaged(0, error.to_string());
     }
     Ok(report)
 }
