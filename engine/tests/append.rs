@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use daybook_engine::event::{Offset, Seq};
+use daybook_engine::text::narrow::{Fields, Narrow, WordShape};
 use daybook_engine::view::{Ordinals, Snapshot};
 use daybook_engine::{Ack, Batch, Engine, Error, Options};
 use proptest::prelude::*;
@@ -242,6 +243,48 @@ fn a_flipped_bit_in_the_journal_is_reported_and_what_is_whole_stays_readable() {
         Engine::open(dir.path(), Options { text_index: false, ..Options::default() }).unwrap();
     assert!(engine.read_only_reason().unwrap().contains("is damaged from byte 64"));
     assert_eq!(fs::read(&journal).unwrap(), bytes);
+}
+
+/// Every index can be made again from the log, so damage to one loses nothing and stops nothing.
+#[test]
+fn damaged_indexes_are_made_again_or_done_without() {
+    let dir = tempfile::tempdir().unwrap();
+    let lines: Vec<String> = (0..50).map(|i| line("s", i, "word")).collect();
+    {
+        let engine = Engine::open(dir.path(), Options::default()).unwrap();
+        append(&engine, &lines[..30]);
+        engine.seal_now().unwrap();
+        append(&engine, &lines[30..]);
+        engine.close().unwrap();
+    }
+    fn spoil(dir: &Path) -> usize {
+        let mut spoilt = 0;
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                spoilt += spoil(&path);
+            } else if path.ends_with("meta.json") {
+                fs::write(&path, b"nonsense").unwrap();
+                spoilt += 1;
+            }
+        }
+        spoilt
+    }
+    assert_eq!(spoil(dir.path()), 3, "the catalog, the segment's and the journal's text index");
+    let word = Narrow::Word(Fields::Any, WordShape::Is("word".to_owned()));
+    for _ in 0..2 {
+        let engine = Engine::open(dir.path(), Options::default()).unwrap();
+        let snapshot = engine.snapshot();
+        assert_eq!(stored(&snapshot).len(), 50);
+        assert_eq!(snapshot.sessions.get("s").unwrap().unwrap().state.events, 50);
+        for part in &snapshot.parts {
+            // Nothing is ruled out that may match.
+            assert!(part.narrow(&word).unwrap().is_none_or(|o| o.len() == part.len() as usize));
+        }
+        assert_eq!(append(&engine, &lines).duplicates, 50);
+        engine.seal_now().unwrap();
+        engine.close().unwrap();
+    }
 }
 
 #[derive(Clone, Debug)]

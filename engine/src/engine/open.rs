@@ -20,7 +20,7 @@ use crate::block::{BlockCache, FILE_HEADER_LEN};
 use crate::catalog::{Catalog, Update};
 use crate::error::Error;
 use crate::event::wire::Event;
-use crate::event::{Offset, SessionKey};
+use crate::event::{Micros, Offset, SessionKey};
 use crate::journal::file::{self, Finding, ReplayOptions, Replayed};
 use crate::journal::part::Journal;
 use crate::journal::seen::{Seen, SeenSession, SeqSet};
@@ -64,7 +64,7 @@ pub(super) fn open(dir: &Path, options: Options) -> Result<Opened, Error> {
     }
     let cache = Arc::new(BlockCache::new(options.cache_bytes));
     let segments = open_segments(&segments_dir, &cache)?;
-    let (catalog, covered) = Catalog::open(&dir.join("catalog"), options.read_only)?;
+    let (catalog, covered) = open_catalog(dir, options.read_only)?;
     let mut recovery = Recovery {
         catalog: &catalog,
         segments: &segments,
@@ -214,6 +214,25 @@ fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let mut file = File::create(path).map_err(Error::io("create", path))?;
     file.write_all(bytes).map_err(Error::io("write", path))?;
     file.sync_all().map_err(Error::io("sync", path))
+}
+
+/// Opens the catalog. A damaged one is set aside and made again from the log; at rest, where nothing
+/// may be written, it is made again in memory.
+fn open_catalog(dir: &Path, read_only: bool) -> Result<(Catalog, Offset), Error> {
+    let path = dir.join("catalog");
+    let error = match Catalog::open(&path, read_only) {
+        Err(error @ Error::Index { .. }) => error,
+        opened => return opened,
+    };
+    tracing::warn!(%error, "the catalog is damaged; it is made again from the log");
+    let aside = dir.join("quarantine").join(format!("catalog-{}", Micros::now().0));
+    if read_only {
+        return Catalog::open(&aside, true);
+    }
+    let quarantine = dir.join("quarantine");
+    fs::create_dir_all(&quarantine).map_err(Error::io("create", &quarantine))?;
+    fs::rename(&path, &aside).map_err(Error::io("set aside", &path))?;
+    Catalog::open(&path, false)
 }
 
 /// The segments in order; they have to follow each other without a gap.

@@ -320,7 +320,15 @@ impl Part for JournalView {
         let Some(text) = &self.text else { return Ok(None) };
         // Before the offsets are asked for: a commit in between may only make the tail overlap.
         let tail = text.indexed_through().max(self.base());
-        let Some(offsets) = text.offsets(narrow)? else { return Ok(None) };
+        let offsets = match text.offsets(narrow) {
+            Ok(Some(offsets)) => offsets,
+            Ok(None) => return Ok(None),
+            Err(error) => {
+                let journal = self.journal.file.path().display();
+                tracing::warn!(%journal, %error, "searching without the text index");
+                return Ok(None);
+            }
+        };
         let mut ordinals: Vec<u32> = offsets
             .into_iter()
             .take_while(|offset| *offset < tail.0)
