@@ -123,9 +123,9 @@ impl Engine {
             threads.push(spawn("daybook-writer", move || writer.run())?);
             if shared.options.text_index {
                 let shared = Arc::clone(&shared);
-                threads.push(spawn("daybook-indexer", move || indexer::run(&shared))?);
+                threads.push(spawn("daybook-indexer", move || behind(|| indexer::run(&shared)))?);
             }
-            threads.push(spawn("daybook-sealer", move || sealer::run(&shared))?);
+            threads.push(spawn("daybook-sealer", move || behind(|| sealer::run(&shared)))?);
         }
         Ok(Arc::new(Engine { shared: opened.shared, threads: Mutex::new(threads) }))
     }
@@ -215,6 +215,16 @@ impl Drop for Engine {
             tracing::warn!(%error, "closing the log");
         }
     }
+}
+
+/// Runs what nobody waits for behind acknowledgements and queries: where cores are few, the system
+/// gives the others their turn first. The threads that are started from here inherit it.
+fn behind(run: impl FnOnce()) {
+    const NICE: i32 = 5;
+    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+        tracing::debug!(%error, "a background thread keeps its priority");
+    }
+    run();
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {
