@@ -4,6 +4,7 @@
 mod batch;
 pub mod block;
 pub mod catalog;
+mod cpu;
 mod engine;
 mod error;
 pub mod event;

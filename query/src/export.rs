@@ -14,7 +14,7 @@ use crate::QueryError;
 use crate::columnar::{Error, arrow_file, csv, parquet};
 use crate::lang::Query;
 use crate::scan::{Match, for_each_match};
-use daybook_engine::block::Record;
+use crate::timeline::render;
 use daybook_engine::catalog::filter::SessionFilter;
 use daybook_engine::view::Snapshot;
 use serde::{Deserialize, Serialize};
@@ -144,7 +144,9 @@ impl<W: Write + Send> Sink<W> {
             Sink::Arrow(writer) => writer.push(&record, &session.id, &session.state),
             Sink::Csv(writer) => writer.push(&record, &session.id, &session.state),
             Sink::Ndjson(out, line) => {
-                numbered(&record, line)?;
+                // The very line that a timeline gives.
+                line.extend_from_slice(render::event(&record)?.as_bytes());
+                line.push(b'\n');
                 if line.len() >= NDJSON_CHUNK {
                     out.write_all(line)?;
                     line.clear();
@@ -166,20 +168,6 @@ impl<W: Write + Send> Sink<W> {
 
 /// Lines are collected up to this many bytes before they are written.
 const NDJSON_CHUNK: usize = 64 << 10;
-
-/// Appends the line of an event with its `offset` (and its `seq`, if it was assigned), and a line
-/// break.
-fn numbered(record: &Record<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
-    let assigned = record.event()?.seq.is_none();
-    // An event that was decoded is an object with at least one field.
-    let line = record.json.trim_ascii();
-    out.extend_from_slice(line.strip_suffix(b"}").unwrap_or(line));
-    if assigned {
-        write!(out, ",\"seq\":{}", record.seq)?;
-    }
-    writeln!(out, ",\"offset\":{}}}", record.offset)?;
-    Ok(())
-}
 
 /// Counts what is written.
 struct Counted<'a> {

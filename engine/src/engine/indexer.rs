@@ -5,8 +5,9 @@
 //! payload; after a crash it goes on from there. Acknowledgements never wait for it: searches read the
 //! tail itself.
 
-use super::shared::{Shared, thread_cpu_us};
+use super::shared::Shared;
 use crate::block::Records;
+use crate::cpu::thread_cpu_us;
 use crate::error::Error;
 use crate::event::Offset;
 use crate::event::text::Texts;

@@ -3,7 +3,8 @@
 //! Order is what makes a crash harmless at any point: the catalog is committed, the segment is written
 //! beside and renamed into place, readers are switched over, and only then is the journal deleted.
 
-use super::shared::{Shared, thread_cpu_us};
+use super::shared::Shared;
+use crate::cpu::thread_cpu_us;
 use crate::error::Error;
 use crate::journal::file::{path, sync_dir, text_path};
 use crate::journal::part::Journal;

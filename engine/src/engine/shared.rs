@@ -3,6 +3,7 @@
 use super::{Options, StageSeconds};
 use crate::block::{BlockCache, Record};
 use crate::catalog::Catalog;
+use crate::cpu::thread_cpu_us;
 use crate::error::Error;
 use crate::event::{Offset, Seq};
 use crate::journal::file::Finding;
@@ -261,11 +262,4 @@ impl Shared {
     pub fn count_writer_cpu(&self) {
         self.counters.writer_cpu_us.store(thread_cpu_us(), Ordering::Relaxed);
     }
-}
-
-/// The CPU time of the calling thread, in microseconds.
-pub(crate) fn thread_cpu_us() -> u64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000
-        + u64::try_from(time.tv_nsec).unwrap_or(0) / 1_000
 }

@@ -14,6 +14,7 @@ use super::{
     Columnar, ColumnarEvent, EVENTS_FILE, INDEX_FILE, MANIFEST_FILE, PARQUET_FILE, SealInput,
     TEXT_DIR, events,
 };
+use crate::cpu::thread_cpu_us;
 use crate::error::Error;
 use crate::event::Micros;
 use crate::text::merge_into;
@@ -21,7 +22,6 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 const TMP_PREFIX: &str = ".tmp-";
 
@@ -240,27 +240,15 @@ fn sync_dir(path: &Path) -> Result<(), Error> {
     sync_file(path)
 }
 
-/// The CPU seconds of this thread, or the seconds that passed where the system does not tell them.
-struct Clock {
-    cpu_ns: Option<u64>,
-    wall: Instant,
-}
+/// Counts the CPU seconds of this thread.
+struct Clock(u64);
 
 impl Clock {
     fn start() -> Clock {
-        Clock { cpu_ns: Clock::cpu_ns(), wall: Instant::now() }
+        Clock(thread_cpu_us())
     }
 
     fn seconds(&self) -> f64 {
-        match (self.cpu_ns, Clock::cpu_ns()) {
-            (Some(start), Some(end)) => end.saturating_sub(start) as f64 / 1e9,
-            _ => self.wall.elapsed().as_secs_f64(),
-        }
-    }
-
-    /// What the scheduler counted for this thread.
-    fn cpu_ns() -> Option<u64> {
-        let text = fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-        text.split_ascii_whitespace().next()?.parse().ok()
+        (thread_cpu_us() - self.0) as f64 / 1e6
     }
 }

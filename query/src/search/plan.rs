@@ -103,6 +103,11 @@ impl<'a> Plan<'a> {
         Ok(narrowed.map_or(Ordinals::Range(0..part.len()), Ordinals::List))
     }
 
+    /// The test on raw bytes that everything which matches passes.
+    pub(crate) fn prefilter(&self) -> Option<Prefilter<'_>> {
+        self.prefilter.as_ref().map(|test| test.as_ref() as Prefilter<'_>)
+    }
+
     /// What the facts of an event say.
     pub(crate) fn accepts(&self, facts: &EventFacts) -> Tri {
         let (low, high) = self.window;
@@ -127,8 +132,7 @@ impl<'a> Plan<'a> {
         if ordinals.is_empty() {
             return Ok(());
         }
-        let prefilter = self.prefilter.as_ref().map(|test| test.as_ref() as Prefilter<'_>);
-        part.read(&Ordinals::List(ordinals), prefilter, &mut |ordinal, record| {
+        part.read(&Ordinals::List(ordinals), self.prefilter(), &mut |ordinal, record| {
             let facts = part.facts(ordinal).ok_or(Error::NoSuchEvent(record.offset))?;
             if wanted(&facts) {
                 let event = record.event()?;

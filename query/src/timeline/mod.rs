@@ -9,7 +9,7 @@
 
 mod fold;
 mod groups;
-mod render;
+pub(crate) mod render;
 mod runs;
 
 use crate::cursor::{self, List};

@@ -168,7 +168,7 @@ fn fold(leader: String, group: &Group, members: &[(&(Entry, Role), Option<String
 }
 
 /// An event as it was sent, with its `offset`, and its `seq` if that was assigned.
-pub(super) fn event(record: &Record<'_>) -> Result<String, Error> {
+pub(crate) fn event(record: &Record<'_>) -> Result<String, Error> {
     #[derive(Deserialize)]
     struct Probe {
         seq: Option<u32>,
