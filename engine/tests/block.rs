@@ -96,8 +96,14 @@ proptest! {
 
 #[test]
 fn a_file_header_is_checked_whole() {
-    let header =
-        FileHeader { kind: FileKind::Segment, salt: 3, base: Offset(77), created: Micros(5) };
+    let header = FileHeader {
+        kind: FileKind::Segment,
+        salt: 3,
+        base: Offset(77),
+        created: Micros(5),
+        id: [7; 16],
+        key: 9,
+    };
     let bytes = header.encode();
     assert_eq!(FileHeader::decode(&bytes, FileKind::Segment), Ok(header));
     assert!(FileHeader::decode(&bytes, FileKind::Journal).is_err());

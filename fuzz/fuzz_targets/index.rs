@@ -3,6 +3,7 @@
 #![no_main]
 
 use daybook_engine::block::Record;
+use daybook_engine::disk::{RealDisk, SharedDisk};
 use daybook_engine::event::{Kind, Micros, Offset, Seq, SessionKey, Verdict};
 use daybook_engine::segment::{INDEX_FILE, Index, SealInput, seal};
 use daybook_engine::session::SessionState;
@@ -48,7 +49,7 @@ fuzz_target!(|input: &[u8]| {
 /// Asks everything that can be asked of an index of these bytes, if it can be opened.
 fn read(bytes: &[u8]) {
     fs::write(&*FILE, bytes).expect("room for a file");
-    let Ok(index) = Index::open(&FILE) else { return };
+    let Ok(index) = Index::open(&RealDisk, &FILE) else { return };
     assert_eq!(index.file_len(), bytes.len() as u64);
     let _ = (index.verify(), index.times());
     let (base, events, sessions) = (index.base().0, index.events(), index.sessions());
@@ -136,7 +137,8 @@ fn sound() -> Vec<u8> {
         sessions: &sessions,
         text: None,
     };
-    let segment = seal(DIR.path(), &input, None).expect("a segment").path;
+    let disk: SharedDisk = Arc::new(RealDisk);
+    let segment = seal(&disk, DIR.path(), &input, None).expect("a segment").path;
     let bytes = fs::read(segment.join(INDEX_FILE)).expect("its index");
     fs::remove_dir_all(segment).expect("the segment is gone");
     bytes

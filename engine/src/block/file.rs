@@ -1,12 +1,12 @@
 //! Files of blocks: headers, checksums, positional reads. The layout is drawn in [`super`].
 
 use super::{Flags, RAW_LEN_MAX};
+use crate::disk::{Disk, DiskFile, read_exact_at};
 use crate::error::Error;
 use crate::event::{Micros, Offset};
 use std::cell::RefCell;
-use std::fs::File;
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The length of a file header, in bytes.
 pub const FILE_HEADER_LEN: usize = 64;
@@ -15,7 +15,8 @@ pub const BLOCK_HEADER_LEN: usize = 64;
 
 pub(super) const CODEC_STORED: u8 = 0;
 pub(super) const CODEC_ZSTD: u8 = 1;
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+const BLOCK_VERSION: u8 = 1;
 const BLOCK_MAGIC: [u8; 4] = *b"DBLK";
 
 /// What a file of blocks is.
@@ -47,9 +48,28 @@ pub struct FileHeader {
     pub base: Offset,
     /// When it was made.
     pub created: Micros,
+    /// Random: this file's own. Hashes of a journal's events are salted with what is derived from it.
+    pub id: [u8; 16],
+    /// The number of the key that its blocks are encrypted with; 0 if they are not.
+    pub key: u32,
 }
 
 impl FileHeader {
+    /// A header for a new file, made now, with a salt and an id of its own.
+    ///
+    /// # Errors
+    /// The system's, when it has no random bytes.
+    pub fn new(kind: FileKind, base: Offset, path: &Path) -> Result<FileHeader, Error> {
+        let mut random = [0; 20];
+        getrandom::fill(&mut random).map_err(|error| {
+            Error::io("get random bytes for", path)(std::io::Error::other(error))
+        })?;
+        let (id, salt) = random.split_first_chunk::<16>().map_or(([0; 16], 0), |(id, rest)| {
+            (*id, rest.first_chunk::<4>().map_or(0, |salt| u32::from_le_bytes(*salt)))
+        });
+        Ok(FileHeader { kind, salt, base, created: Micros::now(), id, key: 0 })
+    }
+
     /// Its bytes.
     #[must_use]
     pub fn encode(&self) -> [u8; FILE_HEADER_LEN] {
@@ -59,6 +79,8 @@ impl FileHeader {
         bytes.extend_from_slice(&self.salt.to_le_bytes());
         bytes.extend_from_slice(&self.base.0.to_le_bytes());
         bytes.extend_from_slice(&self.created.0.to_le_bytes());
+        bytes.extend_from_slice(&self.id);
+        bytes.extend_from_slice(&self.key.to_le_bytes());
         bytes.resize(FILE_HEADER_LEN - 4, 0);
         let crc = crc32fast::hash(&bytes);
         bytes.extend_from_slice(&crc.to_le_bytes());
@@ -84,18 +106,23 @@ impl FileHeader {
         let salt = u32::from_le_bytes(fields.take());
         let base = u64::from_le_bytes(fields.take());
         let created = i64::from_le_bytes(fields.take());
-        let reserved: [u8; 28] = fields.take();
+        let id: [u8; 16] = fields.take();
+        let key = u32::from_le_bytes(fields.take());
+        let reserved: [u8; 8] = fields.take();
         let crc = u32::from_le_bytes(fields.take());
         if crc != crc32fast::hash(bytes.get(..FILE_HEADER_LEN - 4).unwrap_or_default()) {
             return Err("the checksum of the file header does not match");
         }
-        if version != VERSION {
+        if version < VERSION {
+            return Err("the file was written by an older version of daybook");
+        }
+        if version > VERSION {
             return Err("the file was written by a newer version of daybook");
         }
-        if zero_a != 0 || zero_b != [0; 2] || reserved != [0; 28] {
+        if zero_a != 0 || zero_b != [0; 2] || reserved != [0; 8] {
             return Err("reserved bytes of the file header are not zero");
         }
-        Ok(FileHeader { kind, salt, base: Offset(base), created: Micros(created) })
+        Ok(FileHeader { kind, salt, base: Offset(base), created: Micros(created), id, key })
     }
 }
 
@@ -141,7 +168,7 @@ impl BlockHeader {
         let mut bytes = Vec::with_capacity(BLOCK_HEADER_LEN);
         bytes.extend_from_slice(&BLOCK_MAGIC);
         bytes.extend_from_slice(&[0; 4]);
-        bytes.extend_from_slice(&[VERSION, self.codec]);
+        bytes.extend_from_slice(&[BLOCK_VERSION, self.codec]);
         bytes.extend_from_slice(&u16::from(self.flags.plain).to_le_bytes());
         bytes.extend_from_slice(&self.count.to_le_bytes());
         bytes.extend_from_slice(&self.base.to_le_bytes());
@@ -187,7 +214,7 @@ impl BlockHeader {
             payload_crc: u32::from_le_bytes(fields.take()),
         };
         let reserved: [u8; 12] = fields.take();
-        if version != VERSION || flags > 1 || codec > CODEC_ZSTD || reserved != [0; 12] {
+        if version != BLOCK_VERSION || flags > 1 || codec > CODEC_ZSTD || reserved != [0; 12] {
             return Err("the block was written by a newer version of daybook");
         }
         let raw_len = header.raw_len as usize;
@@ -254,7 +281,7 @@ impl Fields<'_> {
 #[derive(Debug)]
 pub struct BlockFile {
     path: PathBuf,
-    file: File,
+    file: Arc<dyn DiskFile>,
     header: FileHeader,
 }
 
@@ -263,18 +290,21 @@ impl BlockFile {
     ///
     /// # Errors
     /// The system's, or [`Error::Corrupt`] for a header that is not right.
-    pub fn open(path: &Path, kind: FileKind) -> Result<BlockFile, Error> {
-        let file = File::open(path).map_err(Error::io("open", path))?;
-        BlockFile::with_file(path, file, kind)
+    pub fn open(disk: &dyn Disk, path: &Path, kind: FileKind) -> Result<BlockFile, Error> {
+        BlockFile::with_file(path, disk.open_read(path)?, kind)
     }
 
     /// As [`BlockFile::open`], with a file that is already open.
     ///
     /// # Errors
     /// As [`BlockFile::open`].
-    pub fn with_file(path: &Path, file: File, kind: FileKind) -> Result<BlockFile, Error> {
+    pub fn with_file(
+        path: &Path,
+        file: Arc<dyn DiskFile>,
+        kind: FileKind,
+    ) -> Result<BlockFile, Error> {
         let mut bytes = [0; FILE_HEADER_LEN];
-        file.read_exact_at(&mut bytes, 0).map_err(Error::io("read the header of", path))?;
+        read_exact_at(&*file, &mut bytes, 0).map_err(Error::io("read the header of", path))?;
         let header =
             FileHeader::decode(&bytes, kind).map_err(|what| Error::corrupt(path, 0, what))?;
         Ok(BlockFile { path: path.to_owned(), file, header })
@@ -297,7 +327,7 @@ impl BlockFile {
     /// # Errors
     /// The system's.
     pub fn file_len(&self) -> Result<u64, Error> {
-        Ok(self.file.metadata().map_err(Error::io("read the length of", &self.path))?.len())
+        self.file.len().map_err(Error::io("read the length of", &self.path))
     }
 
     /// The header of the block at a position.
@@ -306,8 +336,7 @@ impl BlockFile {
     /// The system's, or [`Error::Corrupt`].
     pub fn read_header(&self, at: u64) -> Result<BlockHeader, Error> {
         let mut bytes = [0; BLOCK_HEADER_LEN];
-        self.file
-            .read_exact_at(&mut bytes, at)
+        read_exact_at(&*self.file, &mut bytes, at)
             .map_err(Error::io("read a block of", &self.path))?;
         BlockHeader::decode(&bytes, self.header.salt)
             .map_err(|what| Error::corrupt(&self.path, at, what))
@@ -320,8 +349,7 @@ impl BlockFile {
     pub fn read(&self, at: u64) -> Result<(BlockHeader, Vec<u8>), Error> {
         let header = self.read_header(at)?;
         let mut stored = vec![0; header.stored_len as usize];
-        self.file
-            .read_exact_at(&mut stored, at + BLOCK_HEADER_LEN as u64)
+        read_exact_at(&*self.file, &mut stored, at + BLOCK_HEADER_LEN as u64)
             .map_err(Error::io("read a block of", &self.path))?;
         let raw = header
             .open_payload(self.header.salt, &stored)
@@ -342,7 +370,7 @@ pub fn scan(file: &BlockFile, from: u64, end: u64) -> Result<Option<u64>, Error>
     while start + BLOCK_HEADER_LEN as u64 <= end {
         let len = WINDOW.min(usize::try_from(end - start).unwrap_or(WINDOW));
         let window = buffer.get_mut(..len).unwrap_or_default();
-        file.file.read_exact_at(window, start).map_err(Error::io("read", &file.path))?;
+        read_exact_at(&*file.file, window, start).map_err(Error::io("read", &file.path))?;
         for at in memchr::memmem::find_iter(window, &BLOCK_MAGIC) {
             let position = start + at as u64;
             if position + BLOCK_HEADER_LEN as u64 <= end && file.read(position).is_ok() {

@@ -8,13 +8,15 @@
 //!
 //! file header
 //!  0  magic      8   "DAYBKJNL" (journal) or "DAYBKSEG" (a segment's events)
-//!  8  version    2   1
+//!  8  version    2   2
 //! 10  reserved   2
 //! 12  salt       4   random; every checksum in the file is seeded with it, so that bytes of another
 //!                    file (a recycled disk block, a copied range) never look valid here
 //! 16  base       8   offset of the first event (journal), or of the segment
 //! 24  created    8   microseconds since 1970
-//! 32  reserved  28
+//! 32  id        16   random
+//! 48  key        4   number of the encryption key, 0 for none
+//! 52  reserved   8
 //! 60  crc        4   CRC-32 of bytes 0..60
 //!
 //! block    = block header (64 B) payload (stored_len B)

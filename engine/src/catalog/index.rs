@@ -8,6 +8,7 @@
 //! | `stored` | the id and the state as JSON |
 
 use super::filter::{NumberFact, TextFact};
+use crate::disk::{DiskDirectory, SharedDisk};
 use crate::error::Error;
 use crate::event::{Offset, SessionKey};
 use crate::session::SessionState;
@@ -17,7 +18,6 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::sync::Arc;
 use tantivy::columnar::Column;
-use tantivy::directory::MmapDirectory;
 use tantivy::index::{SegmentId, SegmentMeta};
 use tantivy::indexer::{IndexWriterOptions, NoMergePolicy};
 use tantivy::schema::{FAST, Field, INDEXED, STORED, STRING, Schema, TantivyDocument, Value};
@@ -199,15 +199,20 @@ pub(super) struct Writer {
 }
 
 /// Opens the index in `dir`, or makes it. Without a writer nothing is changed.
-pub(super) fn open(dir: &Path, read_only: bool) -> Result<(Option<Writer>, View), Error> {
-    if read_only && !dir.join("meta.json").exists() {
+pub(super) fn open(
+    disk: &SharedDisk,
+    dir: &Path,
+    read_only: bool,
+) -> Result<(Option<Writer>, View), Error> {
+    let there = disk.exists(&dir.join("meta.json"))?;
+    if read_only && !there {
         return Ok((None, View::empty()));
     }
     guarded(Error::catalog, || {
-        let index = if dir.join("meta.json").exists() {
-            Index::open_in_dir(dir).map_err(Error::catalog)?
+        let index = if there {
+            Index::open(DiskDirectory::new(disk, dir)).map_err(Error::catalog)?
         } else {
-            create(dir)?
+            create(disk, dir)?
         };
         let (schema, fields) = Fields::build();
         if index.schema() != schema {
@@ -231,9 +236,9 @@ pub(super) fn open(dir: &Path, read_only: bool) -> Result<(Option<Writer>, View)
     })
 }
 
-fn create(dir: &Path) -> Result<Index, Error> {
-    std::fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
-    let directory = MmapDirectory::open(dir).map_err(Error::catalog)?;
+fn create(disk: &SharedDisk, dir: &Path) -> Result<Index, Error> {
+    disk.create_dir(dir).map_err(Error::io("create", dir))?;
+    let directory = DiskDirectory::new(disk, dir);
     let settings = IndexSettings {
         docstore_compression: Compressor::Zstd(ZstdCompressor { compression_level: Some(3) }),
         docstore_compress_dedicated_thread: false,

@@ -1,6 +1,7 @@
 //! The catalog: sessions in memory over the index, applying changes and committing them.
 
 use super::index::{self, Place, View, Writer};
+use crate::disk::SharedDisk;
 use crate::error::Error;
 use crate::event::{Offset, SessionKey};
 use crate::session::{Change, SessionState};
@@ -70,8 +71,12 @@ impl Catalog {
     ///
     /// # Errors
     /// A damaged catalog; it can be removed and is then built again from the log.
-    pub fn open(dir: &Path, read_only: bool) -> Result<(Catalog, Offset), Error> {
-        let (writer, view) = index::open(dir, read_only)?;
+    pub fn open(
+        disk: &SharedDisk,
+        dir: &Path,
+        read_only: bool,
+    ) -> Result<(Catalog, Offset), Error> {
+        let (writer, view) = index::open(disk, dir, read_only)?;
         let through = view.through;
         let inner = Inner {
             hidden: Arc::new(nothing_hidden(&view)),

@@ -8,6 +8,7 @@
 
 use super::filter::{NumberFact, Pattern, SessionFilter, Sort, TextFact};
 use super::{Catalog, Update};
+use crate::disk::{RealDisk, SharedDisk};
 use crate::event::wire::Event;
 use crate::event::{Offset, Seq, SessionKey};
 use crate::session::{Change, SessionState};
@@ -17,6 +18,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
+
+fn disk() -> SharedDisk {
+    Arc::new(RealDisk)
+}
 
 const USERS: [&str; 4] = ["ann@example.com", "bob@example.com", "bo", "c*"];
 const TAGS: [&str; 3] = ["prod", "production", "eu"];
@@ -240,7 +245,7 @@ impl Model {
 
     /// Opens the catalog and applies the log from where it is covered.
     fn open(&self, dir: &Path) -> Catalog {
-        let (catalog, Offset(covered)) = Catalog::open(dir, false).unwrap();
+        let (catalog, Offset(covered)) = Catalog::open(&disk(), dir, false).unwrap();
         assert!(covered <= self.log.len() as u64);
         let updates = (covered as usize..self.log.len()).map(|at| self.update(at)).collect();
         catalog.apply(updates, Offset(self.log.len() as u64)).unwrap();
@@ -315,7 +320,7 @@ fn changes_and_lists_go_on_during_commits() {
 fn a_read_only_catalog_changes_nothing_and_a_damaged_one_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let none = dir.path().join("none");
-    let (catalog, covered) = Catalog::open(&none, true).unwrap();
+    let (catalog, covered) = Catalog::open(&disk(), &none, true).unwrap();
     assert_eq!((covered, catalog.count().unwrap()), (Offset(0), 0));
     assert!(!none.exists());
 
@@ -333,7 +338,7 @@ fn a_read_only_catalog_changes_nothing_and_a_damaged_one_is_an_error() {
         names
     };
     let before = list();
-    let (reader, covered) = Catalog::open(&whole, true).unwrap();
+    let (reader, covered) = Catalog::open(&disk(), &whole, true).unwrap();
     assert_eq!(covered, Offset(1));
     model.check_each(&reader);
     assert_eq!(list(), before);
@@ -343,12 +348,12 @@ fn a_read_only_catalog_changes_nothing_and_a_damaged_one_is_an_error() {
         let bytes = std::fs::read(&file).unwrap();
         std::fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
         // Whatever the answer is, it is one.
-        if let Ok((catalog, _)) = Catalog::open(&whole, true) {
+        if let Ok((catalog, _)) = Catalog::open(&disk(), &whole, true) {
             let _ = catalog.get("s1");
             let _ = catalog.facets(&SessionFilter::All, &TextFact::ALL, 10);
         }
         std::fs::write(&file, &bytes).unwrap();
     }
     std::fs::write(whole.join("meta.json"), "{").unwrap();
-    assert!(Catalog::open(&whole, false).is_err());
+    assert!(Catalog::open(&disk(), &whole, false).is_err());
 }

@@ -32,6 +32,7 @@ mod write;
 pub use map::Map;
 pub use real::RealDisk;
 pub(crate) use tantivy::DiskDirectory;
+pub use tantivy::checked;
 pub use write::FileWriter;
 
 use crate::error::Error;

@@ -121,8 +121,12 @@ impl Disk for RealDisk {
 
     fn lock(&self, path: &Path, exclusive: bool) -> io::Result<Option<Box<dyn Lock>>> {
         use rustix::fs::FlockOperation as Flock;
-        let file =
-            OpenOptions::new().read(true).write(exclusive).create(exclusive).truncate(false).open(path)?;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(exclusive)
+            .create(exclusive)
+            .truncate(false)
+            .open(path)?;
         let wish =
             if exclusive { Flock::NonBlockingLockExclusive } else { Flock::NonBlockingLockShared };
         match rustix::fs::flock(&file, wish) {

@@ -62,7 +62,8 @@ fn with_check(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// The bytes before their checksum; `None` if it does not match.
-fn checked(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
+#[must_use]
+pub fn checked(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
     let (rest, magic) = bytes.split_last_chunk::<4>()?;
     let (body, crc) = rest.split_last_chunk::<4>()?;
     let right = *magic == CHECK_MAGIC && u32::from_le_bytes(*crc) == crc32fast::hash(body);
@@ -92,12 +93,15 @@ impl Directory for DiskDirectory {
     }
 
     fn open_write(&self, path: &Path) -> Result<WritePtr, OpenWriteError> {
-        let file = self.disk.open(&self.root.join(path), Open::CreateNew).map_err(|error| {
-            match error.kind() {
+        let file =
+            self.disk.open(&self.root.join(path), Open::CreateNew).map_err(|error| match error
+                .kind()
+            {
                 io::ErrorKind::AlreadyExists => OpenWriteError::FileAlreadyExists(path.to_owned()),
-                _ => OpenWriteError::IoError { io_error: Arc::new(error), filepath: path.to_owned() },
-            }
-        })?;
+                _ => {
+                    OpenWriteError::IoError { io_error: Arc::new(error), filepath: path.to_owned() }
+                }
+            })?;
         Ok(io::BufWriter::new(Box::new(Writer(FileWriter::new(file)))))
     }
 

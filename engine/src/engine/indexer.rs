@@ -95,12 +95,13 @@ fn step(shared: &Shared, current: &mut Option<Current>, closing: bool) -> Result
 fn open(shared: &Shared, journal: &Arc<Journal>) -> Result<Current, Error> {
     let dir = text_path(&shared.journal_dir(), journal.base());
     let heap = shared.options.index_heap_bytes;
-    let (writer, reader) = TextWriter::open(&dir, heap).or_else(|error| {
+    let disk = &shared.options.disk;
+    let (writer, reader) = TextWriter::open(disk, &dir, heap).or_else(|error| {
         // It holds nothing that the journal does not: make it again.
         tracing::warn!(%error, "a journal's text index is damaged; it is made again");
         journal.set_text(None);
-        std::fs::remove_dir_all(&dir).map_err(Error::io("delete", &dir))?;
-        TextWriter::open(&dir, heap)
+        disk.remove_tree(&dir)?;
+        TextWriter::open(disk, &dir, heap)
     })?;
     let through = reader.indexed_through().max(journal.base());
     journal.set_text(Some(reader));

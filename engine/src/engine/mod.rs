@@ -33,6 +33,7 @@ pub(crate) use shared::Shared;
 pub use stats::{StageSeconds, Stats};
 
 use crate::batch::{Ack, Batch};
+use crate::disk::{RealDisk, SharedDisk};
 use crate::error::Error;
 use crate::segment::Columnar;
 use crate::view::Snapshot;
@@ -63,6 +64,8 @@ pub struct Options {
     pub text_index: bool,
     /// Open at rest: nothing in the directory is changed.
     pub read_only: bool,
+    /// Where all files are.
+    pub disk: SharedDisk,
     /// Writes the columnar copy of each segment.
     pub columnar: Option<Arc<dyn Columnar>>,
 }
@@ -79,6 +82,7 @@ impl std::fmt::Debug for Options {
             .field("index_heap_bytes", &self.index_heap_bytes)
             .field("text_index", &self.text_index)
             .field("read_only", &self.read_only)
+            .field("disk", &self.disk)
             .field("columnar", &self.columnar.is_some())
             .finish()
     }
@@ -96,6 +100,7 @@ impl Default for Options {
             index_heap_bytes: 64 << 20,
             text_index: true,
             read_only: false,
+            disk: Arc::new(RealDisk),
             columnar: None,
         }
     }

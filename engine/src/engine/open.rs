@@ -18,6 +18,7 @@ use super::sealer;
 use super::shared::Shared;
 use crate::block::{BlockCache, FILE_HEADER_LEN};
 use crate::catalog::{Catalog, Update};
+use crate::disk::{Disk, Lock, SharedDisk};
 use crate::error::Error;
 use crate::event::wire::Event;
 use crate::event::{Micros, Offset, SessionKey};
@@ -30,14 +31,12 @@ use crate::session::Change;
 use crate::text::TextReader;
 use crate::view::{Ordinals, Part as _};
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File, OpenOptions};
-use std::io::Write as _;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
 /// The version of the data directory's format that this code reads and writes.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
 struct Marker {
@@ -54,17 +53,19 @@ pub(super) struct Opened {
 pub(super) fn open(dir: &Path, options: Options) -> Result<Opened, Error> {
     let writable = !options.read_only;
     raise_open_files();
-    let lock = prepare(dir, writable)?;
+    let disk = Arc::clone(&options.disk);
+    let lock = prepare(&*disk, dir, writable)?;
     let (journal_dir, segments_dir) = (dir.join("journal"), dir.join("segments"));
     if writable {
-        for dir in [&journal_dir, &segments_dir] {
-            fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
+        for made in [&journal_dir, &segments_dir] {
+            disk.create_dir(made).map_err(Error::io("create", made))?;
         }
-        segment::clean(&segments_dir)?;
+        disk.sync_dir(dir).map_err(Error::io("sync", dir))?;
+        segment::clean(&*disk, &segments_dir)?;
     }
     let cache = Arc::new(BlockCache::new(options.cache_bytes));
-    let segments = open_segments(&segments_dir, &cache)?;
-    let (catalog, covered) = open_catalog(dir, options.read_only)?;
+    let segments = open_segments(&disk, &segments_dir, &cache)?;
+    let (catalog, covered) = open_catalog(&disk, dir, options.read_only)?;
     let mut recovery = Recovery {
         catalog: &catalog,
         segments: &segments,
@@ -108,7 +109,7 @@ pub(super) fn open(dir: &Path, options: Options) -> Result<Opened, Error> {
     let mut last = journals.into_iter().next_back();
     if read_only.is_none() && last.is_none() {
         let base = segments.last().map_or(Offset(0), |s| Offset(s.base().0 + u64::from(s.len())));
-        let (journal, file) = file::create(&journal_dir, base, Arc::clone(&cache))?;
+        let (journal, file) = file::create(&*disk, &journal_dir, base, Arc::clone(&cache))?;
         let journal = Arc::new(journal);
         parts.push(Arc::clone(&journal));
         last = Some(Replayed {
@@ -154,101 +155,80 @@ fn raise_open_files() {
 }
 
 /// Checks the marker and takes the lock; makes both in a directory that is new.
-fn prepare(dir: &Path, writable: bool) -> Result<Option<File>, Error> {
+fn prepare(disk: &dyn Disk, dir: &Path, writable: bool) -> Result<Option<Box<dyn Lock>>, Error> {
     let unusable = |what: &str| Error::Unusable { path: dir.to_owned(), what: what.to_owned() };
     let marker = dir.join("DAYBOOK");
-    if !writable && !marker.exists() {
+    if !writable && !disk.exists(&marker)? {
         return Err(unusable("it is not a data directory of daybook's (there is no file DAYBOOK)"));
     }
     if writable {
-        fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
+        disk.create_dir(dir).map_err(Error::io("create", dir))?;
     }
     let lock_path = dir.join("LOCK");
-    let lock = match OpenOptions::new()
-        .read(true)
-        .write(writable)
-        .create(writable)
-        .truncate(false)
-        .open(&lock_path)
-    {
-        Ok(file) => Some(file),
-        Err(error) if !writable && error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => return Err(Error::io("open", &lock_path)(error)),
-    };
-    if let Some(file) = &lock {
-        use rustix::fs::FlockOperation as Flock;
-        let wish =
-            if writable { Flock::NonBlockingLockExclusive } else { Flock::NonBlockingLockShared };
-        rustix::fs::flock(file, wish).map_err(|_| {
+    let lock = if writable || disk.exists(&lock_path)? {
+        let lock = disk.lock(&lock_path, writable).map_err(Error::io("lock", &lock_path))?;
+        Some(lock.ok_or_else(|| {
             unusable(
                 "another daybook process has it open; use that one's --server address, or stop it",
             )
-        })?;
-    }
-    match fs::read(&marker) {
-        Ok(text) => {
-            let found: Marker = serde_json::from_slice(&text)
-                .map_err(|_| unusable("its file DAYBOOK is damaged"))?;
-            if found.daybook > FORMAT_VERSION {
-                return Err(unusable("a newer version of daybook wrote it; use that version"));
-            }
+        })?)
+    } else {
+        None
+    };
+    if disk.exists(&marker)? {
+        let found: Marker = serde_json::from_slice(&disk.read(&marker)?)
+            .map_err(|_| unusable("its file DAYBOOK is damaged"))?;
+        if found.daybook > FORMAT_VERSION {
+            return Err(unusable("a newer version of daybook wrote it; use that version"));
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            if dir.join("journal").exists() || dir.join("segments").exists() {
-                return Err(unusable(
-                    "its file DAYBOOK is missing; put back `{\"daybook\":1}` if you are sure",
-                ));
-            }
-            write_durably(
-                &marker,
-                &serde_json::to_vec(&Marker { daybook: FORMAT_VERSION }).unwrap_or_default(),
-            )?;
-            file::sync_dir(dir)?;
+        if found.daybook < FORMAT_VERSION {
+            return Err(unusable(
+                "an older version of daybook wrote it; export its events with that version and import them with this one",
+            ));
         }
-        Err(error) => return Err(Error::io("read", &marker)(error)),
+    } else if disk.exists(&dir.join("journal"))? || disk.exists(&dir.join("segments"))? {
+        return Err(unusable(&format!(
+            "its file DAYBOOK is missing; put back `{{\"daybook\":{FORMAT_VERSION}}}` if you are sure"
+        )));
+    } else {
+        let text = serde_json::to_vec(&Marker { daybook: FORMAT_VERSION }).unwrap_or_default();
+        disk.replace(&marker, &text)?;
     }
     Ok(lock)
 }
 
-fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let mut file = File::create(path).map_err(Error::io("create", path))?;
-    file.write_all(bytes).map_err(Error::io("write", path))?;
-    file.sync_all().map_err(Error::io("sync", path))
-}
-
 /// Opens the catalog. A damaged one is set aside and made again from the log; at rest, where nothing
 /// may be written, it is made again in memory.
-fn open_catalog(dir: &Path, read_only: bool) -> Result<(Catalog, Offset), Error> {
+fn open_catalog(
+    disk: &SharedDisk,
+    dir: &Path,
+    read_only: bool,
+) -> Result<(Catalog, Offset), Error> {
     let path = dir.join("catalog");
-    let error = match Catalog::open(&path, read_only) {
+    let error = match Catalog::open(disk, &path, read_only) {
         Err(error @ Error::Index { .. }) => error,
         opened => return opened,
     };
     tracing::warn!(%error, "the catalog is damaged; it is made again from the log");
     let aside = dir.join("quarantine").join(format!("catalog-{}", Micros::now().0));
     if read_only {
-        return Catalog::open(&aside, true);
+        return Catalog::open(disk, &aside, true);
     }
     let quarantine = dir.join("quarantine");
-    fs::create_dir_all(&quarantine).map_err(Error::io("create", &quarantine))?;
-    fs::rename(&path, &aside).map_err(Error::io("set aside", &path))?;
-    Catalog::open(&path, false)
+    disk.create_dir(&quarantine).map_err(Error::io("create", &quarantine))?;
+    disk.rename(&path, &aside).map_err(Error::io("set aside", &path))?;
+    Catalog::open(disk, &path, false)
 }
 
 /// The segments in order; they have to follow each other without a gap.
-fn open_segments(dir: &Path, cache: &Arc<BlockCache>) -> Result<Vec<Arc<Segment>>, Error> {
+fn open_segments(
+    disk: &SharedDisk,
+    dir: &Path,
+    cache: &Arc<BlockCache>,
+) -> Result<Vec<Arc<Segment>>, Error> {
     let mut segments = Vec::new();
-    let entries = match fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(segments),
-        Err(error) => return Err(Error::io("list", dir)(error)),
-    };
-    for entry in entries {
-        let entry = entry.map_err(Error::io("list", dir))?;
-        let named = entry.file_name().to_str().is_some_and(|n| n.parse::<u64>().is_ok());
-        if named {
-            segments.push(Arc::new(Segment::open(&entry.path(), Arc::clone(cache))?));
-        }
+    for path in segment::list(&**disk, dir)? {
+        segments.push(Arc::new(Segment::open(disk, &path, Arc::clone(cache))?));
     }
     segments.sort_by_key(|segment| segment.base());
     Ok(segments)
@@ -298,23 +278,24 @@ impl Recovery<'_> {
         options: &Options,
         data: &Path,
     ) -> Result<Vec<Replayed>, Error> {
-        let mut bases = if dir.exists() { file::list(dir)? } else { Vec::new() };
+        let disk = &*options.disk;
+        let mut bases = if disk.exists(dir)? { file::list(disk, dir)? } else { Vec::new() };
         // A journal that has become a segment was to be deleted when the process stopped.
         let sealed =
             |base: &Offset| self.segments.iter().any(|s| s.base() == *base && !s.is_empty());
         if let Some(base) = bases.iter().copied().find(sealed) {
             if !options.read_only {
-                sealer::remove(dir, base)?;
+                sealer::remove(disk, dir, base)?;
             }
             bases.retain(|other| *other != base);
         }
         // A file without a whole header was being created when the process stopped: it holds nothing.
         if let Some(newest) = bases.last().copied() {
             let path = file::path(dir, newest);
-            let len = fs::metadata(&path).map_err(Error::io("read the length of", &path))?.len();
-            if len < FILE_HEADER_LEN as u64 {
+            let meta = disk.stat(&path).map_err(Error::io("read the length of", &path))?;
+            if meta.is_none_or(|meta| meta.len < FILE_HEADER_LEN as u64) {
                 if !options.read_only {
-                    fs::remove_file(&path).map_err(Error::io("delete", &path))?;
+                    disk.remove_file(&path).map_err(Error::io("delete", &path))?;
                 }
                 bases.pop();
             }
@@ -329,14 +310,15 @@ impl Recovery<'_> {
             };
             let mut on_event =
                 |record: &crate::block::Record<'_>, event: Event<'_>| self.event(record, event);
-            let replayed = file::replay(dir, *base, Arc::clone(cache), replay, &mut on_event)?;
+            let replayed =
+                file::replay(disk, dir, *base, Arc::clone(cache), replay, &mut on_event)?;
             let end = replayed.journal.end();
             let updates = std::mem::take(&mut self.updates);
             self.catalog.apply(updates, end.max(self.covered))?;
             let text = file::text_path(dir, *base);
-            if options.text_index && text.exists() {
+            if options.text_index && disk.exists(&text)? {
                 // A text index that can't be opened is made again by the indexer.
-                replayed.journal.set_text(TextReader::open(&text).ok());
+                replayed.journal.set_text(TextReader::open(&options.disk, &text).ok());
             }
             journals.push(replayed);
         }

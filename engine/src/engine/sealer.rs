@@ -5,8 +5,10 @@
 
 use super::shared::Shared;
 use crate::cpu::thread_cpu_us;
+use crate::disk::Disk;
 use crate::error::Error;
-use crate::journal::file::{path, sync_dir, text_path};
+use crate::event::Offset;
+use crate::journal::file::{path, text_path};
 use crate::journal::part::Journal;
 use crate::segment::{SealInput, Segment, seal};
 use crate::view::{Part as _, Session, Sessions as _};
@@ -64,8 +66,9 @@ fn seal_journal(shared: &Shared, journal: &Arc<Journal>) -> Result<(), Error> {
         sessions: &sessions,
         text: shared.options.text_index.then_some(text.as_path()),
     };
-    let report = seal(&shared.segments_dir(), &input, shared.options.columnar.as_deref())?;
-    let segment = Segment::open(&report.path, Arc::clone(&shared.cache))?;
+    let disk = &shared.options.disk;
+    let report = seal(disk, &shared.segments_dir(), &input, shared.options.columnar.as_deref())?;
+    let segment = Segment::open(disk, &report.path, Arc::clone(&shared.cache))?;
     {
         let total = (thread_cpu_us() - started) as f64 / 1e6;
         let mut sealed = shared.counters.sealed.lock();
@@ -75,7 +78,7 @@ fn seal_journal(shared: &Shared, journal: &Arc<Journal>) -> Result<(), Error> {
         tracing::info!(segment = %report.path.display(), events = view.len(), cpu_s = total, "sealed");
     }
     shared.replace_with_segment(journal, segment);
-    delete(&shared.journal_dir(), journal)?;
+    remove(&**disk, &shared.journal_dir(), journal.base())?;
     shared.progressed();
     Ok(())
 }
@@ -100,15 +103,9 @@ fn sessions(shared: &Shared, journal: &Arc<Journal>) -> Result<(Vec<Session>, Ve
 }
 
 /// Deletes a journal that has become a segment. A rest that can't be deleted is found at the next start.
-pub(super) fn delete(dir: &Path, journal: &Journal) -> Result<(), Error> {
-    remove(dir, journal.base())
-}
-
-pub(super) fn remove(dir: &Path, base: crate::event::Offset) -> Result<(), Error> {
-    let (journal, text) = (path(dir, base), text_path(dir, base));
-    std::fs::remove_file(&journal).map_err(Error::io("delete", &journal))?;
-    if text.exists() {
-        std::fs::remove_dir_all(&text).map_err(Error::io("delete", &text))?;
-    }
-    sync_dir(dir)
+pub(super) fn remove(disk: &dyn Disk, dir: &Path, base: Offset) -> Result<(), Error> {
+    let journal = path(dir, base);
+    disk.remove_file(&journal).map_err(Error::io("delete", &journal))?;
+    disk.remove_tree(&text_path(dir, base))?;
+    disk.sync_dir(dir).map_err(Error::io("sync", dir))
 }

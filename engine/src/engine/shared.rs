@@ -4,6 +4,7 @@ use super::{Options, StageSeconds};
 use crate::block::{BlockCache, Record};
 use crate::catalog::Catalog;
 use crate::cpu::thread_cpu_us;
+use crate::disk::Lock;
 use crate::error::Error;
 use crate::event::{Offset, Seq};
 use crate::journal::file::Finding;
@@ -12,7 +13,6 @@ use crate::journal::writer::{Queue, test_record};
 use crate::segment::Segment;
 use crate::view::{Part, Sessions, Snapshot};
 use parking_lot::{Condvar, Mutex, RwLock};
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -35,7 +35,7 @@ pub(crate) struct Shared {
     news: Mutex<News>,
     wake: Condvar,
     /// Held as long as the engine lives: no other process may write here.
-    _lock: Option<File>,
+    _lock: Option<Box<dyn Lock>>,
 }
 
 #[derive(Debug, Default)]
@@ -77,7 +77,7 @@ impl Shared {
         journals: Vec<Arc<Journal>>,
         read_only: Option<Arc<str>>,
         raw_bytes: u64,
-        lock: Option<File>,
+        lock: Option<Box<dyn Lock>>,
     ) -> Shared {
         Shared {
             dir: dir.to_owned(),

@@ -1,6 +1,7 @@
 //! What is stored, and how the parts of the engine are doing.
 
 use super::shared::Shared;
+use crate::disk::{Disk, Entry};
 use crate::error::Error;
 use crate::event::Offset;
 use crate::journal::file::Finding;
@@ -69,7 +70,7 @@ pub(super) fn collect(shared: &Shared) -> Result<Stats, Error> {
         events: segments.iter().map(|s| u64::from(s.len())).sum::<u64>() + in_journals,
         sessions: shared.catalog.count()?,
         bytes: shared.counters.raw_bytes.load(Ordering::Relaxed),
-        stored_bytes: directory_bytes(&shared.dir),
+        stored_bytes: directory_bytes(&*shared.options.disk, &shared.dir),
         segments: segments.len() as u64,
         journals: journals.len() as u64,
         journal_bytes: journals.iter().map(|journal| journal.raw_bytes()).sum(),
@@ -87,14 +88,11 @@ pub(super) fn collect(shared: &Shared) -> Result<Stats, Error> {
 }
 
 /// The bytes of all files below a directory; files that vanish meanwhile count nothing.
-fn directory_bytes(dir: &Path) -> u64 {
-    let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
-    entries
-        .flatten()
-        .map(|entry| match entry.metadata() {
-            Ok(meta) if meta.is_dir() => directory_bytes(&entry.path()),
-            Ok(meta) => meta.len(),
-            Err(_) => 0,
-        })
-        .sum()
+fn directory_bytes(disk: &dyn Disk, dir: &Path) -> u64 {
+    let Ok(entries) = disk.list(dir) else { return 0 };
+    let bytes = |entry: &Entry| match entry.meta.is_dir {
+        true => directory_bytes(disk, &dir.join(&entry.name)),
+        false => entry.meta.len,
+    };
+    entries.iter().map(bytes).sum()
 }

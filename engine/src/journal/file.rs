@@ -13,13 +13,12 @@ use super::part::{Facts, Journal, Published};
 use crate::block::{
     BlockCache, BlockFile, FILE_HEADER_LEN, FileHeader, FileKind, Record, Records, scan,
 };
+use crate::disk::{Disk, DiskFile, FileWriter, Open, read_exact_at, write_all_at};
 use crate::error::Error;
 use crate::event::wire::Event;
 use crate::event::{Micros, Offset, SessionKey};
 use serde::Serialize;
-use std::fs::{File, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -39,55 +38,35 @@ pub fn text_path(dir: &Path, base: Offset) -> PathBuf {
 ///
 /// # Errors
 /// The system's.
-pub fn list(dir: &Path) -> Result<Vec<Offset>, Error> {
+pub fn list(disk: &dyn Disk, dir: &Path) -> Result<Vec<Offset>, Error> {
     let mut bases = Vec::new();
-    for entry in std::fs::read_dir(dir).map_err(Error::io("list", dir))? {
-        let entry = entry.map_err(Error::io("list", dir))?;
-        let name = entry.file_name();
-        let base =
-            name.to_str().and_then(|n| n.strip_suffix(".journal")).and_then(|n| n.parse().ok());
+    for entry in disk.list(dir).map_err(Error::io("list", dir))? {
+        let base = entry.name.strip_suffix(".journal").and_then(|name| name.parse().ok());
         bases.extend(base.map(Offset));
     }
     bases.sort_unstable();
     Ok(bases)
 }
 
-/// Makes changes of a directory's entries durable.
-///
-/// # Errors
-/// The system's.
-pub fn sync_dir(dir: &Path) -> Result<(), Error> {
-    File::open(dir).and_then(|d| d.sync_all()).map_err(Error::io("sync", dir))
-}
-
 /// Creates an empty journal, durably: header and directory entry are on disk before it is used.
 ///
 /// # Errors
 /// The system's.
-pub fn create(dir: &Path, base: Offset, cache: Arc<BlockCache>) -> Result<(Journal, File), Error> {
+pub fn create(
+    disk: &dyn Disk,
+    dir: &Path,
+    base: Offset,
+    cache: Arc<BlockCache>,
+) -> Result<(Journal, Arc<dyn DiskFile>), Error> {
     let path = path(dir, base);
     // A file that is there was never used: it is the rest of a creation that failed.
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .open(&path)
-        .map_err(Error::io("create", &path))?;
-    let header =
-        FileHeader { kind: FileKind::Journal, salt: random_salt(), base, created: Micros::now() };
-    file.write_all(&header.encode()).map_err(Error::io("write", &path))?;
-    file.sync_all().map_err(Error::io("sync", &path))?;
-    sync_dir(dir)?;
-    let reader = file.try_clone().map_err(Error::io("open", &path))?;
-    Ok((Journal::new(BlockFile::with_file(&path, reader, FileKind::Journal)?, cache), file))
-}
-
-/// A seed for a file's checksums; it has to differ between files, not to be secret.
-#[must_use]
-pub fn random_salt() -> u32 {
-    use std::hash::{BuildHasher as _, Hasher as _};
-    std::collections::hash_map::RandomState::new().build_hasher().finish() as u32
+    let file = disk.open(&path, Open::Create).map_err(Error::io("create", &path))?;
+    let header = FileHeader::new(FileKind::Journal, base, &path)?;
+    write_all_at(&*file, &header.encode(), 0).map_err(Error::io("write", &path))?;
+    file.sync().map_err(Error::io("sync", &path))?;
+    disk.sync_dir(dir).map_err(Error::io("sync", dir))?;
+    let blocks = BlockFile::with_file(&path, Arc::clone(&file), FileKind::Journal)?;
+    Ok((Journal::new(blocks, cache), file))
 }
 
 /// What was found behind the last whole block.
@@ -113,7 +92,7 @@ pub struct Replayed {
     /// The journal, with all that is whole in it published.
     pub journal: Arc<Journal>,
     /// The file, for appending; `None` when it must not be changed.
-    pub file: Option<File>,
+    pub file: Option<Arc<dyn DiskFile>>,
     /// Where the next block goes.
     pub end: u64,
     /// A torn tail that was cut off (or would be, when nothing may be changed).
@@ -140,6 +119,7 @@ pub struct ReplayOptions<'a> {
 /// # Errors
 /// The system's, or a file header that is not right (nothing of such a file can be believed).
 pub fn replay(
+    disk: &dyn Disk,
     dir: &Path,
     base: Offset,
     cache: Arc<BlockCache>,
@@ -148,13 +128,9 @@ pub fn replay(
 ) -> Result<Replayed, Error> {
     let path = path(dir, base);
     let writable = options.quarantine.is_some();
-    let file = OpenOptions::new()
-        .read(true)
-        .write(writable)
-        .open(&path)
-        .map_err(Error::io("open", &path))?;
-    let reader = file.try_clone().map_err(Error::io("open", &path))?;
-    let blocks = BlockFile::with_file(&path, reader, FileKind::Journal)?;
+    let how = if writable { Open::Write } else { Open::Read };
+    let file = disk.open(&path, how).map_err(Error::io("open", &path))?;
+    let blocks = BlockFile::with_file(&path, Arc::clone(&file), FileKind::Journal)?;
     if blocks.header().base != base {
         return Err(Error::corrupt(
             &path,
@@ -203,7 +179,7 @@ pub fn replay(
             }
             None if options.newest => {
                 if let Some(quarantine) = options.quarantine {
-                    finding.quarantine = Some(cut(&file, &finding, quarantine)?);
+                    finding.quarantine = Some(cut(disk, &*file, &finding, quarantine)?);
                 }
                 replayed.end = at;
                 replayed.torn = Some(finding);
@@ -217,7 +193,7 @@ pub fn replay(
     }
     if writable {
         // What was read may only be in the page cache: it is served once it is durable.
-        file.sync_data().map_err(Error::io("sync", &path))?;
+        file.sync().map_err(Error::io("sync", &path))?;
         replayed.file = Some(file);
     }
     Ok(replayed)
@@ -263,23 +239,29 @@ fn read_block(
 }
 
 /// Copies a torn tail to the quarantine and cuts it off.
-fn cut(file: &File, torn: &Finding, quarantine: &Path) -> Result<PathBuf, Error> {
-    std::fs::create_dir_all(quarantine).map_err(Error::io("create", quarantine))?;
+fn cut(
+    disk: &dyn Disk,
+    file: &dyn DiskFile,
+    torn: &Finding,
+    quarantine: &Path,
+) -> Result<PathBuf, Error> {
+    disk.create_dir(quarantine).map_err(Error::io("create", quarantine))?;
     let name = torn.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let copy = quarantine.join(format!("{name}-{}-{}.tail", torn.from, Micros::now().0));
-    let mut out = File::create_new(&copy).map_err(Error::io("create", &copy))?;
+    let mut out =
+        FileWriter::new(disk.open(&copy, Open::CreateNew).map_err(Error::io("create", &copy))?);
     let mut buffer = vec![0; 1 << 20];
     let mut at = torn.from;
     while at < torn.to {
         let len = usize::try_from(torn.to - at).unwrap_or(usize::MAX).min(buffer.len());
         let window = buffer.get_mut(..len).unwrap_or_default();
-        file.read_exact_at(window, at).map_err(Error::io("read", &torn.path))?;
+        read_exact_at(file, window, at).map_err(Error::io("read", &torn.path))?;
         out.write_all(window).map_err(Error::io("write", &copy))?;
         at += len as u64;
     }
-    out.sync_all().map_err(Error::io("sync", &copy))?;
-    sync_dir(quarantine)?;
+    out.finish().map_err(Error::io("sync", &copy))?;
+    disk.sync_dir(quarantine).map_err(Error::io("sync", quarantine))?;
     file.set_len(torn.from).map_err(Error::io("cut", &torn.path))?;
-    file.sync_all().map_err(Error::io("sync", &torn.path))?;
+    file.sync().map_err(Error::io("sync", &torn.path))?;
     Ok(copy)
 }

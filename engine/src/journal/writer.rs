@@ -12,6 +12,7 @@ use super::seen::{Seen, SeenSession, SeqSet};
 use crate::batch::{Ack, Batch, Incoming, Rejection};
 use crate::block::{BlockBuilder, Record};
 use crate::catalog::Update;
+use crate::disk::{DiskFile, write_all_at};
 use crate::engine::Shared;
 use crate::error::Error;
 use crate::event::time::excerpt;
@@ -20,9 +21,7 @@ use crate::event::{Offset, Seq, SessionKey};
 use crate::view::Ordinals;
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
-use std::fs::File;
 use std::ops::ControlFlow;
-use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -138,7 +137,7 @@ impl Queue {
 pub(crate) struct Writer {
     pub(crate) shared: Arc<Shared>,
     pub(crate) journal: Arc<Journal>,
-    pub(crate) file: File,
+    pub(crate) file: Arc<dyn DiskFile>,
     pub(crate) end: u64,
     pub(crate) next: Offset,
     pub(crate) seen: Seen,
@@ -173,7 +172,7 @@ impl Writer {
     pub(crate) fn new(
         shared: Arc<Shared>,
         journal: Arc<Journal>,
-        file: File,
+        file: Arc<dyn DiskFile>,
         end: u64,
         seen: Seen,
     ) -> Result<Writer, Error> {
@@ -423,8 +422,8 @@ impl Writer {
             return Ok(());
         }
         let path = self.journal.file().path();
-        self.file.write_all_at(&self.out, self.end).map_err(Error::io("write", path))?;
-        self.file.sync_data().map_err(Error::io("sync", path))?;
+        write_all_at(&*self.file, &self.out, self.end).map_err(Error::io("write", path))?;
+        self.file.sync().map_err(Error::io("sync", path))?;
         self.end += self.out.len() as u64;
         self.out.clear();
         let raw: u64 = self.updates.iter().map(|update| update.change.bytes).sum();
@@ -442,7 +441,8 @@ impl Writer {
             return Ok(());
         }
         let cache = Arc::clone(&self.shared.cache);
-        let (journal, file) = file::create(&self.shared.journal_dir(), self.next, cache)?;
+        let disk = &*self.shared.options.disk;
+        let (journal, file) = file::create(disk, &self.shared.journal_dir(), self.next, cache)?;
         self.journal = Arc::new(journal);
         self.file = file;
         self.end = crate::block::FILE_HEADER_LEN as u64;

@@ -3,10 +3,8 @@
 use super::build::Plan;
 use super::index::NewBlock;
 use crate::block::{BlockBuilder, FILE_HEADER_LEN, FileHeader, FileKind, RECORD_HEADER_LEN};
+use crate::disk::{Disk, FileWriter, Open};
 use crate::error::Error;
-use crate::event::Micros;
-use std::fs::File;
-use std::hash::{BuildHasher as _, Hasher as _};
 use std::io::Write as _;
 use std::path::Path;
 
@@ -22,13 +20,14 @@ const LEVEL: i32 = 1;
 ///
 /// # Errors
 /// The system's.
-pub fn write(plan: &Plan<'_>, path: &Path, created: Micros) -> Result<Vec<NewBlock>, Error> {
-    let salt = std::collections::hash_map::RandomState::new().build_hasher().finish() as u32;
-    let base = plan.tables.base;
-    let mut file = File::create_new(path).map_err(Error::io("create", path))?;
+pub fn write(disk: &dyn Disk, plan: &Plan<'_>, path: &Path) -> Result<Vec<NewBlock>, Error> {
+    let header = FileHeader::new(FileKind::Segment, plan.tables.base, path)?;
+    let salt = header.salt;
+    let mut file =
+        FileWriter::new(disk.open(path, Open::CreateNew).map_err(Error::io("create", path))?);
     let mut compressor =
         zstd::bulk::Compressor::new(LEVEL).map_err(Error::io("set up compression for", path))?;
-    let mut out = FileHeader { kind: FileKind::Segment, salt, base, created }.encode().to_vec();
+    let mut out = header.encode().to_vec();
     let mut pos = FILE_HEADER_LEN as u64;
     let mut blocks = Vec::new();
     let mut builder = BlockBuilder::default();
@@ -60,5 +59,6 @@ pub fn write(plan: &Plan<'_>, path: &Path, created: Micros) -> Result<Vec<NewBlo
     if !builder.is_empty() {
         flush(&mut builder, first, &mut out)?;
     }
+    file.finish().map_err(Error::io("sync", path))?;
     Ok(blocks)
 }

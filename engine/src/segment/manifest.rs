@@ -1,14 +1,13 @@
 //! `segment.json`: what a segment holds, and the length and SHA-256 of each of its files.
 
 use super::MANIFEST_FILE;
+use crate::disk::{Disk, read_exact_at};
 use crate::error::Error;
 use crate::event::{Micros, Offset};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 
 /// The version of the format that this module writes.
@@ -51,9 +50,9 @@ impl Manifest {
     ///
     /// # Errors
     /// The system's, or [`Error::Corrupt`].
-    pub fn read(dir: &Path) -> Result<Manifest, Error> {
+    pub fn read(disk: &dyn Disk, dir: &Path) -> Result<Manifest, Error> {
         let path = dir.join(MANIFEST_FILE);
-        let bytes = std::fs::read(&path).map_err(Error::io("read", &path))?;
+        let bytes = disk.read(&path)?;
         let manifest: Manifest = serde_json::from_slice(&bytes)
             .map_err(|error| Error::corrupt(&path, 0, error.to_string()))?;
         if manifest.version != VERSION {
@@ -85,10 +84,10 @@ impl Manifest {
     ///
     /// # Errors
     /// The system's, or [`Error::Corrupt`] for the first file that differs.
-    pub fn verify(&self, dir: &Path) -> Result<(), Error> {
+    pub fn verify(&self, disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
         for (name, expected) in &self.files {
             let path = dir.join(name);
-            if FileEntry::of(&path)? != *expected {
+            if FileEntry::of(disk, &path)? != *expected {
                 return Err(Error::corrupt(&path, 0, "it is not the file that was sealed"));
             }
         }
@@ -101,18 +100,18 @@ impl FileEntry {
     ///
     /// # Errors
     /// The system's.
-    pub fn of(path: &Path) -> Result<FileEntry, Error> {
-        let mut file = File::open(path).map_err(Error::io("open", path))?;
+    pub fn of(disk: &dyn Disk, path: &Path) -> Result<FileEntry, Error> {
+        let file = disk.open_read(path)?;
+        let bytes = file.len().map_err(Error::io("read the length of", path))?;
         let mut hash = Sha256::new();
         let mut buffer = vec![0; 256 << 10];
-        let mut bytes = 0;
-        loop {
-            let len = file.read(&mut buffer).map_err(Error::io("read", path))?;
-            if len == 0 {
-                break;
-            }
-            hash.update(buffer.get(..len).unwrap_or_default());
-            bytes += len as u64;
+        let mut at = 0;
+        while at < bytes {
+            let len = usize::try_from(bytes - at).unwrap_or(usize::MAX).min(buffer.len());
+            let piece = buffer.get_mut(..len).unwrap_or_default();
+            read_exact_at(&*file, piece, at).map_err(Error::io("read", path))?;
+            hash.update(&*piece);
+            at += len as u64;
         }
         let mut sha256 = String::with_capacity(64);
         for byte in hash.finalize() {

@@ -37,6 +37,7 @@ use crate::error::Error;
 use crate::event::Offset;
 use crate::session::SessionState;
 use crate::view::Session;
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -53,14 +54,14 @@ pub const TEXT_DIR: &str = "text";
 
 /// Writes a columnar copy of a segment's events.
 pub trait Columnar: Send + Sync {
-    /// Writes `events`, which come in the order of time (then offset), to a new file.
+    /// Writes `events`, which come in the order of time (then offset).
     ///
     /// # Errors
     /// The system's, or what the format can't hold.
     fn write(
         &self,
         events: &mut dyn Iterator<Item = ColumnarEvent<'_>>,
-        path: &Path,
+        out: &mut (dyn Write + Send),
     ) -> Result<(), Error>;
 }
 

@@ -4,6 +4,7 @@ use super::index::Index;
 use super::manifest::Manifest;
 use super::{EVENTS_FILE, INDEX_FILE, TEXT_DIR};
 use crate::block::{BlockCache, BlockFile, FileId, FileKind, RECORD_HEADER_LEN, Record, Records};
+use crate::disk::SharedDisk;
 use crate::error::Error;
 use crate::event::{Micros, Offset, SessionKey};
 use crate::text::TextReader;
@@ -16,6 +17,7 @@ use std::sync::{Arc, OnceLock};
 /// A sealed segment, open for reading.
 #[derive(Debug)]
 pub struct Segment {
+    disk: SharedDisk,
     dir: PathBuf,
     manifest: Manifest,
     index: Index,
@@ -31,12 +33,13 @@ impl Segment {
     ///
     /// # Errors
     /// The system's, or [`Error::Corrupt`] for files that do not belong together.
-    pub fn open(dir: &Path, cache: Arc<BlockCache>) -> Result<Segment, Error> {
-        let manifest = Manifest::read(dir)?;
-        let index = Index::open(&dir.join(INDEX_FILE))?;
-        let events = BlockFile::open(&dir.join(EVENTS_FILE), FileKind::Segment)?;
+    pub fn open(disk: &SharedDisk, dir: &Path, cache: Arc<BlockCache>) -> Result<Segment, Error> {
+        let manifest = Manifest::read(&**disk, dir)?;
+        let index = Index::open(&**disk, &dir.join(INDEX_FILE))?;
+        let events = BlockFile::open(&**disk, &dir.join(EVENTS_FILE), FileKind::Segment)?;
         let (events_len, index_len) = (events.file_len()?, index.file_len());
         let segment = Segment {
+            disk: Arc::clone(disk),
             dir: dir.to_owned(),
             manifest,
             index,
@@ -110,7 +113,7 @@ impl Segment {
     /// The system's, or [`Error::Corrupt`] for the first file that differs.
     pub fn verify(&self) -> Result<(), Error> {
         self.index.verify()?;
-        self.manifest.verify(&self.dir)
+        self.manifest.verify(&*self.disk, &self.dir)
     }
 
     /// The text index, opened by the first who asks; `None` if the segment has none.
@@ -119,7 +122,8 @@ impl Segment {
             return Ok(texts.as_ref());
         }
         let dir = self.dir.join(TEXT_DIR);
-        let texts = if dir.is_dir() { Some(TextReader::open(&dir)?) } else { None };
+        let there = self.disk.exists(&dir)?;
+        let texts = if there { Some(TextReader::open(&self.disk, &dir)?) } else { None };
         Ok(self.texts.get_or_init(|| texts).as_ref())
     }
 

@@ -15,12 +15,11 @@ use super::{
     TEXT_DIR, events,
 };
 use crate::cpu::thread_cpu_us;
+use crate::disk::{Disk, FileWriter, Open, SharedDisk};
 use crate::error::Error;
 use crate::event::Micros;
 use crate::text::merge_into;
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 const TMP_PREFIX: &str = ".tmp-";
@@ -52,14 +51,15 @@ pub(super) type Step<'a> = &'a mut dyn FnMut(&'static str) -> Result<(), Error>;
 /// segment that is already there. The segment is not there then, unless only the last fsync failed:
 /// then it is whole, but may not outlast a crash, so the journal must be kept all the same.
 pub fn seal(
+    disk: &SharedDisk,
     segments_dir: &Path,
     input: &SealInput<'_>,
     columnar: Option<&dyn Columnar>,
 ) -> Result<SealReport, Error> {
-    let result = seal_in_steps(segments_dir, input, columnar, &mut |_| Ok(()));
+    let result = seal_in_steps(disk, segments_dir, input, columnar, &mut |_| Ok(()));
     if result.is_err() {
         // What fails here is removed when daybook starts again.
-        let _ = fs::remove_dir_all(tmp_path(segments_dir, input));
+        let _ = disk.remove_tree(&tmp_path(segments_dir, input));
     }
     result
 }
@@ -68,16 +68,16 @@ pub fn seal(
 ///
 /// # Errors
 /// The system's.
-pub fn clean(segments_dir: &Path) -> Result<usize, Error> {
+pub fn clean(disk: &dyn Disk, segments_dir: &Path) -> Result<usize, Error> {
     let mut removed = 0;
-    for (name, path) in entries(segments_dir)? {
+    for (name, path) in entries(disk, segments_dir)? {
         if name.starts_with(TMP_PREFIX) {
-            fs::remove_dir_all(&path).map_err(Error::io("remove", &path))?;
+            disk.remove_tree(&path)?;
             removed += 1;
         }
     }
     if removed > 0 {
-        sync_dir(segments_dir)?;
+        disk.sync_dir(segments_dir).map_err(Error::io("sync", segments_dir))?;
     }
     Ok(removed)
 }
@@ -86,8 +86,8 @@ pub fn clean(segments_dir: &Path) -> Result<usize, Error> {
 ///
 /// # Errors
 /// The system's.
-pub fn list(segments_dir: &Path) -> Result<Vec<PathBuf>, Error> {
-    let mut dirs: Vec<PathBuf> = entries(segments_dir)?
+pub fn list(disk: &dyn Disk, segments_dir: &Path) -> Result<Vec<PathBuf>, Error> {
+    let mut dirs: Vec<PathBuf> = entries(disk, segments_dir)?
         .into_iter()
         .filter(|(name, _)| name.len() == 20 && name.bytes().all(|b| b.is_ascii_digit()))
         .map(|(_, path)| path)
@@ -97,17 +97,12 @@ pub fn list(segments_dir: &Path) -> Result<Vec<PathBuf>, Error> {
 }
 
 /// Names and paths in a directory; none if it is not there.
-fn entries(dir: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
-    let listing = match fs::read_dir(dir) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        listing => listing.map_err(Error::io("list", dir))?,
-    };
-    let mut found = Vec::new();
-    for entry in listing {
-        let entry = entry.map_err(Error::io("list", dir))?;
-        found.push((entry.file_name().to_string_lossy().into_owned(), entry.path()));
+fn entries(disk: &dyn Disk, dir: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
+    if !disk.exists(dir)? {
+        return Ok(Vec::new());
     }
-    Ok(found)
+    let listing = disk.list(dir).map_err(Error::io("list", dir))?;
+    Ok(listing.into_iter().map(|entry| (entry.name.clone(), dir.join(entry.name))).collect())
 }
 
 fn tmp_path(segments_dir: &Path, input: &SealInput<'_>) -> PathBuf {
@@ -116,49 +111,50 @@ fn tmp_path(segments_dir: &Path, input: &SealInput<'_>) -> PathBuf {
 
 /// [`seal`], with a word after each step.
 pub(super) fn seal_in_steps(
+    disk: &SharedDisk,
     segments_dir: &Path,
     input: &SealInput<'_>,
     columnar: Option<&dyn Columnar>,
     step: Step<'_>,
 ) -> Result<SealReport, Error> {
     let path = segments_dir.join(format!("{:020}", input.base.0));
-    if path.exists() {
+    if disk.exists(&path)? {
         return Err(Error::Unusable { path, what: "this segment is already sealed".to_owned() });
     }
-    if !segments_dir.exists() {
-        fs::create_dir_all(segments_dir).map_err(Error::io("create", segments_dir))?;
-        sync_dir(segments_dir.parent().filter(|p| *p != Path::new("")).unwrap_or(Path::new(".")))?;
+    if !disk.exists(segments_dir)? {
+        disk.create_dir(segments_dir).map_err(Error::io("create", segments_dir))?;
+        let parent = segments_dir.parent().filter(|p| *p != Path::new(""));
+        let parent = parent.unwrap_or(Path::new("."));
+        disk.sync_dir(parent).map_err(Error::io("sync", parent))?;
     }
     let tmp = tmp_path(segments_dir, input);
-    if tmp.exists() {
-        fs::remove_dir_all(&tmp).map_err(Error::io("remove", &tmp))?;
-    }
-    fs::create_dir(&tmp).map_err(Error::io("create", &tmp))?;
+    disk.remove_tree(&tmp)?;
+    disk.create_dir(&tmp).map_err(Error::io("create", &tmp))?;
     step("directory")?;
 
     let mut report = SealReport { path, ..SealReport::default() };
     let created = Micros::now();
     let clock = Clock::start();
     let mut plan = Plan::new(input, segments_dir)?;
-    plan.tables.blocks = events::write(&plan, &tmp.join(EVENTS_FILE), created)?;
+    plan.tables.blocks = events::write(&**disk, &plan, &tmp.join(EVENTS_FILE))?;
     report.events_s = clock.seconds();
     step("events")?;
 
     let clock = Clock::start();
-    write(&tmp.join(INDEX_FILE), &plan.tables.encode()?)?;
+    disk.write_new(&tmp.join(INDEX_FILE), &plan.tables.encode()?)?;
     report.index_s = clock.seconds();
     step("index")?;
 
     let clock = Clock::start();
     if let Some(text) = input.text {
-        merge_into(text, &tmp.join(TEXT_DIR))?;
+        merge_into(disk, text, &tmp.join(TEXT_DIR))?;
     }
     report.text_s = clock.seconds();
     step("text")?;
 
     let clock = Clock::start();
     if let Some(columnar) = columnar {
-        write_columnar(&plan, input, columnar, &tmp.join(PARQUET_FILE))?;
+        write_columnar(&**disk, &plan, input, columnar, &tmp.join(PARQUET_FILE))?;
     }
     report.columnar_s = clock.seconds();
     step("columnar")?;
@@ -173,24 +169,24 @@ pub(super) fn seal_in_steps(
         min_time: Micros(plan.tables.times.iter().min().copied().unwrap_or(0)),
         max_time: Micros(plan.tables.times.iter().max().copied().unwrap_or(0)),
         created,
-        files: settle(&tmp)?,
+        files: settle(&**disk, &tmp)?,
     };
     step("files")?;
     let manifest_path = tmp.join(MANIFEST_FILE);
-    write(&manifest_path, &manifest.encode(&manifest_path)?)?;
-    sync_file(&manifest_path)?;
-    sync_dir(&tmp)?;
+    disk.write_new(&manifest_path, &manifest.encode(&manifest_path)?)?;
+    disk.sync_dir(&tmp).map_err(Error::io("sync", &tmp))?;
     report.files_s = clock.seconds();
     step("manifest")?;
 
-    fs::rename(&tmp, &report.path).map_err(Error::io("rename", &tmp))?;
+    disk.rename(&tmp, &report.path).map_err(Error::io("rename", &tmp))?;
     step("rename")?;
-    sync_dir(segments_dir)?;
+    disk.sync_dir(segments_dir).map_err(Error::io("sync", segments_dir))?;
     step("done")?;
     Ok(report)
 }
 
 fn write_columnar(
+    disk: &dyn Disk,
     plan: &Plan<'_>,
     input: &SealInput<'_>,
     columnar: &dyn Columnar,
@@ -203,41 +199,33 @@ fn write_columnar(
         let record = plan.record(offset)?.0;
         Some(ColumnarEvent { record, session: &session.id, state: &session.state })
     });
-    columnar.write(&mut events, path)
+    let file = disk.open(path, Open::CreateNew).map_err(Error::io("create", path))?;
+    let mut out = FileWriter::new(file);
+    columnar.write(&mut events, &mut out)?;
+    out.finish().map_err(Error::io("sync", path))
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let mut file = File::create_new(path).map_err(Error::io("create", path))?;
-    file.write_all(bytes).map_err(Error::io("write", path))
-}
-
-/// Measures and fsyncs every file below `dir`, and fsyncs the directories below it.
-fn settle(dir: &Path) -> Result<BTreeMap<String, FileEntry>, Error> {
+/// Measures every file below `dir`, all of which are durable, and syncs the directories.
+fn settle(disk: &dyn Disk, dir: &Path) -> Result<BTreeMap<String, FileEntry>, Error> {
     let mut files = BTreeMap::new();
     let mut waiting = vec![String::new()];
     while let Some(prefix) = waiting.pop() {
         let path = dir.join(&prefix);
-        for (name, path) in entries(&path)? {
-            let name = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
-            if path.is_dir() {
+        for entry in disk.list(&path).map_err(Error::io("list", &path))? {
+            let at = path.join(&entry.name);
+            let name = match prefix.is_empty() {
+                true => entry.name,
+                false => format!("{prefix}/{}", entry.name),
+            };
+            if entry.meta.is_dir {
                 waiting.push(name);
             } else {
-                sync_file(&path)?;
-                files.insert(name, FileEntry::of(&path)?);
+                files.insert(name, FileEntry::of(disk, &at)?);
             }
         }
-        sync_dir(&path)?;
+        disk.sync_dir(&path).map_err(Error::io("sync", &path))?;
     }
     Ok(files)
-}
-
-fn sync_file(path: &Path) -> Result<(), Error> {
-    let file = File::open(path).map_err(Error::io("open", path))?;
-    file.sync_all().map_err(Error::io("fsync", path))
-}
-
-fn sync_dir(path: &Path) -> Result<(), Error> {
-    sync_file(path)
 }
 
 /// Counts the CPU seconds of this thread.

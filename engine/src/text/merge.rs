@@ -2,9 +2,9 @@
 
 use super::docs::guarded;
 use super::schema;
+use crate::disk::{DiskDirectory, SharedDisk};
 use crate::error::Error;
 use std::path::Path;
-use tantivy::directory::MmapDirectory;
 use tantivy::indexer::{IndexWriterOptions, NoMergePolicy, merge_filtered_segments};
 use tantivy::{Index, IndexWriter};
 
@@ -13,25 +13,25 @@ use tantivy::{Index, IndexWriter};
 ///
 /// # Errors
 /// A damaged index, or a directory that can't be written. What is in `to` then is of no use.
-pub fn merge_into(from: &Path, to: &Path) -> Result<(), Error> {
-    std::fs::create_dir_all(to).map_err(Error::io("create", to))?;
+pub fn merge_into(disk: &SharedDisk, from: &Path, to: &Path) -> Result<(), Error> {
+    disk.create_dir(to).map_err(Error::io("create", to))?;
     guarded(Error::text, || {
-        let source = schema::open(from)?;
+        let source = schema::open(disk, from)?;
         let metas = source.load_metas().map_err(Error::text)?;
         let through = schema::through(metas.payload.as_deref())?;
         let segments: Vec<_> =
             metas.segments.iter().map(|meta| source.segment(meta.clone())).collect();
         let merged = if segments.is_empty() {
-            schema::create(to)?
+            schema::create(disk, to)?
         } else {
-            let directory = MmapDirectory::open(to).map_err(Error::text)?;
+            let directory = DiskDirectory::new(disk, to);
             let keep_all = vec![None; segments.len()];
             merge_filtered_segments(&segments, source.settings().clone(), keep_all, directory)
                 .map_err(Error::text)?
         };
         set_payload(&merged, &through.to_string())
     })?;
-    sync(to)
+    disk.sync_dir(to).map_err(Error::io("sync", to))
 }
 
 /// The merge leaves a payload of its own; only a commit can replace it.
@@ -47,19 +47,4 @@ fn set_payload(index: &Index, payload: &str) -> Result<(), Error> {
     commit.set_payload(payload);
     commit.commit().map_err(Error::text)?;
     writer.wait_merging_threads().map_err(Error::text)
-}
-
-/// Makes the files of a directory and the directory durable, and removes tantivy's lock files.
-fn sync(dir: &Path) -> Result<(), Error> {
-    for entry in std::fs::read_dir(dir).map_err(Error::io("list", dir))? {
-        let path = entry.map_err(Error::io("list", dir))?.path();
-        if path.extension().is_some_and(|ending| ending == "lock") {
-            std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
-            continue;
-        }
-        let file = std::fs::File::open(&path).map_err(Error::io("open", &path))?;
-        file.sync_all().map_err(Error::io("sync", &path))?;
-    }
-    let file = std::fs::File::open(dir).map_err(Error::io("open", dir))?;
-    file.sync_all().map_err(Error::io("sync", dir))
 }

@@ -4,6 +4,7 @@ use super::docs::guarded;
 use super::lookup::Lookup;
 use super::narrow::Narrow;
 use super::schema::{self, OFFSET, TextSchema};
+use crate::disk::SharedDisk;
 use crate::error::Error;
 use crate::event::Offset;
 use parking_lot::RwLock;
@@ -41,8 +42,8 @@ impl TextReader {
     ///
     /// # Errors
     /// No index there, or a damaged one.
-    pub fn open(dir: &Path) -> Result<TextReader, Error> {
-        guarded(Error::text, || TextReader::of(&schema::open(dir)?))
+    pub fn open(disk: &SharedDisk, dir: &Path) -> Result<TextReader, Error> {
+        guarded(Error::text, || TextReader::of(&schema::open(disk, dir)?))
     }
 
     pub(super) fn of(index: &Index) -> Result<TextReader, Error> {

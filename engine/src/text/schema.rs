@@ -9,11 +9,11 @@
 //! Postings hold documents only: no frequencies, no positions, no norms. Nothing is stored.
 
 use super::tokens::WordTokenizer;
+use crate::disk::{DiskDirectory, SharedDisk};
 use crate::error::Error;
 use crate::event::text::TextField;
 use crate::event::{Kind, Offset, Verdict};
 use std::path::Path;
-use tantivy::directory::MmapDirectory;
 use tantivy::schema::{FAST, Field, IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
 use tantivy::store::{Compressor, ZstdCompressor};
 use tantivy::{Index, IndexSettings};
@@ -71,8 +71,8 @@ pub(super) fn verdict_term(verdict: Verdict) -> [u8; 2] {
 }
 
 /// Opens the index in a directory that has one.
-pub(super) fn open(dir: &Path) -> Result<Index, Error> {
-    let index = Index::open_in_dir(dir).map_err(Error::text)?;
+pub(super) fn open(disk: &SharedDisk, dir: &Path) -> Result<Index, Error> {
+    let index = Index::open(DiskDirectory::new(disk, dir)).map_err(Error::text)?;
     if index.schema() != TextSchema::build().0 {
         return Err(Error::text(format!(
             "{} was written by another version; remove it to have it built again",
@@ -84,8 +84,8 @@ pub(super) fn open(dir: &Path) -> Result<Index, Error> {
 }
 
 /// Makes an empty index in an existing, empty directory.
-pub(super) fn create(dir: &Path) -> Result<Index, Error> {
-    let directory = MmapDirectory::open(dir).map_err(Error::text)?;
+pub(super) fn create(disk: &SharedDisk, dir: &Path) -> Result<Index, Error> {
+    let directory = DiskDirectory::new(disk, dir);
     let settings = IndexSettings {
         // tantivy writes five bytes for a document that stores nothing; they compress away.
         docstore_compression: Compressor::Zstd(ZstdCompressor { compression_level: Some(1) }),

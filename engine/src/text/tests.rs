@@ -9,10 +9,15 @@
 use super::narrow::{Fields, Narrow, WordShape};
 use super::words::{WORD_BYTES_MAX, fold, words};
 use super::{TextReader, TextWriter, merge_into};
+use crate::disk::{RealDisk, SharedDisk};
 use crate::event::text::{TextField, Texts};
 use crate::event::{Kind, Offset, Verdict};
 use proptest::prelude::*;
 use std::path::Path;
+
+fn disk() -> SharedDisk {
+    std::sync::Arc::new(RealDisk)
+}
 
 /// What is added to an index.
 #[derive(Clone, Debug)]
@@ -56,7 +61,7 @@ impl Doc {
 
 /// Adds documents with offsets from `base`, with a commit after each of `commits`, and one at the end.
 fn write(dir: &Path, base: u64, docs: &[Doc], commits: &[usize]) -> (TextWriter, TextReader) {
-    let (mut writer, reader) = TextWriter::open(dir, 0).unwrap();
+    let (mut writer, reader) = TextWriter::open(&disk(), dir, 0).unwrap();
     for (at, doc) in docs.iter().enumerate() {
         writer.add(Offset(base + at as u64), doc.kind, doc.verdict, &doc.texts()).unwrap();
         if commits.contains(&at) {
@@ -159,8 +164,8 @@ proptest! {
         let (writer, reader) = write(&from, base, &docs, &commits);
         check(&reader, base, &docs, &narrows);
         drop(writer);
-        merge_into(&from, &to).unwrap();
-        let merged = TextReader::open(&to).unwrap();
+        merge_into(&disk(), &from, &to).unwrap();
+        let merged = TextReader::open(&disk(), &to).unwrap();
         prop_assert_eq!(merged.indexed_through(), Offset(base + docs.len() as u64));
         prop_assert_eq!(merged.segments(), usize::from(!docs.is_empty()));
         check(&merged, base, &docs, &narrows);
@@ -187,13 +192,13 @@ fn what_was_not_committed_is_gone_and_the_payload_says_where_to_resume() {
     assert_eq!(reader.all_offsets(&is("three")).unwrap(), Some(vec![]));
     drop(writer);
 
-    let (mut writer, reader) = TextWriter::open(dir.path(), 0).unwrap();
+    let (mut writer, reader) = TextWriter::open(&disk(), dir.path(), 0).unwrap();
     assert_eq!(reader.indexed_through(), Offset(9));
     assert_eq!(reader.all_offsets(&is("two")).unwrap(), Some(vec![8]));
     assert_eq!(reader.all_offsets(&is("three")).unwrap(), Some(vec![]));
     writer.add(Offset(9), Kind::Note, None, &command("three").texts()).unwrap();
     writer.commit(Offset(10)).unwrap();
-    let other = TextReader::open(dir.path()).unwrap();
+    let other = TextReader::open(&disk(), dir.path()).unwrap();
     for reader in [reader, other] {
         assert_eq!(reader.indexed_through(), Offset(10));
         assert_eq!(reader.all_offsets(&is("three")).unwrap(), Some(vec![9]));
@@ -217,8 +222,8 @@ fn a_word_in_most_events_does_not_help() {
 #[test]
 fn a_missing_or_damaged_index_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
-    assert!(TextReader::open(&dir.path().join("none")).is_err());
-    assert!(merge_into(&dir.path().join("none"), &dir.path().join("to")).is_err());
+    assert!(TextReader::open(&disk(), &dir.path().join("none")).is_err());
+    assert!(merge_into(&disk(), &dir.path().join("none"), &dir.path().join("to")).is_err());
 
     let docs: Vec<Doc> = (0..200).map(|i| command(&format!("word{i} all"))).collect();
     let whole = dir.path().join("whole");
@@ -236,17 +241,17 @@ fn a_missing_or_damaged_index_is_an_error() {
             let damaged = copy.join(file.file_name().unwrap());
             std::fs::write(&damaged, &bytes[..cut]).unwrap();
             // Whatever the answer is, it is one.
-            if let Ok(reader) = TextReader::open(&copy) {
+            if let Ok(reader) = TextReader::open(&disk(), &copy) {
                 let _ = reader.offsets(&is("word7"));
                 let _ =
                     reader.offsets(&Narrow::Word(Fields::Any, WordShape::Contains("d1".into())));
             }
-            let _ = merge_into(&copy, &dir.path().join(format!("merged{n}-{m}")));
+            let _ = merge_into(&disk(), &copy, &dir.path().join(format!("merged{n}-{m}")));
             let mut flipped = bytes.clone();
             if let Some(byte) = flipped.get_mut(cut) {
                 *byte ^= 0xff;
                 std::fs::write(&damaged, &flipped).unwrap();
-                let opened = TextWriter::open(&copy, 0);
+                let opened = TextWriter::open(&disk(), &copy, 0);
                 let name = damaged.to_string_lossy().into_owned();
                 if name.ends_with(".idx") || name.ends_with(".term") {
                     assert!(opened.is_err(), "{name} was altered at {cut}");

@@ -3,6 +3,7 @@
 use super::TextReader;
 use super::docs::guarded;
 use super::schema::{self, TextSchema, kind_term, verdict_term};
+use crate::disk::SharedDisk;
 use crate::error::Error;
 use crate::event::text::{TextField, Texts};
 use crate::event::{Kind, Offset, Verdict};
@@ -33,11 +34,15 @@ impl TextWriter {
     ///
     /// # Errors
     /// A directory that can't be written, or an index that is damaged or in use.
-    pub fn open(dir: &Path, heap_bytes: usize) -> Result<(TextWriter, TextReader), Error> {
-        std::fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
-        let index = if dir.join("meta.json").exists() {
+    pub fn open(
+        disk: &SharedDisk,
+        dir: &Path,
+        heap_bytes: usize,
+    ) -> Result<(TextWriter, TextReader), Error> {
+        disk.create_dir(dir).map_err(Error::io("create", dir))?;
+        let index = if disk.exists(&dir.join("meta.json"))? {
             guarded(Error::text, || {
-                let index = schema::open(dir)?;
+                let index = schema::open(disk, dir)?;
                 let damaged = index.validate_checksum().map_err(Error::text)?;
                 match damaged.iter().next() {
                     None => Ok(index),
@@ -49,7 +54,7 @@ impl TextWriter {
                 }
             })?
         } else {
-            schema::create(dir)?
+            schema::create(disk, dir)?
         };
         let options = IndexWriterOptions::builder()
             .num_worker_threads(1)

@@ -17,14 +17,13 @@ use super::Error;
 use super::rows::Rows;
 use super::schema::{COLUMNS, VERSION, Values, schema};
 use daybook_engine::block::Record;
-use daybook_engine::segment::{Columnar, ColumnarEvent};
+use daybook_engine::segment::{Columnar, ColumnarEvent, PARQUET_FILE};
 use daybook_engine::session::SessionState;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
-use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
@@ -121,15 +120,17 @@ impl Columnar for SegmentParquet {
     fn write(
         &self,
         events: &mut dyn Iterator<Item = ColumnarEvent<'_>>,
-        path: &Path,
+        out: &mut (dyn Write + Send),
     ) -> Result<(), daybook_engine::Error> {
         let failed = |error| match error {
             Error::Engine(error) => error,
-            other => daybook_engine::Error::io("write", path)(std::io::Error::other(other)),
+            other => {
+                let path = Path::new(PARQUET_FILE);
+                daybook_engine::Error::io("write", path)(std::io::Error::other(other))
+            }
         };
-        let file = File::create_new(path).map_err(daybook_engine::Error::io("create", path))?;
         let options = Options { codec: self.codec, event_data: false, by_time: true };
-        let mut writer = Writer::new(file, options).map_err(failed)?;
+        let mut writer = Writer::new(out, options).map_err(failed)?;
         for event in events {
             writer.push(&event.record, event.session, event.state).map_err(failed)?;
         }

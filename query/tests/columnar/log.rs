@@ -2,6 +2,7 @@
 
 use daybook_engine::block::{BlockCache, Record, is_plain};
 use daybook_engine::catalog::filter::{SessionFilter, TextFact};
+use daybook_engine::disk::{RealDisk, SharedDisk};
 use daybook_engine::event::wire::Event;
 use daybook_engine::event::{Micros, Offset, Seq, SessionKey};
 use daybook_engine::segment::{SealInput, Segment, seal};
@@ -103,6 +104,7 @@ impl Log {
             sessions.push(Session { id: id.into(), key: SessionKey(key), state });
         }
         sessions.sort_by_key(|session| session.key);
+        let disk: SharedDisk = Arc::new(RealDisk);
         let mut parts: Vec<Arc<dyn Part>> = Vec::new();
         for lines in lines.chunks(lines.len().div_ceil(2).max(1)) {
             let mut payload = Vec::new();
@@ -122,10 +124,10 @@ impl Log {
                 sessions: &here,
                 text: None,
             };
-            seal(directory, &input, Some(&SegmentParquet::default())).unwrap();
+            seal(&disk, directory, &input, Some(&SegmentParquet::default())).unwrap();
             let name = format!("{:020}", lines[0].offset);
             let cache = Arc::new(BlockCache::new(1 << 20));
-            parts.push(Arc::new(Segment::open(&directory.join(name), cache).unwrap()));
+            parts.push(Arc::new(Segment::open(&disk, &directory.join(name), cache).unwrap()));
         }
         Snapshot { parts, sessions: Arc::new(Known(sessions)) }
     }

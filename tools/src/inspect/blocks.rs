@@ -7,6 +7,7 @@ use daybook_engine::Error;
 use daybook_engine::block::{
     BLOCK_HEADER_LEN, BlockFile, BlockHeader, FILE_HEADER_LEN, FileKind, Records, scan,
 };
+use daybook_engine::disk::RealDisk;
 use daybook_engine::event::Micros;
 use std::path::Path;
 
@@ -19,7 +20,7 @@ pub(super) fn report(path: &Path, kind: FileKind) -> anyhow::Result<Report> {
         FileKind::Segment => "events of a segment",
     };
     let mut report = Report::new(path, name, length);
-    let file = match BlockFile::open(path, kind) {
+    let file = match BlockFile::open(&RealDisk, path, kind) {
         Ok(file) => file,
         Err(Error::Corrupt { at, what, .. }) => {
             report.damaged(at, what);
@@ -152,8 +153,14 @@ mod tests {
     /// A journal of `blocks` blocks of three events each; answers where the blocks start.
     fn journal(path: &Path, blocks: u64) -> Vec<usize> {
         let salt = 77;
-        let header =
-            FileHeader { kind: FileKind::Journal, salt, base: Offset(0), created: Micros(1) };
+        let header = FileHeader {
+            kind: FileKind::Journal,
+            salt,
+            base: Offset(0),
+            created: Micros(1),
+            id: [0; 16],
+            key: 0,
+        };
         let mut bytes = header.encode().to_vec();
         let mut compressor = zstd::bulk::Compressor::new(1).unwrap();
         let mut starts = Vec::new();

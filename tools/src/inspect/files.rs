@@ -4,6 +4,7 @@ use super::{Report, blocks};
 use anyhow::{Context as _, bail};
 use daybook_engine::Error;
 use daybook_engine::block::FileKind;
+use daybook_engine::disk::{RealDisk, checked};
 use daybook_engine::segment::{Index, Manifest};
 use serde_json::Value;
 use std::io::Read as _;
@@ -98,7 +99,7 @@ fn parquet(path: &Path, length: u64, start: &[u8]) -> anyhow::Result<Report> {
 /// A segment's index: what it covers, and whether every section has its checksum.
 fn segment_index(path: &Path, length: u64) -> Report {
     let mut report = Report::new(path, "index of a segment", length);
-    let checked = Index::open(path).and_then(|index| {
+    let checked = Index::open(&RealDisk, path).and_then(|index| {
         report.say("first_offset", index.base().0);
         report.say("events", index.events());
         report.say("sessions", index.sessions());
@@ -126,7 +127,8 @@ fn manifest(path: &Path, length: u64) -> anyhow::Result<Report> {
     }
     if let Some(dir) = path.parent()
         && !report.is_damaged()
-        && let Err(error) = Manifest::read(dir).and_then(|manifest| manifest.verify(dir))
+        && let Err(error) =
+            Manifest::read(&RealDisk, dir).and_then(|manifest| manifest.verify(&RealDisk, dir))
     {
         report.damaged(0, error.to_string());
     }
@@ -144,6 +146,10 @@ fn index(path: &Path) -> anyhow::Result<Report> {
     let mut report = Report::new(path, "text index or catalog", bytes);
     let meta = path.join("meta.json");
     let text = std::fs::read(&meta).with_context(|| format!("can't read {}", meta.display()))?;
+    let Some(text) = checked(text) else {
+        report.damaged(0, "meta.json: its checksum does not match");
+        return Ok(report);
+    };
     let meta: Value = match serde_json::from_slice(&text) {
         Ok(meta) => meta,
         Err(error) => {

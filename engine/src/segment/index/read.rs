@@ -4,12 +4,11 @@ use super::{
     ALIGN, BlockEntry, HEADER_LEN, Header, MAGIC, Section, SessionEntry, TOC_LEN, TocEntry,
     VERSION, bloom,
 };
+use crate::disk::{Disk, Map};
 use crate::error::Error;
 use crate::event::{Kind, Micros, Offset, Seq, SessionKey, Verdict};
 use crate::view::EventFacts;
-use memmap2::{Advice, Mmap};
 use std::cmp::Ordering;
-use std::fs::File;
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use zerocopy::FromBytes;
@@ -18,7 +17,7 @@ use zerocopy::FromBytes;
 #[derive(Debug)]
 pub struct Index {
     path: PathBuf,
-    map: Mmap,
+    map: Map,
     base: Offset,
     events: u32,
     times: (Micros, Micros),
@@ -66,13 +65,8 @@ impl Index {
     ///
     /// # Errors
     /// The system's, or [`Error::Corrupt`].
-    pub fn open(path: &Path) -> Result<Index, Error> {
-        let file = File::open(path).map_err(Error::io("open", path))?;
-        // SAFETY: the file is part of a sealed segment: nothing writes to it or cuts it after it was
-        // renamed into place. Damage to its bytes is what every access here is prepared for.
-        let map = unsafe { Mmap::map(&file) }.map_err(Error::io("map", path))?;
-        // Lookups touch a few bytes here and there; readahead would bring in megabytes for nothing.
-        map.advise(Advice::Random).map_err(Error::io("map", path))?;
+    pub fn open(disk: &dyn Disk, path: &Path) -> Result<Index, Error> {
+        let map = disk.map(path).map_err(Error::io("map", path))?;
         let (header, sections) =
             decode(&map).map_err(|(at, what)| Error::corrupt(path, at as u64, what))?;
         Ok(Index {

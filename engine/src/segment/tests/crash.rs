@@ -2,7 +2,8 @@
 
 use super::super::seal::seal_in_steps;
 use super::super::{clean, list, seal};
-use super::{open, small};
+use super::{disk, open, small};
+use crate::disk::RealDisk;
 use crate::error::Error;
 use crate::view::Part as _;
 use std::fs;
@@ -12,7 +13,7 @@ fn a_stop_after_any_step_leaves_the_whole_segment_or_nothing_and_sealing_again_w
     let journal = small();
     let mut names = Vec::new();
     let counted = tempfile::tempdir().unwrap();
-    seal_in_steps(counted.path(), &journal.input(), None, &mut |name| {
+    seal_in_steps(&disk(), counted.path(), &journal.input(), None, &mut |name| {
         names.push(name);
         Ok(())
     })
@@ -22,14 +23,14 @@ fn a_stop_after_any_step_leaves_the_whole_segment_or_nothing_and_sealing_again_w
     for (stop, name) in names.iter().enumerate() {
         let dir = tempfile::tempdir().unwrap();
         let mut done = 0;
-        let stopped = seal_in_steps(dir.path(), &journal.input(), None, &mut |_| {
+        let stopped = seal_in_steps(&disk(), dir.path(), &journal.input(), None, &mut |_| {
             done += 1;
             if done > stop { Err(Error::Closed) } else { Ok(()) }
         });
         assert!(matches!(stopped, Err(Error::Closed)));
 
         // What a listing names is whole, before anything is cleaned.
-        let found = list(dir.path()).unwrap();
+        let found = list(&RealDisk, dir.path()).unwrap();
         for path in &found {
             let segment = open(path).unwrap();
             segment.verify().unwrap();
@@ -37,15 +38,15 @@ fn a_stop_after_any_step_leaves_the_whole_segment_or_nothing_and_sealing_again_w
         }
         let whole = matches!(*name, "rename" | "done");
         assert_eq!(found.len(), usize::from(whole), "after {name}");
-        assert_eq!(clean(dir.path()).unwrap(), usize::from(!whole), "after {name}");
+        assert_eq!(clean(&RealDisk, dir.path()).unwrap(), usize::from(!whole), "after {name}");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), usize::from(whole));
 
         // The journal is still there: sealing it again succeeds, or says that it is done.
-        match seal(dir.path(), &journal.input(), None) {
+        match seal(&disk(), dir.path(), &journal.input(), None) {
             Ok(report) => open(&report.path).unwrap().verify().unwrap(),
             Err(error) => assert!(whole, "after {name}: {error}"),
         }
-        assert_eq!(list(dir.path()).unwrap().len(), 1);
+        assert_eq!(list(&RealDisk, dir.path()).unwrap().len(), 1);
     }
 }
 
@@ -55,8 +56,8 @@ fn what_an_earlier_try_left_does_not_stop_a_new_one() {
     let left = dir.path().join(".tmp-00000000000000001000");
     fs::create_dir_all(left.join("text")).unwrap();
     fs::write(left.join("events.blk"), b"half").unwrap();
-    let report = seal(dir.path(), &small().input(), None).unwrap();
+    let report = seal(&disk(), dir.path(), &small().input(), None).unwrap();
     open(&report.path).unwrap().verify().unwrap();
-    assert_eq!(clean(dir.path()).unwrap(), 0);
-    assert_eq!(clean(&dir.path().join("not there")).unwrap(), 0);
+    assert_eq!(clean(&RealDisk, dir.path()).unwrap(), 0);
+    assert_eq!(clean(&RealDisk, &dir.path().join("not there")).unwrap(), 0);
 }

@@ -2,7 +2,8 @@
 
 use super::super::index::Index;
 use super::super::{EVENTS_FILE, INDEX_FILE, MANIFEST_FILE, seal};
-use super::{id, open, small};
+use super::{disk, id, open, small};
+use crate::disk::RealDisk;
 use crate::event::{Offset, SessionKey};
 use crate::view::{Ordinals, Part};
 use std::fs;
@@ -35,9 +36,9 @@ fn exercise(index: &Index) {
 #[test]
 fn any_flipped_bit_of_an_index_is_found_and_no_lookup_minds_it() {
     let dir = tempfile::tempdir().unwrap();
-    let path = seal(dir.path(), &small().input(), None).unwrap().path.join(INDEX_FILE);
+    let path = seal(&disk(), dir.path(), &small().input(), None).unwrap().path.join(INDEX_FILE);
     let good = fs::read(&path).unwrap();
-    Index::open(&path).unwrap().verify().unwrap();
+    Index::open(&RealDisk, &path).unwrap().verify().unwrap();
     for at in 0..good.len() {
         for mask in [0x01, 0x80, 0xff] {
             let mut bad = good.clone();
@@ -45,7 +46,7 @@ fn any_flipped_bit_of_an_index_is_found_and_no_lookup_minds_it() {
             // A new file each time: the one before may still be mapped.
             fs::remove_file(&path).unwrap();
             fs::write(&path, &bad).unwrap();
-            if let Ok(index) = Index::open(&path) {
+            if let Ok(index) = Index::open(&RealDisk, &path) {
                 exercise(&index);
                 assert!(index.verify().is_err(), "byte {at} ^ {mask:#x}");
             }
@@ -56,7 +57,7 @@ fn any_flipped_bit_of_an_index_is_found_and_no_lookup_minds_it() {
 #[test]
 fn an_index_with_nonsense_in_every_section_and_right_checksums_still_ends() {
     let dir = tempfile::tempdir().unwrap();
-    let path = seal(dir.path(), &small().input(), None).unwrap().path.join(INDEX_FILE);
+    let path = seal(&disk(), dir.path(), &small().input(), None).unwrap().path.join(INDEX_FILE);
     let good = fs::read(&path).unwrap();
     // The header and the table of contents stay; the checksums of sections matter to verify only.
     for fill in [0x00, 0x01, 0x28, 0x7f, 0xff] {
@@ -64,14 +65,14 @@ fn an_index_with_nonsense_in_every_section_and_right_checksums_still_ends() {
         bad[64 + 320..].fill(fill);
         fs::remove_file(&path).unwrap();
         fs::write(&path, &bad).unwrap();
-        exercise(&Index::open(&path).unwrap());
+        exercise(&Index::open(&RealDisk, &path).unwrap());
     }
 }
 
 #[test]
 fn an_index_or_events_cut_at_any_length_are_refused_at_open() {
     let dir = tempfile::tempdir().unwrap();
-    let segment = seal(dir.path(), &small().input(), None).unwrap().path;
+    let segment = seal(&disk(), dir.path(), &small().input(), None).unwrap().path;
     for name in [INDEX_FILE, EVENTS_FILE] {
         let path = segment.join(name);
         let good = fs::read(&path).unwrap();
@@ -105,7 +106,7 @@ fn reads_right(segment: &Path) -> bool {
 #[test]
 fn any_flipped_byte_of_the_events_is_an_error_and_never_another_event() {
     let dir = tempfile::tempdir().unwrap();
-    let segment = seal(dir.path(), &small().input(), None).unwrap().path;
+    let segment = seal(&disk(), dir.path(), &small().input(), None).unwrap().path;
     assert!(reads_right(&segment));
     let path = segment.join(EVENTS_FILE);
     let good = fs::read(&path).unwrap();
@@ -120,11 +121,11 @@ fn any_flipped_byte_of_the_events_is_an_error_and_never_another_event() {
 #[test]
 fn a_missing_or_foreign_file_is_refused_at_open() {
     let dir = tempfile::tempdir().unwrap();
-    let segment = seal(dir.path(), &small().input(), None).unwrap().path;
+    let segment = seal(&disk(), dir.path(), &small().input(), None).unwrap().path;
     let mut other = small();
     other.made.truncate(20);
     let other = super::Journal::new(5000, other.made, 5);
-    let other = seal(dir.path(), &other.input(), None).unwrap().path;
+    let other = seal(&disk(), dir.path(), &other.input(), None).unwrap().path;
     for name in [INDEX_FILE, EVENTS_FILE, MANIFEST_FILE] {
         let good = fs::read(segment.join(name)).unwrap();
         fs::remove_file(segment.join(name)).unwrap();

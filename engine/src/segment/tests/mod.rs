@@ -14,11 +14,16 @@ mod model;
 
 use super::{SealInput, Segment};
 use crate::block::{BlockCache, Record};
+use crate::disk::{RealDisk, SharedDisk};
 use crate::event::{Kind, Micros, Offset, Seq, SessionKey, Verdict};
 use crate::session::SessionState;
 use crate::view::Session;
 use std::path::Path;
 use std::sync::Arc;
+
+pub fn disk() -> SharedDisk {
+    Arc::new(RealDisk)
+}
 
 /// An event of the model.
 #[derive(Clone, Debug, PartialEq)]
@@ -121,5 +126,5 @@ pub fn small() -> Journal {
 }
 
 pub fn open(dir: &Path) -> Result<Segment, crate::Error> {
-    Segment::open(dir, Arc::new(BlockCache::new(1 << 20)))
+    Segment::open(&disk(), dir, Arc::new(BlockCache::new(1 << 20)))
 }

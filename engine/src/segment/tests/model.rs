@@ -1,7 +1,7 @@
 //! A sealed segment says what the journal held.
 
 use super::super::{Columnar, ColumnarEvent, seal};
-use super::{Journal, Made, id, open, small};
+use super::{Journal, Made, disk, id, open, small};
 use crate::error::Error;
 use crate::event::{Kind, Micros, Offset, Seq, SessionKey, Verdict};
 use crate::text::TextWriter;
@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -77,7 +78,7 @@ proptest! {
     ) {
         let journal = Journal::new(base, made, per_block);
         let dir = tempfile::tempdir().unwrap();
-        let report = seal(dir.path(), &journal.input(), None).unwrap();
+        let report = seal(&disk(), dir.path(), &journal.input(), None).unwrap();
         let segment = open(&report.path).unwrap();
         segment.verify().unwrap();
         let order = ordered(&journal);
@@ -155,7 +156,7 @@ proptest! {
 #[test]
 fn a_read_stops_where_its_visitor_says() {
     let dir = tempfile::tempdir().unwrap();
-    let segment = open(&seal(dir.path(), &small().input(), None).unwrap().path).unwrap();
+    let segment = open(&seal(&disk(), dir.path(), &small().input(), None).unwrap().path).unwrap();
     let mut seen = 0;
     segment
         .read(&Ordinals::Range(0..40), None, &mut |_, _| {
@@ -177,13 +178,13 @@ impl Columnar for Recorder {
     fn write(
         &self,
         events: &mut dyn Iterator<Item = ColumnarEvent<'_>>,
-        path: &Path,
+        out: &mut (dyn Write + Send),
     ) -> Result<(), Error> {
         for event in events {
             let record = event.record;
             self.0.lock().push((record.time.0, record.offset.0, event.session.to_owned()));
         }
-        std::fs::write(path, b"PAR1").map_err(Error::io("write", path))
+        out.write_all(b"PAR1").map_err(Error::io("write", Path::new("events.parquet")))
     }
 }
 
@@ -192,7 +193,7 @@ fn the_columnar_copy_gets_every_event_in_the_order_of_time() {
     let journal = small();
     let dir = tempfile::tempdir().unwrap();
     let recorder = Recorder::default();
-    let report = seal(dir.path(), &journal.input(), Some(&recorder)).unwrap();
+    let report = seal(&disk(), dir.path(), &journal.input(), Some(&recorder)).unwrap();
     let mut expected: Vec<_> =
         (1000..).zip(&journal.made).map(|(offset, e)| (e.time, offset, id(e.session))).collect();
     expected.sort();
@@ -208,13 +209,13 @@ fn an_input_that_contradicts_itself_is_refused_and_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let mut input = journal.input();
     input.base = Offset(999);
-    assert!(seal(dir.path(), &input, None).is_err());
+    assert!(seal(&disk(), dir.path(), &input, None).is_err());
     let mut input = journal.input();
     input.session_of = &input.session_of[..39];
-    assert!(seal(dir.path(), &input, None).is_err());
+    assert!(seal(&disk(), dir.path(), &input, None).is_err());
     let mut input = journal.input();
     input.sessions = &input.sessions[..3];
-    assert!(seal(dir.path(), &input, None).is_err());
+    assert!(seal(&disk(), dir.path(), &input, None).is_err());
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 
@@ -234,7 +235,7 @@ fn the_text_index_of_the_journal_answers_with_the_ordinals_of_the_segment() {
     let dir = tempfile::tempdir().unwrap();
     let text = dir.path().join("text");
     std::fs::create_dir(&text).unwrap();
-    let (mut writer, _) = TextWriter::open(&text, 20 << 20).unwrap();
+    let (mut writer, _) = TextWriter::open(&disk(), &text, 20 << 20).unwrap();
     for (offset, event) in (1000..).zip(&journal.made) {
         let record = event.record(offset);
         writer
@@ -250,7 +251,7 @@ fn the_text_index_of_the_journal_answers_with_the_ordinals_of_the_segment() {
     drop(writer);
     let mut input = journal.input();
     input.text = Some(&text);
-    let report = seal(&dir.path().join("segments"), &input, None).unwrap();
+    let report = seal(&disk(), &dir.path().join("segments"), &input, None).unwrap();
     let segment = open(&report.path).unwrap();
     segment.verify().unwrap();
     assert!(segment.manifest().files.keys().any(|name| name.starts_with("text/")));
@@ -264,6 +265,6 @@ fn the_text_index_of_the_journal_answers_with_the_ordinals_of_the_segment() {
     assert_eq!(expected.len(), 8);
     assert_eq!(segment.narrow(&word).unwrap(), Some(expected));
     // Without a text index nothing can be narrowed.
-    let bare = seal(&dir.path().join("bare"), &journal.input(), None).unwrap();
+    let bare = seal(&disk(), &dir.path().join("bare"), &journal.input(), None).unwrap();
     assert_eq!(open(&bare.path).unwrap().narrow(&word).unwrap(), None);
 }
