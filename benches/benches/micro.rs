@@ -33,6 +33,7 @@ fn block(c: &mut Criterion) {
         for (i, line) in lines.iter().enumerate() {
             let record = Record {
                 offset: Offset(i as u64),
+                previous: (i as u64).checked_sub(1).map(Offset),
                 seq: Seq(i as u32),
                 time: Micros(i as i64),
                 kind: Kind::Command,

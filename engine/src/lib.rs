@@ -10,6 +10,7 @@ mod engine;
 mod error;
 pub mod event;
 pub mod journal;
+pub mod merkle;
 pub mod segment;
 pub mod session;
 pub mod text;

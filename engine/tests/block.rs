@@ -25,6 +25,7 @@ fn records() -> impl Strategy<Value = Vec<Owned>> {
 fn record((offset, seq, time, kind, verdict, json): &Owned) -> Record<'_> {
     Record {
         offset: Offset(*offset),
+        previous: offset.checked_sub(1 + u64::from(*seq)).map(Offset),
         seq: Seq(*seq),
         time: Micros(*time),
         kind: *kind,

@@ -110,6 +110,7 @@ fn sound() -> Vec<u8> {
             for n in ordinals {
                 Record {
                     offset: Offset(BASE + u64::from(*n)),
+                    previous: None,
                     seq: Seq((n * 7) % EVENTS),
                     time: Micros(1_772_000_000_000_000 + i64::from((n * 13) % 40) * 1_000_000),
                     kind: Kind::ALL[*n as usize % Kind::ALL.len()],

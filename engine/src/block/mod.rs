@@ -45,8 +45,9 @@
 //! 16  time       8   microseconds since 1970
 //! 24  kind       1   Kind::code
 //! 25  verdict    1   Verdict::code, or 0
-//! 26  reserved   2
-//! 28  json       json_len bytes: the line as it was sent
+//! 26  back       6   how many offsets back the session's event before this one is; 0 for its first:
+//!                    the links of a session, by which a proof shows that none of it is missing
+//! 32  json       json_len bytes: the line as it was sent
 //! ```
 
 mod cache;

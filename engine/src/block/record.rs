@@ -5,13 +5,18 @@ use crate::event::wire::{Event, LINE_BYTES_MAX};
 use crate::event::{Kind, Micros, Offset, Seq, Verdict};
 
 /// The fixed part of a record, in bytes.
-pub const RECORD_HEADER_LEN: usize = 28;
+pub const RECORD_HEADER_LEN: usize = 32;
+
+/// The largest distance that a record can name, further than any log reaches.
+const BACK_MAX: u64 = (1 << 48) - 1;
 
 /// One event as it is stored: the line that was sent, and the facts that readers need without it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record<'a> {
     /// Its place in the node's log.
     pub offset: Offset,
+    /// The place of the event of the same session that was stored before it; `None` for the first.
+    pub previous: Option<Offset>,
     /// Its number in its session.
     pub seq: Seq,
     /// When it happened.
@@ -34,7 +39,9 @@ impl<'a> Record<'a> {
         out.extend_from_slice(&self.time.0.to_le_bytes());
         out.push(self.kind.code());
         out.push(self.verdict.map_or(0, Verdict::code));
-        out.extend_from_slice(&[0, 0]);
+        let back = self.previous.and_then(|previous| self.offset.0.checked_sub(previous.0));
+        let [b0, b1, b2, b3, b4, b5, ..] = back.unwrap_or(0).min(BACK_MAX).to_le_bytes();
+        out.extend_from_slice(&[b0, b1, b2, b3, b4, b5]);
         out.extend_from_slice(self.json);
     }
 
@@ -72,23 +79,30 @@ impl<'a> Record<'a> {
             t7,
             kind,
             verdict,
-            r0,
-            r1,
+            b0,
+            b1,
+            b2,
+            b3,
+            b4,
+            b5,
         ] = *head;
         let len = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
         if len > LINE_BYTES_MAX {
             return Err("record is longer than a line may be");
-        }
-        if [r0, r1] != [0, 0] {
-            return Err("reserved bytes of a record are not zero");
         }
         let (json, rest) = rest.split_at_checked(len).ok_or("record is cut short")?;
         let verdict = match verdict {
             0 => None,
             code => Some(Verdict::from_code(code).ok_or("unknown verdict")?),
         };
+        let offset = u64::from_le_bytes([o0, o1, o2, o3, o4, o5, o6, o7]);
+        let previous = match u64::from_le_bytes([b0, b1, b2, b3, b4, b5, 0, 0]) {
+            0 => None,
+            back => Some(offset.checked_sub(back).ok_or("a record names one before the log")?),
+        };
         let record = Record {
-            offset: Offset(u64::from_le_bytes([o0, o1, o2, o3, o4, o5, o6, o7])),
+            offset: Offset(offset),
+            previous: previous.map(Offset),
             seq: Seq(u32::from_le_bytes([s0, s1, s2, s3])),
             time: Micros(i64::from_le_bytes([t0, t1, t2, t3, t4, t5, t6, t7])),
             kind: Kind::from_code(kind).ok_or("unknown kind of event")?,

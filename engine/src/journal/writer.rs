@@ -362,6 +362,7 @@ impl Writer {
     ) -> Result<(), Error> {
         let record = Record {
             offset: self.next,
+            previous: None,
             seq,
             time: event.time,
             kind: event.kind,

@@ -138,6 +138,7 @@ impl Line {
         let event = Event::decode(&self.json).unwrap();
         Record {
             offset: Offset(self.offset),
+            previous: None,
             seq: self.seq,
             time: self.time,
             kind: event.body.kind(),

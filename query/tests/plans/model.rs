@@ -137,6 +137,7 @@ impl Part for ModelPart {
             }
             let record = Record {
                 offset: facts.offset,
+                previous: None,
                 seq: facts.seq,
                 time: facts.time,
                 kind: facts.kind,

@@ -175,6 +175,7 @@ mod tests {
                 builder.push(
                     &Record {
                         offset: Offset(block * 3 + i),
+                        previous: None,
                         seq: Seq((block * 3 + i) as u32),
                         time,
                         kind: Kind::Command,

@@ -101,6 +101,7 @@ impl Made {
     pub fn record(&self, offset: u64) -> Record<'_> {
         Record {
             offset: Offset(offset),
+            previous: None,
             seq: Seq(self.seq),
             time: Micros(self.time),
             kind: self.kind,
