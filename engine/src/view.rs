@@ -1,6 +1,6 @@
 //! How the log is read: a [`Snapshot`] of parts and sessions.
 //!
-//! A part is a run of events, either the journal or a sealed segment, with dense offsets and its own
+//! A part is a run of events, either the journal or a sealed segment, with ascending offsets and its own
 //! *ordinals* `0..len`. In a journal the ordinals follow the offsets; in a segment they follow the
 //! sessions, then `seq`, so that a session's events are neighbours. All reads name ordinals.
 
@@ -100,8 +100,11 @@ pub trait Part: Send + Sync {
     /// Is it a sealed segment?
     fn sealed(&self) -> bool;
 
-    /// The offset of its first event; its offsets are dense from here.
+    /// The offset that it starts at.
     fn base(&self) -> Offset;
+
+    /// The offset after the last that it stands for; those that it lacks in between were erased.
+    fn end(&self) -> Offset;
 
     /// The earliest and latest time of its events.
     fn time_range(&self) -> Option<(Micros, Micros)>;
@@ -238,7 +241,7 @@ pub trait Sessions: Send + Sync {
 /// A consistent view of the log: every event that was acknowledged before it was taken.
 #[derive(Clone)]
 pub struct Snapshot {
-    /// The parts, oldest first; offsets are dense across them.
+    /// The parts, oldest first.
     pub parts: Vec<Arc<dyn Part>>,
     /// The catalog. It may already know of events after the snapshot.
     pub sessions: Arc<dyn Sessions>,

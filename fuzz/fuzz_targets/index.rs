@@ -5,7 +5,7 @@
 use daybook_engine::block::Record;
 use daybook_engine::disk::{RealDisk, SharedDisk};
 use daybook_engine::event::{Kind, Micros, Offset, Seq, SessionKey, Verdict};
-use daybook_engine::segment::{INDEX_FILE, Index, SealInput, seal};
+use daybook_engine::segment::{INDEX_FILE, Index, Leaves, SealInput, seal};
 use daybook_engine::session::SessionState;
 use daybook_engine::view::Session;
 use libfuzzer_sys::fuzz_target;
@@ -132,11 +132,16 @@ fn sound() -> Vec<u8> {
     let session_of: Vec<u32> = (0..EVENTS).map(|n| n % SESSIONS).collect();
     let input = SealInput {
         base: Offset(BASE),
+        end: Offset(BASE + u64::from(EVENTS)),
         payloads: &payloads,
         plain: &vec![true; payloads.len()],
         session_of: &session_of,
         sessions: &sessions,
-        text: None,
+        texts: &[],
+        leaves: &Leaves::default(),
+        created: Micros(1),
+        generation: 0,
+        replaces: &[],
     };
     let disk: SharedDisk = Arc::new(RealDisk);
     let segment = seal(&disk, DIR.path(), &input, None).expect("a segment").path;

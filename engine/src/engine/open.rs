@@ -26,7 +26,7 @@ use crate::journal::file::{self, Finding, ReplayOptions, Replayed};
 use crate::journal::part::Journal;
 use crate::journal::seen::{Seen, SeenSession, SeqSet};
 use crate::journal::writer::Writer;
-use crate::segment::{self, Segment};
+use crate::segment::{self, Replaced, Segment};
 use crate::session::Change;
 use crate::text::TextReader;
 use crate::view::{Ordinals, Part as _};
@@ -64,7 +64,7 @@ pub(super) fn open(dir: &Path, options: Options) -> Result<Opened, Error> {
         segment::clean(&*disk, &segments_dir)?;
     }
     let cache = Arc::new(BlockCache::new(options.cache_bytes));
-    let segments = open_segments(&disk, &segments_dir, &cache)?;
+    let segments = open_segments(&disk, &segments_dir, &cache, writable)?;
     let (catalog, covered) = open_catalog(&disk, dir, options.read_only)?;
     let mut recovery = Recovery {
         catalog: &catalog,
@@ -108,7 +108,7 @@ pub(super) fn open(dir: &Path, options: Options) -> Result<Opened, Error> {
     let mut parts: Vec<Arc<Journal>> = journals.iter().map(|r| Arc::clone(&r.journal)).collect();
     let mut last = journals.into_iter().next_back();
     if read_only.is_none() && last.is_none() {
-        let base = segments.last().map_or(Offset(0), |s| Offset(s.base().0 + u64::from(s.len())));
+        let base = segments.last().map_or(Offset(0), |s| s.end());
         let (journal, file) = file::create(&*disk, &journal_dir, base, Arc::clone(&cache))?;
         let journal = Arc::new(journal);
         parts.push(Arc::clone(&journal));
@@ -220,15 +220,23 @@ fn open_catalog(
     Catalog::open(disk, &path, false)
 }
 
-/// The segments in order; they have to follow each other without a gap.
+/// The segments in order, without those that another one stands for.
 fn open_segments(
     disk: &SharedDisk,
     dir: &Path,
     cache: &Arc<BlockCache>,
+    writable: bool,
 ) -> Result<Vec<Arc<Segment>>, Error> {
     let mut segments = Vec::new();
     for path in segment::list(&**disk, dir)? {
         segments.push(Arc::new(Segment::open(disk, &path, Arc::clone(cache))?));
+    }
+    let replaced = Replaced::of(&mut segments);
+    if writable {
+        // What a crash left of segments that another stands for.
+        for name in &replaced.names {
+            segment::delete(&**disk, dir, name)?;
+        }
     }
     segments.sort_by_key(|segment| segment.base());
     Ok(segments)
@@ -250,7 +258,7 @@ struct Recovery<'a> {
 impl Recovery<'_> {
     /// Folds a segment's events into a catalog that does not have them.
     fn fold_segment(&mut self, segment: &Segment) -> Result<(), Error> {
-        let end = Offset(segment.base().0 + u64::from(segment.len()));
+        let end = segment.end();
         if end <= self.covered {
             return Ok(());
         }

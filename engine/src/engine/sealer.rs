@@ -7,10 +7,13 @@ use super::shared::Shared;
 use crate::cpu::thread_cpu_us;
 use crate::disk::Disk;
 use crate::error::Error;
-use crate::event::Offset;
+use crate::event::{Micros, Offset};
 use crate::journal::file::{path, text_path};
 use crate::journal::part::Journal;
-use crate::segment::{SealInput, Segment, seal};
+use crate::merkle::Secret;
+use crate::segment::leaves::{Run, RunEvents};
+use crate::segment::{Leaves, SealInput, Segment, seal};
+use crate::text::TextSource;
 use crate::view::{Part as _, Session, Sessions as _};
 use std::collections::HashMap;
 use std::path::Path;
@@ -58,13 +61,20 @@ fn seal_journal(shared: &Shared, journal: &Arc<Journal>) -> Result<(), Error> {
         view.blocks().iter().map(|block| journal.payload(block)).collect::<Result<Vec<_>, _>>()?;
     let plain: Vec<bool> = view.blocks().iter().map(|block| block.plain).collect();
     let text = text_path(&shared.journal_dir(), journal.base());
+    let text = TextSource { dir: &text, keep: None };
+    let leaves = leaves(journal);
     let input = SealInput {
         base: journal.base(),
+        end: journal.end(),
         payloads: &payloads,
         plain: &plain,
         session_of: &session_of,
         sessions: &sessions,
-        text: shared.options.text_index.then_some(text.as_path()),
+        texts: if shared.options.text_index { std::slice::from_ref(&text) } else { &[] },
+        leaves: &leaves,
+        created: Micros::now(),
+        generation: 0,
+        replaces: &[],
     };
     let disk = &shared.options.disk;
     let report = seal(disk, &shared.segments_dir(), &input, shared.options.columnar.as_deref())?;
@@ -81,6 +91,15 @@ fn seal_journal(shared: &Shared, journal: &Arc<Journal>) -> Result<(), Error> {
     remove(&**disk, &shared.journal_dir(), journal.base())?;
     shared.progressed();
     Ok(())
+}
+
+/// The journal's blocks, as the log's tree has them.
+fn leaves(journal: &Arc<Journal>) -> Leaves {
+    let view = journal.view();
+    let counts: Vec<u32> = view.blocks().iter().map(|block| block.events.len() as u32).collect();
+    let secret = Secret(journal.file().header().id);
+    let run = Run { first_leaf: 0, base: journal.base(), counts, events: RunEvents::Whole(secret) };
+    Leaves { runs: vec![run] }
 }
 
 /// The journal's sessions with their states, and for each event the place of its session.

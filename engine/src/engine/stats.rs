@@ -61,7 +61,7 @@ pub(super) fn collect(shared: &Shared) -> Result<Stats, Error> {
     let journals = shared.journals();
     let sealed = *shared.counters.sealed.lock();
     let seconds = |us: &std::sync::atomic::AtomicU64| us.load(Ordering::Relaxed) as f64 / 1e6;
-    let sealed_end = segments.last().map_or(Offset(0), |s| Offset(s.base().0 + u64::from(s.len())));
+    let sealed_end = segments.last().map_or(Offset(0), |s| s.end());
     let next_offset = journals.last().map_or(sealed_end, |journal| journal.end());
     let indexed_through = (journals.iter().find(|j| j.indexed_through() < j.end()))
         .map_or(next_offset, |journal| journal.indexed_through());

@@ -282,6 +282,10 @@ impl Part for JournalView {
         self.journal.base()
     }
 
+    fn end(&self) -> Offset {
+        Offset(self.journal.base().0 + u64::from(self.len))
+    }
+
     fn time_range(&self) -> Option<(Micros, Micros)> {
         self.times
     }

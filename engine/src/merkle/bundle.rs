@@ -248,7 +248,7 @@ impl Bundle {
             return Err("the bundle's key is not the one that is trusted".to_owned());
         }
         let checkpoint = Checkpoint::open(&self.checkpoint, &own)?;
-        let mut indexes = self.blocks.iter().map(|block| block.index);
+        let indexes = self.blocks.iter().map(|block| block.index);
         if !indexes.is_sorted_by(|a, b| a < b) {
             return Err("the blocks are not in order".to_owned());
         }

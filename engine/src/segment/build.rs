@@ -10,8 +10,12 @@ use std::path::Path;
 #[derive(Debug)]
 pub struct Plan<'a> {
     input: SealInput<'a>,
-    /// By offset: where the event's record is.
+    /// In the order of offsets: where the event's record is.
     places: Vec<Place>,
+    /// In the order of offsets: the place of the event's session in the input.
+    session_of: Vec<u32>,
+    /// By ordinal: the event's place in the order of offsets.
+    pub order: Vec<u32>,
     /// The index so far: everything but the blocks.
     pub tables: Tables<'a>,
     /// Bytes of all lines as they were sent.
@@ -30,8 +34,54 @@ struct Seen {
     /// The rank of its session by id.
     session: u32,
     seq: u32,
-    /// Its offset from the base.
+    /// Its place in the order of offsets.
+    at: u32,
+}
+
+/// An event, as the walk over the payloads finds it.
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    /// From the base.
     offset: u32,
+    /// The place of its session in the input.
+    session: u32,
+    seq: u32,
+    time: i64,
+    code: u8,
+    json_len: u32,
+    place: Place,
+}
+
+fn walk(input: &SealInput<'_>) -> Result<Vec<Found>, String> {
+    let count = input.session_of.len();
+    let mut found = Vec::with_capacity(count);
+    for (number, payload) in input.payloads.iter().enumerate() {
+        let mut at = 0;
+        for record in Records::new(payload) {
+            let record = record.map_err(|what| format!("payload {number}: {what}"))?;
+            let (offset, session) = (record.offset, input.session_of.get(found.len()).copied());
+            if offset < input.base || offset >= input.end {
+                return Err(format!("event {offset} does not belong to it"));
+            }
+            found.push(Found {
+                offset: u32::try_from(offset.0 - input.base.0)
+                    .map_err(|_| "it has more offsets than 32 bits count".to_owned())?,
+                session: session
+                    .filter(|session| (*session as usize) < input.sessions.len())
+                    .ok_or_else(|| format!("event {offset} has no session"))?,
+                seq: record.seq.0,
+                time: record.time.0,
+                code: code(record.kind, record.verdict),
+                json_len: record.json.len() as u32,
+                place: Place { payload: number as u32, at: at as u32 },
+            });
+            at += RECORD_HEADER_LEN + record.json.len();
+        }
+    }
+    if found.len() != count || count == 0 {
+        return Err(format!("{} events for {count} sessions' numbers", found.len()));
+    }
+    Ok(found)
 }
 
 impl<'a> Plan<'a> {
@@ -51,35 +101,22 @@ impl<'a> Plan<'a> {
             }
         }
 
-        let count = input.session_of.len();
-        let mut places = Vec::with_capacity(count);
-        let mut seen = Vec::with_capacity(count);
-        let mut facts = Vec::with_capacity(count);
-        let mut raw_json_bytes = 0;
-        for (number, payload) in input.payloads.iter().enumerate() {
-            let mut at = 0;
-            for record in Records::new(payload) {
-                let record = record.map_err(|what| wrong(format!("payload {number}: {what}")))?;
-                let offset = places.len();
-                if record.offset.0 != input.base.0 + offset as u64 {
-                    return Err(wrong(format!("event {} is out of its order", record.offset)));
-                }
-                let session = input.session_of.get(offset).and_then(|at| ranks.get(*at as usize));
-                let session = *session
-                    .ok_or_else(|| wrong(format!("event {} has no session", record.offset)))?;
-                seen.push(Seen { session, seq: record.seq.0, offset: offset as u32 });
-                facts.push((record.time.0, code(record.kind, record.verdict)));
-                places.push(Place { payload: number as u32, at: at as u32 });
-                at += RECORD_HEADER_LEN + record.json.len();
-                raw_json_bytes += record.json.len() as u64;
-            }
+        let mut found = walk(input).map_err(wrong)?;
+        found.sort_unstable_by_key(|event| event.offset);
+        if found.windows(2).any(|pair| matches!(pair, [a, b] if a.offset == b.offset)) {
+            return Err(wrong("an event is there twice".to_owned()));
         }
-        if places.len() != count || count == 0 || u32::try_from(count).is_err() {
-            return Err(wrong(format!("{} events for {count} sessions' numbers", places.len())));
+        let span = u32::try_from(input.end.0 - input.base.0);
+        let span = span.map_err(|_| wrong("it has more offsets than 32 bits count".to_owned()))?;
+        let mut seen = Vec::with_capacity(found.len());
+        for (at, event) in (0u32..).zip(&found) {
+            let session = ranks.get(event.session as usize).copied().unwrap_or_default();
+            seen.push(Seen { session, seq: event.seq, at });
         }
-        seen.sort_unstable_by_key(|event| (event.session, event.seq, event.offset));
+        seen.sort_unstable_by_key(|event| (event.session, event.seq, event.at));
 
-        let mut tables = Tables { base: input.base, ..Tables::default() };
+        let order = seen.iter().map(|event| event.at).collect();
+        let mut tables = Tables { base: input.base, span, ..Tables::default() };
         for run in seen.chunk_by(|a, b| a.session == b.session) {
             let at = run.first().and_then(|event| by_id.get(event.session as usize));
             let session = at
@@ -91,9 +128,12 @@ impl<'a> Plan<'a> {
             let first = tables.offsets.len() as u32;
             let mut times = (i64::MAX, i64::MIN);
             for event in run {
-                let (time, code) = facts.get(event.offset as usize).copied().unwrap_or_default();
+                let Some(Found { offset, time, code, .. }) = found.get(event.at as usize).copied()
+                else {
+                    continue;
+                };
                 times = (times.0.min(time), times.1.max(time));
-                tables.offsets.push(event.offset);
+                tables.offsets.push(offset);
                 tables.times.push(time);
                 tables.seqs.push(event.seq);
                 tables.codes.push(code);
@@ -103,12 +143,15 @@ impl<'a> Plan<'a> {
             let (id, key) = (&*session.id, session.key);
             tables.sessions.push(NewSession { id, key, first, count, times, seqs });
         }
-        Ok(Plan { input: *input, places, tables, raw_json_bytes })
+        let raw_json_bytes = found.iter().map(|event| u64::from(event.json_len)).sum();
+        let session_of = found.iter().map(|event| event.session).collect();
+        let places = found.into_iter().map(|event| event.place).collect();
+        Ok(Plan { input: *input, places, session_of, order, tables, raw_json_bytes })
     }
 
-    /// An event's record, by its offset from the base, and whether its line is plain.
-    pub fn record(&self, offset: u32) -> Option<(Record<'a>, bool)> {
-        let place = self.places.get(offset as usize)?;
+    /// An event's record, by its place in the order of offsets, and whether its line is plain.
+    pub fn record(&self, at: u32) -> Option<(Record<'a>, bool)> {
+        let place = self.places.get(at as usize)?;
         let payload: &'a [u8] = self.input.payloads.get(place.payload as usize)?;
         let record = Record::decode(payload.get(place.at as usize..)?).ok()?.0;
         // A line may be plain in a block that is not.
@@ -117,11 +160,16 @@ impl<'a> Plan<'a> {
         Some((record, plain))
     }
 
-    /// Offsets from the base in the order of time, then offset.
+    /// The place of an event's session in the input, by the event's place in the order of offsets.
+    pub fn session_of(&self, at: u32) -> Option<u32> {
+        self.session_of.get(at as usize).copied()
+    }
+
+    /// The events' places in the order of time, then offset.
     pub fn by_time(&self) -> Vec<u32> {
-        let times = self.tables.times.iter().zip(&self.tables.offsets);
-        let mut order: Vec<(i64, u32)> = times.map(|(time, offset)| (*time, *offset)).collect();
+        let times = self.tables.times.iter().zip(&self.order);
+        let mut order: Vec<(i64, u32)> = times.map(|(time, at)| (*time, *at)).collect();
         order.sort_unstable();
-        order.into_iter().map(|(_, offset)| offset).collect()
+        order.into_iter().map(|(_, at)| at).collect()
     }
 }

@@ -47,9 +47,9 @@ pub fn write(disk: &dyn Disk, plan: &Plan<'_>, path: &Path) -> Result<Vec<NewBlo
         out.clear();
         Ok::<u32, Error>(header.count)
     };
-    for offset in &plan.tables.offsets {
+    for at in &plan.order {
         let (record, plain) =
-            plan.record(*offset).ok_or_else(|| Error::corrupt(path, 0, "an event was lost"))?;
+            plan.record(*at).ok_or_else(|| Error::corrupt(path, 0, "an event was lost"))?;
         let len = RECORD_HEADER_LEN + record.json.len();
         if !builder.is_empty() && builder.raw_len() + len > BLOCK_BYTES {
             first += flush(&mut builder, first, &mut out)?;

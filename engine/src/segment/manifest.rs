@@ -1,4 +1,7 @@
 //! `segment.json`: what a segment holds, and the length and SHA-256 of each of its files.
+//!
+//! The last field, `self_sha256`, is over the file's own bytes with 64 zeroes in its place, so that a
+//! flipped bit anywhere in it is found.
 
 use super::MANIFEST_FILE;
 use crate::disk::{Disk, read_exact_at};
@@ -11,15 +14,20 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 /// The version of the format that this module writes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
+
+/// What stands in `self_sha256` while the file is hashed.
+const NO_HASH: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 /// A segment's manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// The version of the segment's format.
     pub version: u32,
-    /// The offset of its first event.
+    /// The offset that it starts at.
     pub base: Offset,
+    /// The offset after the last that it stands for; what is missing in between was erased.
+    pub end: Offset,
     /// How many events it has.
     pub events: u64,
     /// How many sessions they are of.
@@ -30,10 +38,17 @@ pub struct Manifest {
     pub min_time: Micros,
     /// The time of its latest event.
     pub max_time: Micros,
-    /// When it was sealed.
+    /// When its latest journal was sealed: what retention counts from.
     pub created: Micros,
+    /// How often its events were rewritten.
+    pub generation: u32,
+    /// The names of the segments that it replaces: while they are still there, they do not count.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaces: Vec<String>,
     /// Its other files, by their path in its directory.
     pub files: BTreeMap<String, FileEntry>,
+    /// The SHA-256 of this file, with zeroes in this place.
+    pub self_sha256: String,
 }
 
 /// A file of a segment.
@@ -62,16 +77,24 @@ impl Manifest {
             );
             return Err(Error::Unusable { path: dir.to_owned(), what });
         }
+        if manifest.encode(&path)? != bytes {
+            return Err(Error::corrupt(&path, 0, "its checksum does not match"));
+        }
         Ok(manifest)
     }
 
-    /// Its bytes.
+    /// Its bytes, with their hash in their last field.
     ///
     /// # Errors
     /// None that can happen.
     pub fn encode(&self, path: &Path) -> Result<Vec<u8>, Error> {
-        serde_json::to_vec_pretty(self)
-            .map_err(|error| Error::io("write", path)(std::io::Error::other(error)))
+        let json = |manifest: &Manifest| {
+            serde_json::to_vec_pretty(manifest)
+                .map_err(|error| Error::io("write", path)(std::io::Error::other(error)))
+        };
+        let mut hashed = Manifest { self_sha256: NO_HASH.to_owned(), ..self.clone() };
+        hashed.self_sha256 = hexadecimal(&Sha256::digest(json(&hashed)?));
+        json(&hashed)
     }
 
     /// Bytes of the segment's files, without the manifest.
@@ -113,10 +136,14 @@ impl FileEntry {
             hash.update(&*piece);
             at += len as u64;
         }
-        let mut sha256 = String::with_capacity(64);
-        for byte in hash.finalize() {
-            let _ = write!(sha256, "{byte:02x}");
-        }
-        Ok(FileEntry { bytes, sha256 })
+        Ok(FileEntry { bytes, sha256: hexadecimal(&hash.finalize()) })
     }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        let _ = write!(out, "{byte:02x}");
+    }
+    out
 }

@@ -10,47 +10,76 @@
 //!     index.bin        where everything is, mapped and read in place (see `index`)
 //!     text/            the text index, if there is one
 //!     events.parquet   the SIEM's copy, if somebody writes it (see `Columnar`)
+//!     leaves.bin       what reproduces the leaves of the log's tree (see `leaves`)
 //!     segment.json     what is here, with lengths and SHA-256 (see `Manifest`)
-//! segments/.tmp-00000000000000000000/     the same, while it is being written
+//! segments/00000000000000000000-1/    the same events (or what is kept of them) and those of its
+//!                                     neighbours, rewritten: see `rewrite`
+//! segments/.tmp-00000000000000000000/     a segment while it is being written
+//! segments/.gone-00000000000000000000/    a segment while it is being deleted
 //! ```
 //!
-//! All is written and fsynced under the temporary name, then renamed; a directory without the prefix
-//! is whole. After a crash [`clean`] removes what was not finished, and the journal is still there
-//! to be sealed again.
+//! All is written and fsynced under the temporary name, then renamed; a directory without a prefix
+//! is whole. After a crash [`clean`] removes what was not finished, and the journal (or the segments that
+//! were to be rewritten) are still there. A segment that names others in `replaces` stands for them from
+//! the moment it has its name: they do not count any more, and are deleted.
 
 mod build;
 mod events;
 mod index;
+pub mod leaves;
 mod manifest;
 mod read;
+mod rewrite;
 mod seal;
 #[cfg(test)]
 mod tests;
 
 pub use index::{Index, SessionRow};
+pub use leaves::Leaves;
 pub use manifest::{FileEntry, Manifest};
 pub use read::Segment;
-pub use seal::{SealReport, clean, list, seal};
+pub use rewrite::{Rewrite, rewrite};
+pub use seal::{SealReport, clean, delete, list, seal};
 
 use crate::block::Record;
 use crate::error::Error;
-use crate::event::Offset;
+use crate::event::{Micros, Offset};
 use crate::session::SessionState;
+use crate::text::TextSource;
 use crate::view::Session;
+use std::collections::BTreeSet;
 use std::io::Write;
-use std::path::Path;
 use std::sync::Arc;
 
 /// The blocks of events, in a segment's directory.
 pub const EVENTS_FILE: &str = "events.blk";
 /// The index, in a segment's directory.
 pub const INDEX_FILE: &str = "index.bin";
+/// What reproduces the leaves of the log's tree, in a segment's directory.
+pub const LEAVES_FILE: &str = "leaves.bin";
 /// The manifest, in a segment's directory.
 pub const MANIFEST_FILE: &str = "segment.json";
 /// The Parquet copy, in a segment's directory.
 pub const PARQUET_FILE: &str = "events.parquet";
 /// The text index, in a segment's directory.
 pub const TEXT_DIR: &str = "text";
+
+/// Names of segments that others stand for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Replaced {
+    /// The names, which may still be there.
+    pub names: BTreeSet<String>,
+}
+
+impl Replaced {
+    /// Takes the segments that another one stands for out of a list, and answers their names.
+    pub fn of(segments: &mut Vec<Arc<Segment>>) -> Replaced {
+        let names: BTreeSet<String> =
+            segments.iter().flat_map(|s| s.manifest().replaces.iter().cloned()).collect();
+        segments.retain(|segment| !names.contains(&segment.name()));
+        Replaced { names }
+    }
+}
 
 /// Writes a columnar copy of a segment's events.
 pub trait Columnar: Send + Sync {
@@ -76,19 +105,29 @@ pub struct ColumnarEvent<'a> {
     pub state: &'a SessionState,
 }
 
-/// What a segment is made from: a closed journal, in memory.
+/// What a segment is made from: a closed journal, or what is kept of segments, in memory.
 #[derive(Clone, Copy, Debug)]
 pub struct SealInput<'a> {
-    /// The offset of the first event.
+    /// The offset that the segment starts at.
     pub base: Offset,
-    /// The raw payloads of the journal's blocks, in the order of offsets.
+    /// The offset after the last that it stands for.
+    pub end: Offset,
+    /// Raw payloads of blocks: together they hold every event once, in any order.
     pub payloads: &'a [Arc<Vec<u8>>],
     /// For each payload, whether its block is plain (see [`crate::block::Flags`]).
     pub plain: &'a [bool],
-    /// For each event, by offset, its place in `sessions`.
+    /// For each event, in the order of the payloads, its place in `sessions`.
     pub session_of: &'a [u32],
     /// The sessions, each once, in any order.
     pub sessions: &'a [Session],
-    /// The journal's finished text index.
-    pub text: Option<&'a Path>,
+    /// The finished text indexes of these events; none makes a segment without one.
+    pub texts: &'a [TextSource<'a>],
+    /// The journal blocks that the events were in.
+    pub leaves: &'a Leaves,
+    /// When the latest of its journals was sealed.
+    pub created: Micros,
+    /// How often its events were rewritten.
+    pub generation: u32,
+    /// The names of the segments that it replaces.
+    pub replaces: &'a [String],
 }

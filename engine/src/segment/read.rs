@@ -2,7 +2,7 @@
 
 use super::index::Index;
 use super::manifest::Manifest;
-use super::{EVENTS_FILE, INDEX_FILE, TEXT_DIR};
+use super::{EVENTS_FILE, INDEX_FILE, LEAVES_FILE, Leaves, TEXT_DIR};
 use crate::block::{BlockCache, BlockFile, FileId, FileKind, RECORD_HEADER_LEN, Record, Records};
 use crate::disk::SharedDisk;
 use crate::error::Error;
@@ -50,11 +50,13 @@ impl Segment {
         };
         segment.belongs(EVENTS_FILE, segment.events.header().base, events_len)?;
         segment.belongs(INDEX_FILE, segment.index.base(), index_len)?;
-        if u64::from(segment.index.events()) != segment.manifest.events {
+        if u64::from(segment.index.events()) != segment.manifest.events
+            || segment.index.end() != segment.manifest.end
+        {
             return Err(Error::corrupt(
                 &dir.join(INDEX_FILE),
                 0,
-                "it has not as many events as segment.json says",
+                "it does not cover the events that segment.json says",
             ));
         }
         Ok(segment)
@@ -80,6 +82,20 @@ impl Segment {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.dir
+    }
+
+    /// The journal blocks that it was made from.
+    ///
+    /// # Errors
+    /// The system's, or [`Error::Corrupt`].
+    pub fn leaves(&self) -> Result<Leaves, Error> {
+        Leaves::read(&*self.disk, &self.dir.join(LEAVES_FILE))
+    }
+
+    /// The name of its directory.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.dir.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
     /// Its manifest.
@@ -190,6 +206,10 @@ impl Part for Segment {
 
     fn base(&self) -> Offset {
         self.index.base()
+    }
+
+    fn end(&self) -> Offset {
+        self.index.end()
     }
 
     fn time_range(&self) -> Option<(Micros, Micros)> {

@@ -11,18 +11,19 @@
 use super::build::Plan;
 use super::manifest::{self, FileEntry, Manifest};
 use super::{
-    Columnar, ColumnarEvent, EVENTS_FILE, INDEX_FILE, MANIFEST_FILE, PARQUET_FILE, SealInput,
-    TEXT_DIR, events,
+    Columnar, ColumnarEvent, EVENTS_FILE, INDEX_FILE, LEAVES_FILE, MANIFEST_FILE, PARQUET_FILE,
+    SealInput, TEXT_DIR, events,
 };
 use crate::cpu::thread_cpu_us;
 use crate::disk::{Disk, FileWriter, Open, SharedDisk};
 use crate::error::Error;
-use crate::event::Micros;
+use crate::event::{Micros, Offset};
 use crate::text::merge_into;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 const TMP_PREFIX: &str = ".tmp-";
+const GONE_PREFIX: &str = ".gone-";
 
 /// A sealed segment, and the CPU seconds that it took by stage.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -64,14 +65,15 @@ pub fn seal(
     result
 }
 
-/// Removes the directories of segments that were not finished; answers how many there were.
+/// Removes the directories of segments that were not finished or were being deleted; answers how many
+/// there were.
 ///
 /// # Errors
 /// The system's.
 pub fn clean(disk: &dyn Disk, segments_dir: &Path) -> Result<usize, Error> {
     let mut removed = 0;
     for (name, path) in entries(disk, segments_dir)? {
-        if name.starts_with(TMP_PREFIX) {
+        if name.starts_with(TMP_PREFIX) || name.starts_with(GONE_PREFIX) {
             disk.remove_tree(&path)?;
             removed += 1;
         }
@@ -82,6 +84,38 @@ pub fn clean(disk: &dyn Disk, segments_dir: &Path) -> Result<usize, Error> {
     Ok(removed)
 }
 
+/// Deletes a segment's directory. From the moment that it has lost its name, a crash only delays the rest.
+/// One that is not there is no error.
+///
+/// # Errors
+/// The system's.
+pub fn delete(disk: &dyn Disk, segments_dir: &Path, name: &str) -> Result<(), Error> {
+    let (path, gone) = (segments_dir.join(name), segments_dir.join(format!("{GONE_PREFIX}{name}")));
+    if !disk.exists(&path)? {
+        return Ok(());
+    }
+    disk.remove_tree(&gone)?;
+    disk.rename(&path, &gone).map_err(Error::io("rename", &path))?;
+    disk.sync_dir(segments_dir).map_err(Error::io("sync", segments_dir))?;
+    disk.remove_tree(&gone)?;
+    disk.sync_dir(segments_dir).map_err(Error::io("sync", segments_dir))
+}
+
+/// A segment's name: its base, and behind a dash how often its events were rewritten.
+fn name(base: Offset, generation: u32) -> String {
+    match generation {
+        0 => format!("{:020}", base.0),
+        _ => format!("{:020}-{generation}", base.0),
+    }
+}
+
+/// Is it the name of a segment?
+fn is_name(name: &str) -> bool {
+    let (base, generation) = name.split_once('-').unwrap_or((name, "1"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    base.len() == 20 && digits(base) && digits(generation)
+}
+
 /// The directories of the segments, oldest first.
 ///
 /// # Errors
@@ -89,7 +123,7 @@ pub fn clean(disk: &dyn Disk, segments_dir: &Path) -> Result<usize, Error> {
 pub fn list(disk: &dyn Disk, segments_dir: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut dirs: Vec<PathBuf> = entries(disk, segments_dir)?
         .into_iter()
-        .filter(|(name, _)| name.len() == 20 && name.bytes().all(|b| b.is_ascii_digit()))
+        .filter(|(name, _)| is_name(name))
         .map(|(_, path)| path)
         .collect();
     dirs.sort_unstable();
@@ -106,7 +140,7 @@ fn entries(disk: &dyn Disk, dir: &Path) -> Result<Vec<(String, PathBuf)>, Error>
 }
 
 fn tmp_path(segments_dir: &Path, input: &SealInput<'_>) -> PathBuf {
-    segments_dir.join(format!("{TMP_PREFIX}{:020}", input.base.0))
+    segments_dir.join(format!("{TMP_PREFIX}{}", name(input.base, input.generation)))
 }
 
 /// [`seal`], with a word after each step.
@@ -117,7 +151,7 @@ pub(super) fn seal_in_steps(
     columnar: Option<&dyn Columnar>,
     step: Step<'_>,
 ) -> Result<SealReport, Error> {
-    let path = segments_dir.join(format!("{:020}", input.base.0));
+    let path = segments_dir.join(name(input.base, input.generation));
     if disk.exists(&path)? {
         return Err(Error::Unusable { path, what: "this segment is already sealed".to_owned() });
     }
@@ -133,7 +167,6 @@ pub(super) fn seal_in_steps(
     step("directory")?;
 
     let mut report = SealReport { path, ..SealReport::default() };
-    let created = Micros::now();
     let clock = Clock::start();
     let mut plan = Plan::new(input, segments_dir)?;
     plan.tables.blocks = events::write(&**disk, &plan, &tmp.join(EVENTS_FILE))?;
@@ -142,12 +175,13 @@ pub(super) fn seal_in_steps(
 
     let clock = Clock::start();
     disk.write_new(&tmp.join(INDEX_FILE), &plan.tables.encode()?)?;
+    disk.write_new(&tmp.join(LEAVES_FILE), &input.leaves.encode())?;
     report.index_s = clock.seconds();
     step("index")?;
 
     let clock = Clock::start();
-    if let Some(text) = input.text {
-        merge_into(disk, text, &tmp.join(TEXT_DIR))?;
+    if !input.texts.is_empty() {
+        merge_into(disk, input.texts, input.end, &tmp.join(TEXT_DIR))?;
     }
     report.text_s = clock.seconds();
     step("text")?;
@@ -163,13 +197,17 @@ pub(super) fn seal_in_steps(
     let manifest = Manifest {
         version: manifest::VERSION,
         base: input.base,
+        end: input.end,
         events: plan.tables.offsets.len() as u64,
         sessions: plan.tables.sessions.len() as u64,
         raw_bytes: plan.raw_json_bytes,
         min_time: Micros(plan.tables.times.iter().min().copied().unwrap_or(0)),
         max_time: Micros(plan.tables.times.iter().max().copied().unwrap_or(0)),
-        created,
+        created: input.created,
+        generation: input.generation,
+        replaces: input.replaces.to_vec(),
         files: settle(&**disk, &tmp)?,
+        self_sha256: String::new(),
     };
     step("files")?;
     let manifest_path = tmp.join(MANIFEST_FILE);
@@ -193,10 +231,9 @@ fn write_columnar(
     path: &Path,
 ) -> Result<(), Error> {
     let order = plan.by_time();
-    let mut events = order.into_iter().filter_map(|offset| {
-        let session = *input.session_of.get(offset as usize)?;
-        let session = input.sessions.get(session as usize)?;
-        let record = plan.record(offset)?.0;
+    let mut events = order.into_iter().filter_map(|at| {
+        let session = input.sessions.get(plan.session_of(at)? as usize)?;
+        let record = plan.record(at)?.0;
         Some(ColumnarEvent { record, session: &session.id, state: &session.state })
     });
     let file = disk.open(path, Open::CreateNew).map_err(Error::io("create", path))?;

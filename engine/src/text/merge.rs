@@ -1,37 +1,80 @@
-//! The index of a sealed segment: a journal's, in one tantivy segment.
+//! The index of a sealed segment: those of journals or other segments, in one tantivy segment.
 
 use super::docs::guarded;
-use super::schema;
+use super::schema::{self, OFFSET};
 use crate::disk::{DiskDirectory, SharedDisk};
 use crate::error::Error;
+use crate::event::Offset;
 use std::path::Path;
+use tantivy::directory::OwnedBytes;
+use tantivy::fastfield::{AliveBitSet, write_alive_bitset};
 use tantivy::indexer::{IndexWriterOptions, NoMergePolicy, merge_filtered_segments};
-use tantivy::{Index, IndexWriter};
+use tantivy::{BitSet, Index, IndexWriter, Segment, SegmentReader};
 
-/// Writes the index in `from` to the new directory `to` as one tantivy segment with the same payload,
-/// durably. `from` is only read; an index without events gives one without.
+/// A finished index to merge.
+#[derive(Clone, Copy)]
+pub struct TextSource<'a> {
+    /// Its directory.
+    pub dir: &'a Path,
+    /// Which events (by offset) are kept; all, if nothing says.
+    pub keep: Option<&'a dyn Fn(Offset) -> bool>,
+}
+
+impl std::fmt::Debug for TextSource<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TextSource").field("dir", &self.dir).finish()
+    }
+}
+
+/// Writes the indexes of `sources` to the new directory `to` as one tantivy segment, durably; every event
+/// below `through` is then indexed in it. The sources are only read; without events there are none in it.
 ///
 /// # Errors
 /// A damaged index, or a directory that can't be written. What is in `to` then is of no use.
-pub fn merge_into(disk: &SharedDisk, from: &Path, to: &Path) -> Result<(), Error> {
+pub fn merge_into(
+    disk: &SharedDisk,
+    sources: &[TextSource<'_>],
+    through: Offset,
+    to: &Path,
+) -> Result<(), Error> {
     disk.create_dir(to).map_err(Error::io("create", to))?;
     guarded(Error::text, || {
-        let source = schema::open(disk, from)?;
-        let metas = source.load_metas().map_err(Error::text)?;
-        let through = schema::through(metas.payload.as_deref())?;
-        let segments: Vec<_> =
-            metas.segments.iter().map(|meta| source.segment(meta.clone())).collect();
-        let merged = if segments.is_empty() {
-            schema::create(disk, to)?
-        } else {
-            let directory = DiskDirectory::new(disk, to);
-            let keep_all = vec![None; segments.len()];
-            merge_filtered_segments(&segments, source.settings().clone(), keep_all, directory)
-                .map_err(Error::text)?
+        let (mut segments, mut alive, mut settings) = (Vec::new(), Vec::new(), None);
+        for source in sources {
+            let index = schema::open(disk, source.dir)?;
+            settings.get_or_insert_with(|| index.settings().clone());
+            for meta in index.load_metas().map_err(Error::text)?.segments {
+                let segment = index.segment(meta);
+                alive.push(source.keep.map(|keep| kept(&segment, keep)).transpose()?);
+                segments.push(segment);
+            }
+        }
+        let merged = match settings {
+            Some(settings) if !segments.is_empty() => {
+                let directory = DiskDirectory::new(disk, to);
+                merge_filtered_segments(&segments, settings, alive, directory)
+                    .map_err(Error::text)?
+            }
+            _ => schema::create(disk, to)?,
         };
         set_payload(&merged, &through.to_string())
     })?;
     disk.sync_dir(to).map_err(Error::io("sync", to))
+}
+
+/// The documents of a tantivy segment whose events are kept.
+fn kept(segment: &Segment, keep: &dyn Fn(Offset) -> bool) -> Result<AliveBitSet, Error> {
+    let reader = SegmentReader::open(segment).map_err(Error::text)?;
+    let offsets = reader.fast_fields().u64(OFFSET).map_err(Error::text)?;
+    let mut docs = BitSet::with_max_value(reader.max_doc());
+    for doc in 0..reader.max_doc() {
+        if offsets.first(doc).is_some_and(|offset| keep(Offset(offset))) {
+            docs.insert(doc);
+        }
+    }
+    let mut bytes = Vec::new();
+    write_alive_bitset(&docs, &mut bytes).map_err(Error::text)?;
+    Ok(AliveBitSet::open(OwnedBytes::new(bytes)))
 }
 
 /// The merge leaves a payload of its own; only a commit can replace it.

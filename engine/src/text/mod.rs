@@ -27,6 +27,6 @@ mod tokens;
 pub mod words;
 mod writer;
 
-pub use merge::merge_into;
+pub use merge::{TextSource, merge_into};
 pub use reader::TextReader;
 pub use writer::TextWriter;

@@ -8,12 +8,17 @@
 
 use super::narrow::{Fields, Narrow, WordShape};
 use super::words::{WORD_BYTES_MAX, fold, words};
-use super::{TextReader, TextWriter, merge_into};
+use super::{TextReader, TextSource, TextWriter, merge_into};
 use crate::disk::{RealDisk, SharedDisk};
 use crate::event::text::{TextField, Texts};
 use crate::event::{Kind, Offset, Verdict};
 use proptest::prelude::*;
 use std::path::Path;
+
+/// Merges one index, all of it.
+fn merge(from: &Path, to: &Path, through: u64) -> Result<(), crate::Error> {
+    merge_into(&disk(), &[TextSource { dir: from, keep: None }], Offset(through), to)
+}
 
 fn disk() -> SharedDisk {
     std::sync::Arc::new(RealDisk)
@@ -164,7 +169,7 @@ proptest! {
         let (writer, reader) = write(&from, base, &docs, &commits);
         check(&reader, base, &docs, &narrows);
         drop(writer);
-        merge_into(&disk(), &from, &to).unwrap();
+        merge(&from, &to, base + docs.len() as u64).unwrap();
         let merged = TextReader::open(&disk(), &to).unwrap();
         prop_assert_eq!(merged.indexed_through(), Offset(base + docs.len() as u64));
         prop_assert_eq!(merged.segments(), usize::from(!docs.is_empty()));
@@ -223,7 +228,7 @@ fn a_word_in_most_events_does_not_help() {
 fn a_missing_or_damaged_index_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     assert!(TextReader::open(&disk(), &dir.path().join("none")).is_err());
-    assert!(merge_into(&disk(), &dir.path().join("none"), &dir.path().join("to")).is_err());
+    assert!(merge(&dir.path().join("none"), &dir.path().join("to"), 0).is_err());
 
     let docs: Vec<Doc> = (0..200).map(|i| command(&format!("word{i} all"))).collect();
     let whole = dir.path().join("whole");
@@ -246,7 +251,7 @@ fn a_missing_or_damaged_index_is_an_error() {
                 let _ =
                     reader.offsets(&Narrow::Word(Fields::Any, WordShape::Contains("d1".into())));
             }
-            let _ = merge_into(&disk(), &copy, &dir.path().join(format!("merged{n}-{m}")));
+            let _ = merge(&copy, &dir.path().join(format!("merged{n}-{m}")), 200);
             let mut flipped = bytes.clone();
             if let Some(byte) = flipped.get_mut(cut) {
                 *byte ^= 0xff;

@@ -5,7 +5,7 @@ use daybook_engine::catalog::filter::{SessionFilter, TextFact};
 use daybook_engine::disk::{RealDisk, SharedDisk};
 use daybook_engine::event::wire::Event;
 use daybook_engine::event::{Micros, Offset, Seq, SessionKey};
-use daybook_engine::segment::{SealInput, Segment, seal};
+use daybook_engine::segment::{Leaves, SealInput, Segment, seal};
 use daybook_engine::session::{Change, SessionState};
 use daybook_engine::view::{Facet, ListPage, ListRequest, Part, Session, Sessions, Snapshot};
 use daybook_query::columnar::Error;
@@ -118,11 +118,16 @@ impl Log {
             let session_of: Vec<u32> = lines.iter().map(|line| place(line) as u32).collect();
             let input = SealInput {
                 base: Offset(lines[0].offset),
+                end: Offset(lines[lines.len() - 1].offset + 1),
                 payloads: &[Arc::new(payload)],
                 plain: &[lines.iter().all(|line| is_plain(&line.json))],
                 session_of: &session_of,
                 sessions: &here,
-                text: None,
+                texts: &[],
+                leaves: &Leaves::default(),
+                created: Micros(1),
+                generation: 0,
+                replaces: &[],
             };
             seal(&disk, directory, &input, Some(&SegmentParquet::default())).unwrap();
             let name = format!("{:020}", lines[0].offset);

@@ -98,6 +98,10 @@ impl Part for ModelPart {
         self.base
     }
 
+    fn end(&self) -> Offset {
+        Offset(self.base.0 + self.events.len() as u64)
+    }
+
     fn time_range(&self) -> Option<(Micros, Micros)> {
         let times = || self.events.iter().map(|e| e.facts.time);
         Some((times().min()?, times().max()?))

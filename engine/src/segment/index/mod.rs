@@ -15,8 +15,8 @@
 //!  0  magic      8   "DAYBKIDX"
 //!  8  version    2   1
 //! 10  sections   2   10
-//! 12  reserved   4
-//! 16  base       8   offset of the segment's first event
+//! 12  span       4   offsets are below base + span; more than `events` where some were erased
+//! 16  base       8   offset that the segment starts at
 //! 24  file_len   8   length of this file
 //! 32  events     4   how many
 //! 36  sessions   4   how many
@@ -44,7 +44,8 @@
 //!  5  times    1..8  by ordinal: time - the session's min_time
 //!  6  seqs     1..8  by ordinal: seq - the session's min_seq
 //!  7  codes       1  by ordinal: Kind::code + 16 * Verdict::code (0 for none)
-//!  8  ordinals 1..8  by offset - base: the ordinal
+//!  8  ordinals 1..8  the ordinals in the order of offsets: where none was erased (span = events), by
+//!                    offset - base; otherwise to be searched
 //!  9  strings     1  the ids, one after the other
 //! 10  bloom      64  see `bloom`
 //! ```
@@ -139,7 +140,7 @@ struct Header {
     magic: [u8; 8],
     version: U16,
     sections: U16,
-    reserved: U32,
+    span: U32,
     base: U64,
     file_len: U64,
     events: U32,

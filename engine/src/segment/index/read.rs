@@ -19,6 +19,7 @@ pub struct Index {
     path: PathBuf,
     map: Map,
     base: Offset,
+    span: u32,
     events: u32,
     times: (Micros, Micros),
     sections: Vec<Place>,
@@ -73,16 +74,23 @@ impl Index {
             path: path.to_owned(),
             map,
             base: Offset(header.base.get()),
+            span: header.span.get(),
             events: header.events.get(),
             times: (Micros(header.min_time.get()), Micros(header.max_time.get())),
             sections,
         })
     }
 
-    /// The offset of the first event.
+    /// The offset that the segment starts at.
     #[must_use]
     pub fn base(&self) -> Offset {
         self.base
+    }
+
+    /// The offset after the last that the segment stands for; what is missing in between was erased.
+    #[must_use]
+    pub fn end(&self) -> Offset {
+        Offset(self.base.0.saturating_add(u64::from(self.span)))
     }
 
     /// How many events there are.
@@ -157,7 +165,7 @@ impl Index {
     #[must_use]
     pub fn offset(&self, ordinal: u32) -> Option<Offset> {
         let after = self.number(Section::Offsets, ordinal)?;
-        if after >= u64::from(self.events) {
+        if after >= u64::from(self.span) {
             return None;
         }
         self.base.0.checked_add(after).map(Offset)
@@ -167,8 +175,35 @@ impl Index {
     #[must_use]
     pub fn ordinal_of(&self, offset: Offset) -> Option<u32> {
         let after = u32::try_from(offset.0.checked_sub(self.base.0)?).ok()?;
-        let ordinal = u32::try_from(self.number(Section::Ordinals, after)?).ok()?;
+        if after >= self.span {
+            return None;
+        }
+        let ordinal = if self.span == self.events {
+            self.nth_by_offset(after)?
+        } else {
+            self.search_offset(after)?
+        };
         (ordinal < self.events).then_some(ordinal)
+    }
+
+    /// The ordinal of the event at a place in the order of offsets.
+    fn nth_by_offset(&self, at: u32) -> Option<u32> {
+        u32::try_from(self.number(Section::Ordinals, at)?).ok()
+    }
+
+    /// The ordinal of an offset (from the base) where some offsets were erased.
+    fn search_offset(&self, after: u32) -> Option<u32> {
+        let (mut low, mut high) = (0, self.events);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let ordinal = self.nth_by_offset(middle)?;
+            match self.number(Section::Offsets, ordinal)?.cmp(&u64::from(after)) {
+                Ordering::Equal => return Some(ordinal),
+                Ordering::Less => low = middle + 1,
+                Ordering::Greater => high = middle,
+            }
+        }
+        None
     }
 
     /// A session by its id.
@@ -192,7 +227,7 @@ impl Index {
     /// [`Error::Corrupt`].
     pub fn session_by_key(&self, key: SessionKey) -> Result<Option<SessionRow<'_>>, Error> {
         // A key is the offset of an event that came before or with the session's first event here.
-        if key.0 >= self.base.0.saturating_add(u64::from(self.events)) {
+        if key.0 >= self.end().0 {
             return Ok(None);
         }
         let found = self.search(self.sessions(), |at| {
@@ -352,7 +387,9 @@ fn decode(bytes: &[u8]) -> Result<(Header, Vec<Place>), (usize, &'static str)> {
     if header.version.get() != VERSION {
         return Err((8, "the file was written by a newer version of daybook"));
     }
-    if usize::from(header.sections.get()) != Section::ALL.len() || header.reserved.get() != 0 {
+    if usize::from(header.sections.get()) != Section::ALL.len()
+        || header.span.get() < header.events.get()
+    {
         return Err((10, "the header is not as this version writes it"));
     }
     if header.file_len.get() != bytes.len() as u64 {

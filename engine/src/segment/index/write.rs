@@ -45,13 +45,15 @@ pub struct NewBlock {
 /// What an index is written from.
 #[derive(Debug, Default)]
 pub struct Tables<'a> {
-    /// The offset of the first event.
+    /// The offset that the segment starts at.
     pub base: Offset,
+    /// Offsets are below `base + span`.
+    pub span: u32,
     /// The sessions, sorted by id, their ordinals one after the other from 0.
     pub sessions: Vec<NewSession<'a>>,
     /// The blocks, their ordinals one after the other from 0.
     pub blocks: Vec<NewBlock>,
-    /// By ordinal: the offset from `base`; a permutation.
+    /// By ordinal: the offset from `base`, each once.
     pub offsets: Vec<u32>,
     /// By ordinal: the time.
     pub times: Vec<i64>,
@@ -93,12 +95,8 @@ impl Tables<'_> {
         }
         let mut by_key: Vec<u32> = (0..self.sessions.len() as u32).collect();
         by_key.sort_unstable_by_key(|at| self.sessions.get(*at as usize).map(|s| s.key));
-        let mut ordinals = vec![0u32; self.offsets.len()];
-        for (ordinal, offset) in self.offsets.iter().enumerate() {
-            if let Some(place) = ordinals.get_mut(*offset as usize) {
-                *place = ordinal as u32;
-            }
-        }
+        let mut ordinals: Vec<u32> = (0..events).collect();
+        ordinals.sort_unstable_by_key(|ordinal| self.offsets.get(*ordinal as usize));
         let blocks: Vec<BlockEntry> = self.blocks.iter().map(BlockEntry::of).collect();
 
         let mut file = Writer::new();
@@ -124,7 +122,7 @@ impl Tables<'_> {
             magic: MAGIC,
             version: VERSION.into(),
             sections: (Section::ALL.len() as u16).into(),
-            reserved: 0.into(),
+            span: self.span.into(),
             base: self.base.0.into(),
             file_len: 0.into(),
             events: events.into(),

@@ -11,11 +11,14 @@
 mod crash;
 mod damage;
 mod model;
+mod rewriting;
 
-use super::{SealInput, Segment};
+use super::leaves::{Run, RunEvents};
+use super::{Leaves, SealInput, Segment};
 use crate::block::{BlockCache, Record};
 use crate::disk::{RealDisk, SharedDisk};
 use crate::event::{Kind, Micros, Offset, Seq, SessionKey, Verdict};
+use crate::merkle::Secret;
 use crate::session::SessionState;
 use crate::view::Session;
 use std::path::Path;
@@ -44,6 +47,7 @@ pub struct Journal {
     plain: Vec<bool>,
     session_of: Vec<u32>,
     sessions: Vec<Session>,
+    pub leaves: Leaves,
 }
 
 pub fn id(session: usize) -> String {
@@ -78,17 +82,26 @@ impl Journal {
             plain.push(chunk.iter().all(|e| crate::block::is_plain(&e.json)));
         }
         let session_of = made.iter().map(|e| e.session as u32).collect();
-        Journal { base, made, payloads, plain, session_of, sessions }
+        let counts: Vec<u32> = made.chunks(per_block).map(|chunk| chunk.len() as u32).collect();
+        let events = RunEvents::Whole(Secret([9; 16]));
+        let run = Run { first_leaf: 7, base: Offset(base), counts, events };
+        let leaves = Leaves { runs: vec![run] };
+        Journal { base, made, payloads, plain, session_of, sessions, leaves }
     }
 
     pub fn input(&self) -> SealInput<'_> {
         SealInput {
             base: Offset(self.base),
+            end: Offset(self.base + self.made.len() as u64),
             payloads: &self.payloads,
             plain: &self.plain,
             session_of: &self.session_of,
             sessions: &self.sessions,
-            text: None,
+            texts: &[],
+            leaves: &self.leaves,
+            created: Micros(1),
+            generation: 0,
+            replaces: &[],
         }
     }
 

@@ -4,8 +4,8 @@ use super::super::{Columnar, ColumnarEvent, seal};
 use super::{Journal, Made, disk, id, open, small};
 use crate::error::Error;
 use crate::event::{Kind, Micros, Offset, Seq, SessionKey, Verdict};
-use crate::text::TextWriter;
 use crate::text::narrow::{Fields, Narrow, WordShape};
+use crate::text::{TextSource, TextWriter};
 use crate::view::{EventFacts, Ordinals, Part};
 use parking_lot::Mutex;
 use proptest::collection::vec;
@@ -200,7 +200,7 @@ fn the_columnar_copy_gets_every_event_in_the_order_of_time() {
     assert_eq!(*recorder.0.lock(), expected);
     let segment = open(&report.path).unwrap();
     assert_eq!(segment.manifest().files["events.parquet"].bytes, 4);
-    assert_eq!(segment.manifest().files.len(), 3);
+    assert_eq!(segment.manifest().files.len(), 4);
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn an_input_that_contradicts_itself_is_refused_and_leaves_nothing() {
     let journal = small();
     let dir = tempfile::tempdir().unwrap();
     let mut input = journal.input();
-    input.base = Offset(999);
+    input.base = Offset(1001);
     assert!(seal(&disk(), dir.path(), &input, None).is_err());
     let mut input = journal.input();
     input.session_of = &input.session_of[..39];
@@ -250,7 +250,8 @@ fn the_text_index_of_the_journal_answers_with_the_ordinals_of_the_segment() {
     writer.commit(Offset(1040)).unwrap();
     drop(writer);
     let mut input = journal.input();
-    input.text = Some(&text);
+    let source = [TextSource { dir: &text, keep: None }];
+    input.texts = &source;
     let report = seal(&disk(), &dir.path().join("segments"), &input, None).unwrap();
     let segment = open(&report.path).unwrap();
     segment.verify().unwrap();
