@@ -24,6 +24,8 @@
 
 mod map;
 mod real;
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;
 mod tantivy;
 mod write;
 
