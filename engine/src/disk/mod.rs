@@ -242,6 +242,27 @@ impl dyn Disk + '_ {
         self.sync_dir(parent).map_err(Error::io("sync", parent))
     }
 
+    /// Makes a directory, with its parents, and makes their names durable.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn create_dir_durably(&self, dir: &Path) -> Result<(), Error> {
+        let mut made = Vec::new();
+        for path in dir.ancestors().filter(|path| *path != Path::new("")) {
+            if self.exists(path)? {
+                break;
+            }
+            made.push(path);
+        }
+        self.create_dir(dir).map_err(Error::io("create", dir))?;
+        for path in made.into_iter().rev() {
+            let parent = path.parent().filter(|parent| *parent != Path::new(""));
+            let parent = parent.unwrap_or(Path::new("."));
+            self.sync_dir(parent).map_err(Error::io("sync", parent))?;
+        }
+        Ok(())
+    }
+
     /// Deletes a directory and everything below it; one that is not there is no error.
     ///
     /// # Errors

@@ -162,7 +162,7 @@ fn prepare(disk: &dyn Disk, dir: &Path, writable: bool) -> Result<Option<Box<dyn
         return Err(unusable("it is not a data directory of daybook's (there is no file DAYBOOK)"));
     }
     if writable {
-        disk.create_dir(dir).map_err(Error::io("create", dir))?;
+        disk.create_dir_durably(dir)?;
     }
     let lock_path = dir.join("LOCK");
     let lock = if writable || disk.exists(&lock_path)? {
