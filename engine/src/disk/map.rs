@@ -1,7 +1,9 @@
 //! Bytes of a sealed file, mapped or in memory.
 
+use super::fault::Registered;
 use memmap2::Mmap;
 use std::fmt;
+use std::io;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -11,19 +13,36 @@ pub struct Map(Bytes);
 
 #[derive(Clone)]
 enum Bytes {
-    Mapped(Arc<Mmap>),
+    Mapped(Arc<Mapped>),
     Held(Arc<[u8]>),
 }
 
+/// The registration goes first, then the mapping that it watches.
+struct Mapped {
+    watched: Registered,
+    bytes: Mmap,
+}
+
 impl Map {
-    pub(super) fn mapped(map: Mmap) -> Map {
-        Map(Bytes::Mapped(Arc::new(map)))
+    pub(super) fn mapped(bytes: Mmap) -> io::Result<Map> {
+        let watched = Registered::new(bytes.as_ptr(), bytes.len())?;
+        Ok(Map(Bytes::Mapped(Arc::new(Mapped { watched, bytes }))))
     }
 
     /// Bytes that are in memory.
     #[must_use]
     pub fn held(bytes: Vec<u8>) -> Map {
         Map(Bytes::Held(bytes.into()))
+    }
+
+    /// Did the file shrink, or the disk fail, under a reader? Then the bytes are zeroes from that
+    /// moment on, so this is asked after what was read has been put together, before it is believed.
+    #[must_use]
+    pub fn faulted(&self) -> bool {
+        match &self.0 {
+            Bytes::Mapped(mapped) => mapped.watched.faulted(),
+            Bytes::Held(_) => false,
+        }
     }
 }
 
@@ -32,7 +51,7 @@ impl Deref for Map {
 
     fn deref(&self) -> &[u8] {
         match &self.0 {
-            Bytes::Mapped(map) => map,
+            Bytes::Mapped(mapped) => &mapped.bytes,
             Bytes::Held(bytes) => bytes,
         }
     }
@@ -40,6 +59,6 @@ impl Deref for Map {
 
 impl fmt::Debug for Map {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Map").field("len", &self.len()).finish()
+        f.debug_struct("Map").field("len", &self.len()).field("faulted", &self.faulted()).finish()
     }
 }

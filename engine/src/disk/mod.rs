@@ -22,6 +22,7 @@
 //! Reads of data go by position ([`DiskFile::read_at`]), so that a bad disk is an error. Only sealed,
 //! immutable files are mapped ([`Disk::map`]).
 
+mod fault;
 mod map;
 mod real;
 #[cfg(any(test, feature = "sim"))]

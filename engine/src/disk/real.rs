@@ -116,7 +116,7 @@ impl Disk for RealDisk {
         let map = unsafe { Mmap::map(&file) }?;
         // Lookups touch a few bytes here and there; readahead would bring in megabytes for nothing.
         map.advise(Advice::Random)?;
-        Ok(Map::mapped(map))
+        Map::mapped(map)
     }
 
     fn lock(&self, path: &Path, exclusive: bool) -> io::Result<Option<Box<dyn Lock>>> {
