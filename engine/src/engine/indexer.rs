@@ -48,6 +48,7 @@ pub(super) fn run(shared: &Shared) {
             Err(error) => {
                 // Searches stay exact: they read what is not indexed. Start over from the last commit.
                 said.failed(&error, "indexing texts failed; starting again from the last commit");
+                shared.seal_failed(error);
                 current = None;
                 std::thread::sleep(if closing {
                     Duration::ZERO

@@ -113,7 +113,7 @@ impl Writer {
                 self.said.failed(&error, "could not open a new journal; the one at hand goes on");
                 self.rotate_at = Instant::now() + RETRY;
                 self.retrying = true;
-                self.shared.rotated();
+                self.shared.seal_failed(error);
             }
             self.shared.count_writer_cpu();
         }
