@@ -52,6 +52,14 @@ pub enum Error {
         /// Why.
         reason: Arc<str>,
     },
+    /// The disk is full. Make room on it, or give it more; events are then taken again by themselves.
+    #[error(
+        "the disk is full: {what}; reads go on, and events are taken again by themselves once there is room"
+    )]
+    Full {
+        /// How full.
+        what: Arc<str>,
+    },
     /// The text index or the catalog failed.
     #[error("the {index} index failed: {what}")]
     Index {
@@ -86,6 +94,19 @@ impl Error {
     /// Names a damaged place in a file.
     pub fn corrupt(path: &Path, at: u64, what: impl Into<String>) -> Error {
         Error::Corrupt { path: path.to_owned(), at, what: what.into() }
+    }
+
+    /// Is it that the disk has no room left?
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        use std::io::ErrorKind;
+        match self {
+            Error::Full { .. } => true,
+            Error::Io { source, .. } => {
+                matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+            }
+            _ => false,
+        }
     }
 
     /// Wraps an error of the text index.

@@ -266,6 +266,13 @@ impl SessionState {
         }
     }
 
+    /// How many pending commands, reviews and decisions are kept in it.
+    #[must_use]
+    pub fn reviews_len(&self) -> u64 {
+        let decisions: usize = self.reviews.values().map(|review| review.decisions.len()).sum();
+        (self.waiting.len() + self.reviews.len() + decisions) as u64
+    }
+
     /// The facts of its start, if that has arrived.
     #[must_use]
     pub fn facts(&self) -> Option<&Start> {

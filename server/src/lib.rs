@@ -7,6 +7,7 @@
 //! | `stats`, `metrics`, `health` | how the server is doing |
 //! | `page` | the files of the pages |
 //! | `params`, `problem` | how requests are read and errors answered |
+//! | `listener` | the socket, with a bound on its connections |
 //! | `state`, `pool` | what handlers share; where work that blocks is done |
 //! | `security` | headers, and what keeps other sites' pages out |
 //! | `openapi` | the routes and the document about them |
@@ -16,6 +17,7 @@
 mod export;
 mod health;
 mod ingest;
+mod listener;
 mod metrics;
 mod openapi;
 mod page;
@@ -30,7 +32,10 @@ mod state;
 mod stats;
 mod timeline;
 
+pub use ingest::tally::LISTED_MAX as REJECTED_LISTED_MAX;
+
 use daybook_engine::Engine;
+use listener::Bounded;
 use state::Shared;
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -43,6 +48,8 @@ use tokio::net::TcpListener;
 pub struct Config {
     /// Where to listen; port 0 takes a free one. Loopback only.
     pub listen: SocketAddr,
+    /// How many connections may be open; more are answered "busy" and closed.
+    pub connections_max: usize,
     /// The most bytes of one upload, after decompression.
     pub upload_bytes_max: u64,
     /// The most bytes that an upload may decompress to, for each byte that was sent.
@@ -53,6 +60,8 @@ pub struct Config {
     pub busy_wait: Duration,
     /// How long a body may send nothing, or a client take nothing of an export.
     pub idle_max: Duration,
+    /// How many queries may run at once; 0 takes two for each core.
+    pub reads_max: usize,
     /// How long a query may take.
     pub read_time_max: Duration,
     /// How many exports may run at once.
@@ -65,11 +74,13 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7330)),
+            connections_max: 4_096,
             upload_bytes_max: 1 << 30,
             upload_ratio_max: 1_000,
             uploads_bytes_max: 256 << 20,
             busy_wait: Duration::from_secs(10),
             idle_max: Duration::from_secs(30),
+            reads_max: 0,
             read_time_max: Duration::from_secs(30),
             exports_max: 4,
             shutdown_time_max: Duration::from_secs(20),
@@ -131,13 +142,16 @@ impl Server {
     /// The system's.
     pub async fn serve(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), Error> {
         let limit = self.shared.config.shutdown_time_max;
+        let connections = Arc::clone(&self.shared.connections);
+        let max = self.shared.config.connections_max;
+        let listener = Bounded::new(self.listener, max, connections);
         let router = openapi::router(self.shared);
         let (stopping, stopped) = tokio::sync::oneshot::channel();
         let signal = async move {
             stop.await;
             let _ = stopping.send(());
         };
-        let serve = axum::serve(self.listener, router).with_graceful_shutdown(signal);
+        let serve = axum::serve(listener, router).with_graceful_shutdown(signal);
         let cut = async {
             // An error means that serving ended by itself.
             if stopped.await.is_err() {

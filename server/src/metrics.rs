@@ -121,6 +121,10 @@ fn render(app: &App, stats: &Stats) -> Result<String, fmt::Error> {
         "1 if no events are taken.",
         u8::from(stats.read_only.is_some()),
     )?;
+    out.gauge("daybook_connections", "Connections that are open.", app.connections.open())?;
+    let name = "daybook_connections_refused_total";
+    out.head(name, "counter", "Connections over the bound.")?;
+    out.sample(name, &[], app.connections.refused())?;
     let uptime = app.started.elapsed().as_secs();
     out.gauge("daybook_uptime_seconds", "Seconds since the start.", uptime)?;
 

@@ -1,6 +1,7 @@
 //! What the handlers share.
 
 use crate::Config;
+use crate::listener::Connections;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::problem::Problem;
@@ -29,6 +30,8 @@ pub struct Shared {
     pub uploads: Arc<Semaphore>,
     /// Exports: they run for long.
     pub exports: Arc<Semaphore>,
+    /// The connections that are open.
+    pub connections: Arc<Connections>,
     /// What is counted.
     pub metrics: Metrics,
     /// When the server started.
@@ -48,10 +51,11 @@ impl Shared {
         let uploads_kib = uploads_kib.clamp(8 << 10, Semaphore::MAX_PERMITS);
         Shared {
             engine,
-            reads: Pool::new(cores * 2),
+            reads: Pool::new(if config.reads_max == 0 { cores * 2 } else { config.reads_max }),
             parsers: Pool::new(cores),
             uploads: Arc::new(Semaphore::new(uploads_kib)),
             exports: Arc::new(Semaphore::new(config.exports_max.max(1))),
+            connections: Arc::default(),
             metrics: Metrics::default(),
             started: Instant::now(),
             config,

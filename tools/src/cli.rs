@@ -1,6 +1,6 @@
 //! The command line: what can be asked for, and where it goes.
 
-use crate::command::{export, import, inspect, load, search, serve, sessions, show};
+use crate::command::{config, export, import, inspect, load, search, serve, sessions, show};
 use clap::{Parser, Subcommand};
 
 /// The book of original entry for privileged access.
@@ -20,6 +20,8 @@ pub struct Cli {
 pub enum Command {
     /// Run the server
     Serve(serve::Args),
+    /// Print the effective configuration: a file with every setting, and what happens at each bound
+    Config(config::Args),
     /// Load files: NDJSON (also .gz and .zst) and asciicast recordings; safe to run again
     Import(import::Args),
     /// List sessions
@@ -53,6 +55,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
     let quiet = cli.quiet;
     match cli.command {
         Command::Serve(args) => serve::run(args, quiet).await,
+        Command::Config(args) => config::run(&args),
         Command::Import(args) => import::run(args, quiet).await,
         Command::Sessions(args) => sessions::run(args).await,
         Command::Search(args) => search::run(args).await,

@@ -4,6 +4,7 @@
 //! | module | what is there |
 //! |---|---|
 //! | [`cli`], [`command`] | the command line; one module a command |
+//! | [`config`] | what the server runs with: every bound in one place |
 //! | [`source`], [`client`] | where commands read and write: a server, or a data directory |
 //! | [`filter`] | the flags that narrow lists and searches |
 //! | [`output`], [`show`] | what people see |
@@ -16,6 +17,7 @@ pub mod asciicast;
 pub mod cli;
 pub mod client;
 pub mod command;
+pub mod config;
 pub mod demo;
 pub mod filter;
 pub mod import;

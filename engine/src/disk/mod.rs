@@ -182,6 +182,19 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// # Errors
     /// The system's.
     fn free_bytes(&self, dir: &Path) -> io::Result<u64>;
+
+    /// The bytes of the disk that a directory is on, used or not.
+    ///
+    /// # Errors
+    /// The system's.
+    fn total_bytes(&self, _dir: &Path) -> io::Result<u64> {
+        Ok(u64::MAX)
+    }
+
+    /// The process that holds the lock that is this file, where the system says.
+    fn lock_holder(&self, _path: &Path) -> Option<u32> {
+        None
+    }
 }
 
 /// The disk as the engine's parts share it.

@@ -4,7 +4,7 @@ use super::{Disk, DiskFile, Entry, Lock, Map, Meta, Open};
 use memmap2::{Advice, Mmap};
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -139,6 +139,23 @@ impl Disk for RealDisk {
     fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
         let stat = rustix::fs::statvfs(dir)?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
+    fn total_bytes(&self, dir: &Path) -> io::Result<u64> {
+        let stat = rustix::fs::statvfs(dir)?;
+        Ok(stat.f_blocks.saturating_mul(stat.f_frsize))
+    }
+
+    /// Each line of the system's list of locks (proc(5)) names a process and an inode:
+    /// `1: FLOCK  ADVISORY  WRITE 4711 fe:00:1049 0 EOF`.
+    fn lock_holder(&self, path: &Path) -> Option<u32> {
+        let inode = format!(":{}", fs::metadata(path).ok()?.ino());
+        let locks = fs::read_to_string("/proc/locks").ok()?;
+        locks.lines().find_map(|line| {
+            let mut words = line.split_whitespace().skip_while(|word| *word != "FLOCK").skip(3);
+            let (holder, file) = (words.next()?.parse().ok()?, words.next()?);
+            (holder != 0 && file.ends_with(&inode)).then_some(holder)
+        })
     }
 }
 

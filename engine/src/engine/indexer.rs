@@ -6,6 +6,7 @@
 //! tail itself.
 
 use super::shared::Shared;
+use super::space::Said;
 use crate::block::Records;
 use crate::cpu::thread_cpu_us;
 use crate::error::Error;
@@ -36,13 +37,18 @@ struct Current {
 pub(super) fn run(shared: &Shared) {
     let mut current: Option<Current> = None;
     let mut seen = 0;
+    let said = Said::default();
     loop {
         let closing = shared.closing();
         let pause = match step(shared, &mut current, closing) {
-            Ok(()) => Duration::from_millis(500).min(shared.options.index_age_max),
+            Ok(()) => {
+                said.worked("texts are indexed again");
+                Duration::from_millis(500).min(shared.options.index_age_max)
+            }
             Err(error) => {
                 // Searches stay exact: they read what is not indexed. Start over from the last commit.
-                tracing::warn!(%error, "indexing texts failed; starting again from the last commit");
+                said.failed(&error, "indexing texts failed; starting again from the last commit");
+                shared.seal_failed(error);
                 current = None;
                 std::thread::sleep(if closing {
                     Duration::ZERO

@@ -21,20 +21,24 @@
 //! | [`open`] | opening a data directory: lock, recovery, replay |
 //! | [`indexer`] | the thread that indexes journals' texts |
 //! | [`sealer`] | the thread that turns closed journals into segments |
+//! | [`space`] | the disk's free space: when ingest stops for the lack of it |
 
 mod indexer;
 mod open;
 mod sealer;
 mod shared;
+mod space;
 mod stats;
 
 pub use open::FORMAT_VERSION;
 pub(crate) use shared::Shared;
+pub(crate) use space::Said;
 pub use stats::{StageSeconds, Stats};
 
 use crate::batch::{Ack, Batch};
 use crate::disk::{RealDisk, SharedDisk};
 use crate::error::Error;
+use crate::event::wire::{LINE_BYTES_MAX, SESSION_BYTES_MAX};
 use crate::segment::Columnar;
 use crate::view::Snapshot;
 use parking_lot::Mutex;
@@ -52,6 +56,20 @@ pub struct Options {
     pub journal_age_max: Duration,
     /// Past this many bytes of batches that wait, `append` answers busy.
     pub queue_bytes_max: u64,
+    /// A longer line is rejected, up to the format's own bound ([`LINE_BYTES_MAX`]).
+    pub event_bytes_max: u64,
+    /// A longer session id is rejected, up to the format's own bound ([`SESSION_BYTES_MAX`]).
+    pub session_id_bytes_max: u64,
+    /// Further events of a session that has this many are rejected.
+    pub session_events_max: u64,
+    /// Further reviews and pending commands of a session that has this many are rejected: they are
+    /// part of its state, which is rewritten whole.
+    pub session_reviews_max: u64,
+    /// With fewer free bytes, or with less than a twentieth of a smaller disk, no events are taken:
+    /// sealing and the indexes still need room.
+    pub free_bytes_min: u64,
+    /// Files that the process may have open; 0 is as many as the system lets it.
+    pub open_files_max: u64,
     /// The cache of decompressed blocks.
     pub cache_bytes: u64,
     /// Texts are committed to the index at this many bytes of records that are not in it yet.
@@ -76,6 +94,12 @@ impl std::fmt::Debug for Options {
             .field("journal_bytes_max", &self.journal_bytes_max)
             .field("journal_age_max", &self.journal_age_max)
             .field("queue_bytes_max", &self.queue_bytes_max)
+            .field("event_bytes_max", &self.event_bytes_max)
+            .field("session_id_bytes_max", &self.session_id_bytes_max)
+            .field("session_events_max", &self.session_events_max)
+            .field("session_reviews_max", &self.session_reviews_max)
+            .field("free_bytes_min", &self.free_bytes_min)
+            .field("open_files_max", &self.open_files_max)
             .field("cache_bytes", &self.cache_bytes)
             .field("index_bytes_max", &self.index_bytes_max)
             .field("index_age_max", &self.index_age_max)
@@ -94,6 +118,12 @@ impl Default for Options {
             journal_bytes_max: 256 << 20,
             journal_age_max: Duration::from_secs(15 * 60),
             queue_bytes_max: 64 << 20,
+            event_bytes_max: LINE_BYTES_MAX as u64,
+            session_id_bytes_max: SESSION_BYTES_MAX as u64,
+            session_events_max: 1_000_000_000,
+            session_reviews_max: 10_000,
+            free_bytes_min: 256 << 20,
+            open_files_max: 0,
             cache_bytes: 64 << 20,
             index_bytes_max: 8 << 20,
             index_age_max: Duration::from_secs(30),
@@ -138,8 +168,8 @@ impl Engine {
     /// Appends a batch. The answer comes when everything in it is durable and can be found.
     ///
     /// # Errors
-    /// [`Error::Busy`] when too much waits, [`Error::ReadOnly`] after a failed write; then nothing of
-    /// the batch is acknowledged, and sending it again is safe.
+    /// [`Error::Busy`] when too much waits, [`Error::Full`] while the disk is full, [`Error::ReadOnly`]
+    /// after a failed write; then nothing of the batch is acknowledged, and sending it again is safe.
     pub async fn append(&self, batch: Batch) -> Result<Ack, Error> {
         if batch.is_empty() {
             return Ok(Ack::default());
@@ -165,6 +195,9 @@ impl Engine {
         if let Some(reason) = self.shared.read_only_reason() {
             return Err(Error::ReadOnly { reason });
         }
+        if let Some(what) = self.shared.space.full() {
+            return Err(Error::Full { what });
+        }
         self.shared.queue.push(batch)
     }
 
@@ -186,6 +219,18 @@ impl Engine {
     #[must_use]
     pub fn read_only_reason(&self) -> Option<Arc<str>> {
         self.shared.read_only_reason()
+    }
+
+    /// Why no events are taken until there is more space, if so. They are taken again by themselves.
+    #[must_use]
+    pub fn full_reason(&self) -> Option<Arc<str>> {
+        self.shared.space.full()
+    }
+
+    /// The settings that it was opened with.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.shared.options
     }
 
     /// Closes the journal and waits until everything is in sealed segments.

@@ -52,7 +52,7 @@ pub(super) struct Opened {
 
 pub(super) fn open(dir: &Path, options: Options) -> Result<Opened, Error> {
     let writable = !options.read_only;
-    raise_open_files();
+    raise_open_files(options.open_files_max);
     let disk = Arc::clone(&options.disk);
     let lock = prepare(&*disk, dir, writable)?;
     let (journal_dir, segments_dir) = (dir.join("journal"), dir.join("segments"));
@@ -143,14 +143,21 @@ pub(super) fn open(dir: &Path, options: Options) -> Result<Opened, Error> {
 
 /// Each segment keeps a file open, and the usual soft limit of 1,024 is for programs that use
 /// `select`: the limit is raised as far as the system lets this process.
-fn raise_open_files() {
+fn raise_open_files(most: u64) {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current != maximum {
-        let wish = Rlimit { current: maximum, maximum };
-        if let Err(error) = setrlimit(Resource::Nofile, wish) {
-            tracing::warn!(%error, ?current, "the limit of open files could not be raised");
-        }
+    let asked = (most > 0).then_some(most);
+    let wish = match (asked, maximum) {
+        (Some(asked), Some(maximum)) => Some(asked.min(maximum)),
+        (asked, maximum) => asked.or(maximum),
+    };
+    if wish.is_some_and(|wish| asked.is_some_and(|asked| wish < asked)) {
+        tracing::warn!(?maximum, open_files_max = most, "the system allows fewer open files");
+    }
+    if current != wish
+        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: wish, maximum })
+    {
+        tracing::warn!(%error, ?current, "the limit of open files could not be raised");
     }
 }
 

@@ -4,6 +4,7 @@
 //! beside and renamed into place, readers are switched over, and only then is the journal deleted.
 
 use super::shared::Shared;
+use super::space::Said;
 use crate::cpu::thread_cpu_us;
 use crate::disk::Disk;
 use crate::error::Error;
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 pub(super) fn run(shared: &Shared) {
     let mut seen = 0;
+    let said = Said::default();
     loop {
         if shared.closing() {
             return;
@@ -30,10 +32,12 @@ pub(super) fn run(shared: &Shared) {
         if let Some(journal) = ready(shared)
             && let Err(error) = seal_journal(shared, &journal)
         {
+            said.failed(&error, "sealing a journal failed; it is kept and tried again");
             shared.seal_failed(error);
             pause = Duration::from_secs(5);
             std::thread::sleep(Duration::from_millis(500));
         } else if ready(shared).is_some() {
+            said.worked("journals are sealed again");
             continue;
         }
         seen = shared.wait(seen, pause);
@@ -52,6 +56,7 @@ fn ready(shared: &Shared) -> Option<Arc<Journal>> {
 }
 
 fn seal_journal(shared: &Shared, journal: &Arc<Journal>) -> Result<(), Error> {
+    let _alone = shared.background.lock();
     let started = thread_cpu_us();
     let committed = shared.catalog.commit()?;
     debug_assert!(committed >= journal.end());

@@ -1,5 +1,6 @@
 //! What the engine's threads and its readers share.
 
+use super::space::Space;
 use super::{Options, StageSeconds};
 use crate::block::{BlockCache, Record};
 use crate::catalog::Catalog;
@@ -7,9 +8,10 @@ use crate::cpu::thread_cpu_us;
 use crate::disk::Lock;
 use crate::error::Error;
 use crate::event::{Offset, Seq};
+use crate::journal::admit::test_record;
 use crate::journal::file::Finding;
 use crate::journal::part::Journal;
-use crate::journal::writer::{Queue, test_record};
+use crate::journal::queue::Queue;
 use crate::segment::Segment;
 use crate::view::{Part, Sessions, Snapshot};
 use parking_lot::{Condvar, Mutex, RwLock};
@@ -27,6 +29,10 @@ pub(crate) struct Shared {
     pub catalog: Arc<Catalog>,
     pub queue: Queue,
     pub findings: Vec<Finding>,
+    pub space: Space,
+    /// Held by whoever changes what is sealed (sealing, merging, retention) or the catalog's files,
+    /// and by a backup, which needs them to stand still.
+    pub background: Mutex<()>,
     pub counters: Counters,
     parts: RwLock<Parts>,
     read_only: RwLock<Option<Arc<str>>>,
@@ -82,6 +88,8 @@ impl Shared {
         Shared {
             dir: dir.to_owned(),
             queue: Queue::new(options.queue_bytes_max),
+            space: Space::new(&*options.disk, dir, options.free_bytes_min),
+            background: Mutex::default(),
             options,
             cache,
             catalog,
@@ -211,7 +219,6 @@ impl Shared {
     }
 
     pub fn seal_failed(&self, error: Error) {
-        tracing::warn!(%error, "sealing a journal failed; it is kept and tried again");
         self.announce(|news| {
             news.seal_failures += 1;
             news.seal_error = Some(error);

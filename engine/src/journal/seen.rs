@@ -46,6 +46,38 @@ impl SeqSet {
         self.ranges.splice(from..to.max(from), [start..=end]);
     }
 
+    /// Takes one number out.
+    pub fn remove(&mut self, seq: Seq) {
+        let at = self.ranges.partition_point(|range| *range.end() < seq.0);
+        let Some(range) = self.ranges.get(at).filter(|range| range.contains(&seq.0)).cloned()
+        else {
+            return;
+        };
+        let (start, end) = range.into_inner();
+        let below = seq.0.checked_sub(1).filter(|last| *last >= start).map(|last| start..=last);
+        let above = seq.0.checked_add(1).filter(|first| *first <= end).map(|first| first..=end);
+        self.ranges.splice(at..=at, below.into_iter().chain(above));
+    }
+
+    /// How many numbers are in it.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.ranges.iter().map(|range| u64::from(range.end() - range.start()) + 1).sum()
+    }
+
+    /// Are there at least this many? Quick while the largest number is below.
+    #[must_use]
+    pub fn holds(&self, many: u64) -> bool {
+        let largest = self.ranges.last().map_or(0, |last| u64::from(*last.end()) + 1);
+        largest >= many && self.count() >= many
+    }
+
+    /// Is there none?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ranges.is_empty()
+    }
+
     /// The number after the largest, or 0 for an empty set; `None` past the last number there is.
     #[must_use]
     pub fn next(&self) -> Option<Seq> {
@@ -87,6 +119,16 @@ impl Seen {
         self.sessions.insert(Arc::clone(&session.id), session);
     }
 
+    /// Takes back an event that did not get into the log; a session that has no other is forgotten.
+    pub fn forget(&mut self, id: &str, seq: Seq) {
+        if let Some(session) = self.sessions.get_mut(id) {
+            session.seqs.remove(seq);
+            if session.seqs.is_empty() {
+                self.sessions.remove(id);
+            }
+        }
+    }
+
     /// Forgets the sessions whose last event is in a journal before `oldest`: they are all sealed.
     pub fn forget_before(&mut self, oldest: Offset) {
         self.sessions.retain(|_, session| session.touched >= oldest);
@@ -102,12 +144,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_seq_set_is_a_set(ranges in prop::collection::vec((0u32..60, 0u32..4), 0..60)) {
+        fn a_seq_set_is_a_set(
+            ranges in prop::collection::vec((0u32..60, 0u32..4, any::<bool>()), 0..60),
+        ) {
             let mut set = SeqSet::default();
             let mut model = BTreeSet::new();
-            for (start, len) in ranges {
-                set.insert_range(start..=start + len);
-                model.extend(start..=start + len);
+            for (start, len, put) in ranges {
+                if put {
+                    set.insert_range(start..=start + len);
+                    model.extend(start..=start + len);
+                } else {
+                    set.remove(Seq(start));
+                    model.remove(&start);
+                }
+                prop_assert!(set.holds(model.len() as u64) && !set.holds(model.len() as u64 + 1));
+                prop_assert_eq!((set.count(), set.is_empty()), (model.len() as u64, model.is_empty()));
                 prop_assert_eq!(set.next().map(|s| s.0), Some(model.last().map_or(0, |m| m + 1)));
                 for n in 0..70 {
                     prop_assert_eq!(set.contains(Seq(n)), model.contains(&n));

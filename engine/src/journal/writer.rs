@@ -1,137 +1,35 @@
 //! The writer: one thread owns the journal's end.
 //!
-//! It takes everything that waits (up to [`GROUP_BYTES`]), checks each event against what has been
-//! stored, fills blocks, writes them with one `pwrite`, makes them durable with one `fdatasync`, shows
+//! It takes everything that waits (up to a group's size), checks each event against what has been
+//! stored ([`admit`](super::admit)), fills blocks, writes them with one `pwrite`, makes them durable with one `fdatasync`, shows
 //! them to readers and only then answers. While it syncs, the next group gathers: the disk is the
 //! timer. A write or sync that fails is final (the system may have dropped the pages that it could not
 //! write, so trying again would lie): nothing more is acknowledged, reads go on.
+//!
+//! One failure is not final: a write that finds no room on the disk. It is told before anything is
+//! synced, so nothing that was acknowledged hangs on it. The file is cut back to its end, what was
+//! staged is taken back, all who wait hear [`Error::Full`], and events are taken again once there is
+//! room ([`space`](crate::engine)).
 
 use super::file;
 use super::part::{Facts, Journal, Published};
-use super::seen::{Seen, SeenSession, SeqSet};
-use crate::batch::{Ack, Batch, Incoming, Rejection};
+use super::queue::{Pending, Work};
+use super::seen::Seen;
+use crate::batch::{Ack, Incoming};
 use crate::block::{BlockBuilder, Record};
 use crate::catalog::Update;
 use crate::disk::{DiskFile, write_all_at};
-use crate::engine::Shared;
+use crate::engine::{Said, Shared};
 use crate::error::Error;
-use crate::event::time::excerpt;
-use crate::event::wire::Event;
 use crate::event::{Offset, Seq, SessionKey};
-use crate::view::Ordinals;
-use parking_lot::{Condvar, Mutex};
-use std::collections::VecDeque;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// A block is closed at this size, before compression.
 const BLOCK_BYTES: usize = 256 << 10;
-/// A group is closed at this size, before compression.
-const GROUP_BYTES: u64 = 4 << 20;
 /// How long after a failure a new journal is tried for again.
 const RETRY: Duration = Duration::from_secs(5);
-
-/// What waits to be written, bounded in bytes.
-#[derive(Debug)]
-pub(crate) struct Queue {
-    state: Mutex<QueueState>,
-    wake: Condvar,
-    limit_bytes: u64,
-}
-
-#[derive(Debug, Default)]
-struct QueueState {
-    batches: VecDeque<Pending>,
-    bytes: u64,
-    closed: bool,
-    rotate: bool,
-}
-
-#[derive(Debug)]
-struct Pending {
-    batch: Batch,
-    reply: oneshot::Sender<Result<Ack, Error>>,
-}
-
-/// What the writer has to do next.
-enum Work {
-    Batches(Vec<Pending>),
-    Rotate,
-    Idle,
-    Close,
-}
-
-impl Queue {
-    pub(crate) fn new(limit_bytes: u64) -> Queue {
-        Queue { state: Mutex::default(), wake: Condvar::new(), limit_bytes }
-    }
-
-    /// Bytes that wait.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.state.lock().bytes
-    }
-
-    /// Puts a batch in line.
-    pub(crate) fn push(
-        &self,
-        batch: Batch,
-    ) -> Result<oneshot::Receiver<Result<Ack, Error>>, Error> {
-        let mut state = self.state.lock();
-        if state.closed {
-            return Err(Error::Closed);
-        }
-        let bytes = batch.bytes() as u64;
-        // A batch that is larger than the bound gets through when nothing else waits.
-        if state.bytes > 0 && state.bytes + bytes > self.limit_bytes {
-            return Err(Error::Busy { waiting_bytes: state.bytes, limit_bytes: self.limit_bytes });
-        }
-        let (reply, answer) = oneshot::channel();
-        state.bytes += bytes;
-        state.batches.push_back(Pending { batch, reply });
-        self.wake.notify_one();
-        Ok(answer)
-    }
-
-    /// Asks for the journal to be closed and a new one to be opened.
-    pub(crate) fn rotate(&self) {
-        self.state.lock().rotate = true;
-        self.wake.notify_one();
-    }
-
-    /// Takes no more batches; what waits is still written.
-    pub(crate) fn close(&self) {
-        self.state.lock().closed = true;
-        self.wake.notify_one();
-    }
-
-    fn take(&self, timeout: Duration) -> Work {
-        let mut state = self.state.lock();
-        if state.batches.is_empty() && !state.rotate && !state.closed {
-            self.wake.wait_for(&mut state, timeout);
-        }
-        if state.batches.is_empty() {
-            return match (std::mem::take(&mut state.rotate), state.closed) {
-                (true, _) => Work::Rotate,
-                (false, true) => Work::Close,
-                (false, false) => Work::Idle,
-            };
-        }
-        let mut taken = Vec::new();
-        let mut bytes = 0;
-        while let Some(next) = state.batches.front() {
-            let size = next.batch.bytes() as u64;
-            if bytes > 0 && bytes + size > GROUP_BYTES {
-                break;
-            }
-            bytes += size;
-            taken.extend(state.batches.pop_front());
-        }
-        state.bytes -= bytes;
-        Work::Batches(taken)
-    }
-}
 
 /// The writer's state.
 pub(crate) struct Writer {
@@ -145,11 +43,12 @@ pub(crate) struct Writer {
     rotate_at: Instant,
     /// The last try to open a new journal failed: the next one waits for `rotate_at`.
     retrying: bool,
+    said: Said,
     compressor: zstd::bulk::Compressor<'static>,
-    block: BlockBuilder,
+    pub(super) block: BlockBuilder,
     staged: Staged,
     out: Vec<u8>,
-    blocks: Vec<Published>,
+    pub(super) blocks: Vec<Published>,
     updates: Vec<Update>,
     answers: Vec<(oneshot::Sender<Result<Ack, Error>>, Ack)>,
 }
@@ -159,13 +58,6 @@ pub(crate) struct Writer {
 struct Staged {
     events: Vec<Facts>,
     sessions: Vec<Arc<str>>,
-}
-
-/// What becomes of an event.
-enum Admission {
-    New(Seq, Arc<str>, SessionKey, bool),
-    Duplicate,
-    Refused(String),
 }
 
 impl Writer {
@@ -189,6 +81,7 @@ impl Writer {
             seen,
             rotate_at: Instant::now() + shared_age,
             retrying: false,
+            said: Said::default(),
             compressor,
             block: BlockBuilder::default(),
             staged: Staged::default(),
@@ -205,21 +98,22 @@ impl Writer {
             let work = self.shared.queue.take(Duration::from_millis(500));
             let rotate = match work {
                 Work::Batches(batches) => {
-                    if let Err(error) = self.write(batches) {
-                        self.poison(&error);
-                    }
+                    self.write(batches);
                     self.is_full()
                 }
                 Work::Rotate => true,
-                Work::Idle => self.is_full(),
+                Work::Idle => {
+                    self.shared.space.look_again(&*self.shared.options.disk);
+                    self.is_full()
+                }
                 Work::Close => break,
             };
             if rotate && let Err(error) = self.rotate() {
                 // The journal at hand goes on taking events; a new one is tried for again later.
-                tracing::warn!(%error, "could not open a new journal");
+                self.said.failed(&error, "could not open a new journal; the one at hand goes on");
                 self.rotate_at = Instant::now() + RETRY;
                 self.retrying = true;
-                self.shared.rotated();
+                self.shared.seal_failed(error);
             }
             self.shared.count_writer_cpu();
         }
@@ -231,127 +125,75 @@ impl Writer {
         self.next > self.journal.base() && (due || (full && !self.retrying))
     }
 
-    fn write(&mut self, batches: Vec<Pending>) -> Result<(), Error> {
-        for pending in batches {
-            if let Some(reason) = self.shared.read_only_reason() {
-                let _ = pending.reply.send(Err(Error::ReadOnly { reason }));
-                continue;
-            }
-            match self.admit(pending.batch) {
-                Ok(ack) => self.answers.push((pending.reply, ack)),
+    fn write(&mut self, batches: Vec<Pending>) {
+        let bytes = batches.iter().map(|pending| pending.batch.bytes() as u64).sum();
+        // Asked before anything is staged, so that almost always there is nothing to take back.
+        let _ = self.shared.space.ask(&*self.shared.options.disk, bytes);
+        for Pending { batch, reply } in batches {
+            let refused = match (self.shared.read_only_reason(), self.shared.space.full()) {
+                (Some(reason), _) => Some(Error::ReadOnly { reason }),
+                (None, Some(what)) => Some(Error::Full { what }),
+                (None, None) => None,
+            };
+            let admitted = refused.map_or_else(|| self.admit(batch), Err);
+            match admitted {
+                Ok(ack) => self.answers.push((reply, ack)),
                 Err(error) => {
-                    self.poison(&error);
-                    let reason = error.to_string().into();
-                    let _ = pending.reply.send(Err(Error::ReadOnly { reason }));
+                    let _ = reply.send(Err(self.fail(error)));
                 }
             }
         }
-        self.flush()
-    }
-
-    /// Puts a batch's new events into blocks.
-    fn admit(&mut self, batch: Batch) -> Result<Ack, Error> {
-        let (lines, events) = batch.into_parts();
-        let mut ack = Ack::default();
-        for event in events {
-            let line = event.line(&lines);
-            match self.admission(&event, line)? {
-                Admission::Duplicate => ack.duplicates += 1,
-                Admission::Refused(error) => {
-                    ack.rejected.push(Rejection { line: event.number, error });
-                }
-                Admission::New(seq, id, key, new) => {
-                    ack.accepted += 1;
-                    ack.first_offset.get_or_insert(self.next);
-                    ack.last_offset = Some(self.next);
-                    self.stage(event, line, seq, id, key, new)?;
-                }
-            }
+        if let Err(error) = self.flush_blocks() {
+            self.fail(error);
         }
-        Ok(ack)
+        for (reply, ack) in self.answers.drain(..) {
+            // A producer that has gone away does not hear it; its events are stored all the same.
+            let _ = reply.send(Ok(ack));
+        }
     }
 
-    fn admission(&mut self, event: &Incoming, line: &[u8]) -> Result<Admission, Error> {
-        let next = self.next;
-        let new = match self.recall(&event.session) {
-            Ok(new) => new,
-            // Without the segment that may hold it, nobody can say whether this event is new.
-            Err(error) => {
-                return Ok(Admission::Refused(format!("can't be checked for being new: {error}")));
+    /// Answers all who wait with what has failed; answers how it is said to them.
+    fn fail(&mut self, error: Error) -> Error {
+        let error = match error {
+            passing @ (Error::Full { .. } | Error::ReadOnly { .. }) => passing,
+            last => {
+                let reason: Arc<str> = last.to_string().into();
+                self.shared.set_read_only(Arc::clone(&reason));
+                Error::ReadOnly { reason }
             }
         };
-        let Some(session) = self.seen.get_mut(&event.session) else {
-            return Ok(Admission::Refused("the session can't be looked up".to_owned()));
-        };
-        let seq = match event.seq {
-            Some(seq) if session.seqs.contains(seq) => {
-                return self.repeated(&event.session, seq, line);
-            }
-            Some(seq) => seq,
-            None => match session.seqs.next() {
-                Some(seq) => seq,
-                None => {
-                    return Ok(Admission::Refused("the session has no numbers left".to_owned()));
-                }
-            },
-        };
-        session.seqs.insert(seq);
-        session.touched = self.journal.base();
-        if new {
-            session.key = SessionKey(next.0);
+        for (reply, _) in self.answers.drain(..) {
+            let _ = reply.send(Err(error.clone()));
         }
-        Ok(Admission::New(seq, Arc::clone(&session.id), session.key, new))
+        self.take_back();
+        error
     }
 
-    /// Brings a session into memory; answers whether it is new to this node.
-    fn recall(&mut self, id: &str) -> Result<bool, Error> {
-        if self.seen.get_mut(id).is_some() {
-            return Ok(false);
+    /// Forgets what was staged: nothing of it is in the log, and it may come again.
+    fn take_back(&mut self) {
+        let staged = std::mem::take(&mut self.staged);
+        let blocks = std::mem::take(&mut self.blocks);
+        let in_blocks = blocks.iter().flat_map(|block| block.sessions.iter().zip(&block.events));
+        for (id, facts) in in_blocks.chain(staged.sessions.iter().zip(&staged.events)) {
+            self.seen.forget(id, facts.seq);
         }
-        let mut session = SeenSession {
-            id: id.into(),
-            key: SessionKey(self.next.0),
-            seqs: SeqSet::default(),
-            touched: self.journal.base(),
-        };
-        let mut new = true;
-        for segment in self.shared.segments() {
-            if let Some((key, ranges)) = segment.seqs(id)? {
-                session.key = key;
-                new = false;
-                ranges.into_iter().for_each(|range| session.seqs.insert_range(range));
-            }
-        }
-        self.seen.insert(session);
-        Ok(new)
+        self.block = BlockBuilder::default();
+        self.updates.clear();
+        self.out.clear();
+        self.next = self.journal.end();
     }
 
-    /// An event whose number has been stored: the same content is a duplicate, other content a conflict.
-    fn repeated(&mut self, id: &str, seq: Seq, line: &[u8]) -> Result<Admission, Error> {
-        // It may be in this very group: what is stored can be read once it is durable.
-        if !self.block.is_empty() || !self.blocks.is_empty() {
-            self.flush_blocks()?;
+    /// A write found no room: cuts the file back to its end.
+    fn cut_back(&mut self, error: &Error) -> Error {
+        // Durably, or whole blocks of it could stand behind a torn one after a crash.
+        let cut = self.file.set_len(self.end).and_then(|()| self.file.sync());
+        match cut.map_err(Error::io("cut", self.journal.file().path())) {
+            Ok(()) => self.shared.space.refused(error),
+            Err(error) => error,
         }
-        let same = self.shared.find_stored(id, seq, |stored| {
-            stored.json == line
-                || matches!((stored.event(), Event::decode(line)), (Ok(a), Ok(b)) if {
-                    a.session == b.session && a.time == b.time && a.body == b.body
-                })
-        });
-        Ok(match same.ok().flatten() {
-            Some(true) => Admission::Duplicate,
-            Some(false) => Admission::Refused(format!(
-                "conflict: event {seq} of session `{}` is already stored with other content",
-                excerpt(id)
-            )),
-            None => Admission::Refused(format!(
-                "conflict: event {seq} of session `{}` was stored, but its part of the log can't be read",
-                excerpt(id)
-            )),
-        })
     }
 
-    fn stage(
+    pub(super) fn stage(
         &mut self,
         event: Incoming,
         line: &[u8],
@@ -401,29 +243,17 @@ impl Writer {
         Ok(())
     }
 
-    /// Makes durable what is staged, shows it to readers, and answers.
-    fn flush(&mut self) -> Result<(), Error> {
-        if let Err(error) = self.flush_blocks() {
-            let reason: Arc<str> = error.to_string().into();
-            for (reply, _) in self.answers.drain(..) {
-                let _ = reply.send(Err(Error::ReadOnly { reason: Arc::clone(&reason) }));
-            }
-            return Err(error);
-        }
-        for (reply, ack) in self.answers.drain(..) {
-            // A producer that has gone away does not hear it; its events are stored all the same.
-            let _ = reply.send(Ok(ack));
-        }
-        Ok(())
-    }
-
-    fn flush_blocks(&mut self) -> Result<(), Error> {
+    /// Makes durable what is staged, and shows it to readers.
+    pub(super) fn flush_blocks(&mut self) -> Result<(), Error> {
         self.finish_block()?;
         if self.blocks.is_empty() {
             return Ok(());
         }
         let path = self.journal.file().path();
-        write_all_at(&*self.file, &self.out, self.end).map_err(Error::io("write", path))?;
+        if let Err(error) = write_all_at(&*self.file, &self.out, self.end) {
+            let error = Error::io("write", path)(error);
+            return Err(if error.is_full() { self.cut_back(&error) } else { error });
+        }
         self.file.sync().map_err(Error::io("sync", path))?;
         self.end += self.out.len() as u64;
         self.out.clear();
@@ -449,36 +279,9 @@ impl Writer {
         self.end = crate::block::FILE_HEADER_LEN as u64;
         self.rotate_at = Instant::now() + self.shared.options.journal_age_max;
         self.retrying = false;
+        self.said.worked("a new journal is open");
         self.shared.push_journal(Arc::clone(&self.journal));
         self.seen.forget_before(self.shared.oldest_journal());
         Ok(())
     }
-
-    /// Takes no more events. What was not answered is answered with the reason.
-    fn poison(&mut self, error: &Error) {
-        let reason: Arc<str> = error.to_string().into();
-        self.shared.set_read_only(Arc::clone(&reason));
-        for (reply, _) in self.answers.drain(..) {
-            let _ = reply.send(Err(Error::ReadOnly { reason: Arc::clone(&reason) }));
-        }
-        self.block = BlockBuilder::default();
-        self.staged = Staged::default();
-        self.blocks.clear();
-        self.updates.clear();
-        self.out.clear();
-    }
-}
-
-/// Reads the one record of an ordinal and answers what `test` says of it.
-pub(crate) fn test_record(
-    part: &dyn crate::view::Part,
-    ordinal: u32,
-    test: &mut dyn FnMut(&Record<'_>) -> bool,
-) -> Result<Option<bool>, Error> {
-    let mut answer = None;
-    part.read(&Ordinals::Range(ordinal..ordinal + 1), None, &mut |_, record| {
-        answer = Some(test(&record));
-        Ok(ControlFlow::Break(()))
-    })?;
-    Ok(answer)
 }

@@ -63,6 +63,8 @@ impl TextWriter {
             .build();
         let writer = index.writer_with_options(options).map_err(Error::text)?;
         writer.set_merge_policy(Box::new(NoMergePolicy));
+        // What a run that failed has left: on a full disk it would pile up.
+        writer.garbage_collect_files().wait().map_err(Error::text)?;
         let reader = TextReader::of(&index)?;
         let (_, fields) = TextSchema::build();
         let batch = Vec::with_capacity(BATCH_EVENTS);

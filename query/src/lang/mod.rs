@@ -22,4 +22,4 @@ mod regex;
 pub use ast::{Expr, Query, SessionTerm, Term, Text};
 pub use error::ParseError;
 pub use matcher::{Matcher, SessionCondition, Tri};
-pub use parse::parse;
+pub use parse::{DEPTH_MAX, NODES_MAX, QUERY_BYTES_MAX, REGEXES_MAX, parse};

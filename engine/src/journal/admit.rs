@@ -1,0 +1,183 @@
+//! Admission: what becomes of an event, and why one is refused.
+//!
+//! Each is compared with what has been stored (exactly once) and with the bounds of the log and of its
+//! session. A refusal names the bound; it never stops the events beside it.
+
+use super::seen::{SeenSession, SeqSet};
+use super::writer::Writer;
+use crate::batch::{Ack, Batch, Incoming, Rejection};
+use crate::block::Record;
+use crate::error::Error;
+use crate::event::time::excerpt;
+use crate::event::wire::Event;
+use crate::event::{Kind, Seq, SessionKey, Verdict};
+use crate::view::{Ordinals, Sessions as _};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+/// What becomes of an event.
+enum Admission {
+    New(Seq, Arc<str>, SessionKey, bool),
+    Duplicate,
+    Refused(String),
+}
+
+impl Writer {
+    /// Puts a batch's new events into blocks.
+    pub(super) fn admit(&mut self, batch: Batch) -> Result<Ack, Error> {
+        let (lines, events) = batch.into_parts();
+        let mut ack = Ack::default();
+        for event in events {
+            let line = event.line(&lines);
+            match self.admission(&event, line)? {
+                Admission::Duplicate => ack.duplicates += 1,
+                Admission::Refused(error) => {
+                    ack.rejected.push(Rejection { line: event.number, error });
+                }
+                Admission::New(seq, id, key, new) => {
+                    ack.accepted += 1;
+                    ack.first_offset.get_or_insert(self.next);
+                    ack.last_offset = Some(self.next);
+                    self.stage(event, line, seq, id, key, new)?;
+                }
+            }
+        }
+        Ok(ack)
+    }
+
+    fn admission(&mut self, event: &Incoming, line: &[u8]) -> Result<Admission, Error> {
+        if let Some(refusal) = self.over_bounds(event, line) {
+            return Ok(Admission::Refused(refusal));
+        }
+        let next = self.next;
+        let new = match self.recall(&event.session) {
+            Ok(new) => new,
+            // Without the segment that may hold it, nobody can say whether this event is new.
+            Err(error) => {
+                return Ok(Admission::Refused(format!("can't be checked for being new: {error}")));
+            }
+        };
+        let events_max = self.shared.options.session_events_max;
+        let Some(session) = self.seen.get_mut(&event.session) else {
+            return Ok(Admission::Refused("the session can't be looked up".to_owned()));
+        };
+        let seq = match event.seq {
+            Some(seq) if session.seqs.contains(seq) => {
+                return self.repeated(&event.session, seq, line);
+            }
+            _ if session.seqs.holds(events_max) => {
+                return Ok(Admission::Refused(format!(
+                    "session `{}` has {events_max} events, as many as it may (session_events_max); go on in another session",
+                    excerpt(&event.session)
+                )));
+            }
+            Some(seq) => seq,
+            None => match session.seqs.next() {
+                Some(seq) => seq,
+                None => {
+                    return Ok(Admission::Refused("the session has no numbers left".to_owned()));
+                }
+            },
+        };
+        session.seqs.insert(seq);
+        session.touched = self.journal.base();
+        if new {
+            session.key = SessionKey(next.0);
+        }
+        Ok(Admission::New(seq, Arc::clone(&session.id), session.key, new))
+    }
+
+    /// What a line or its session has too much of. Nothing of the session is looked up yet, so that a
+    /// refusal leaves nothing behind.
+    fn over_bounds(&self, event: &Incoming, line: &[u8]) -> Option<String> {
+        let options = &self.shared.options;
+        if line.len() as u64 > options.event_bytes_max {
+            return Some(format!(
+                "line of {} bytes is over the limit of {} (event_bytes_max); send long outputs as several `output` events",
+                line.len(),
+                options.event_bytes_max
+            ));
+        }
+        if event.session.len() as u64 > options.session_id_bytes_max {
+            return Some(format!(
+                "`session` has {} bytes, over the limit of {} (session_id_bytes_max)",
+                event.session.len(),
+                options.session_id_bytes_max
+            ));
+        }
+        let is_state = matches!(event.kind, Kind::ReviewRequest | Kind::ReviewDecision)
+            || event.verdict == Some(Verdict::Pending);
+        if is_state && let Ok(Some(session)) = self.shared.catalog.get(&event.session) {
+            let max = options.session_reviews_max;
+            return (session.state.reviews_len() >= max).then(|| {
+                format!(
+                    "session `{}` has {max} reviews and pending commands, as many as it may (session_reviews_max); go on in another session",
+                    excerpt(&event.session)
+                )
+            });
+        }
+        None
+    }
+
+    /// Brings a session into memory; answers whether it is new to this node.
+    fn recall(&mut self, id: &str) -> Result<bool, Error> {
+        if self.seen.get_mut(id).is_some() {
+            return Ok(false);
+        }
+        let mut session = SeenSession {
+            id: id.into(),
+            key: SessionKey(self.next.0),
+            seqs: SeqSet::default(),
+            touched: self.journal.base(),
+        };
+        let mut new = true;
+        for segment in self.shared.segments() {
+            if let Some((key, ranges)) = segment.seqs(id)? {
+                session.key = key;
+                new = false;
+                ranges.into_iter().for_each(|range| session.seqs.insert_range(range));
+            }
+        }
+        self.seen.insert(session);
+        Ok(new)
+    }
+
+    /// An event whose number has been stored: the same content is a duplicate, other content a conflict.
+    fn repeated(&mut self, id: &str, seq: Seq, line: &[u8]) -> Result<Admission, Error> {
+        // It may be in this very group: what is stored can be read once it is durable.
+        if !self.block.is_empty() || !self.blocks.is_empty() {
+            self.flush_blocks()?;
+        }
+        let same = self.shared.find_stored(id, seq, |stored| {
+            stored.json == line
+                || matches!((stored.event(), Event::decode(line)), (Ok(a), Ok(b)) if {
+                    a.session == b.session && a.time == b.time && a.body == b.body
+                })
+        });
+        Ok(match same.ok().flatten() {
+            Some(true) => Admission::Duplicate,
+            Some(false) => Admission::Refused(format!(
+                "conflict: event {seq} of session `{}` is already stored with other content",
+                excerpt(id)
+            )),
+            None => Admission::Refused(format!(
+                "conflict: event {seq} of session `{}` was stored, but its part of the log can't be read",
+                excerpt(id)
+            )),
+        })
+    }
+}
+
+/// Reads the one record of an ordinal and answers what `test` says of it.
+pub(crate) fn test_record(
+    part: &dyn crate::view::Part,
+    ordinal: u32,
+    test: &mut dyn FnMut(&Record<'_>) -> bool,
+) -> Result<Option<bool>, Error> {
+    let mut answer = None;
+    part.read(&Ordinals::Range(ordinal..ordinal + 1), None, &mut |_, record| {
+        answer = Some(test(&record));
+        Ok(ControlFlow::Break(()))
+    })?;
+    Ok(answer)
+}

@@ -1,0 +1,82 @@
+//! `daybook config`: what the server would run with; and the flags that say it.
+
+use crate::cli::Exit;
+use crate::config::{self, Config, setting};
+use crate::output;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What a log and its server run with: a file's settings, and flags over them.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct ConfigArgs {
+    /// A TOML file of settings; `daybook config` prints one with all of them
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Sets any of the file's settings; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Where the log is, or will be [default: data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The address to listen on; port 0 takes a free one [default: 127.0.0.1:7330]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// A journal is sealed into a segment at this size, such as 64MiB [default: 256MiB]
+    #[arg(long, value_name = "SIZE", value_parser = setting::size)]
+    journal_bytes: Option<u64>,
+    /// A journal is sealed into a segment at this age, such as 20s or 15m [default: 15m]
+    #[arg(long, value_name = "AGE", value_parser = setting::age)]
+    journal_age: Option<Duration>,
+    /// Do not index texts: searches read the log
+    #[arg(long)]
+    no_text_index: bool,
+    /// Write no Parquet copy of sealed segments
+    #[arg(long)]
+    no_parquet: bool,
+}
+
+impl ConfigArgs {
+    /// The effective configuration.
+    ///
+    /// # Errors
+    /// A file that can't be read, a key that is none, or a value that can't be used.
+    pub fn effective(&self) -> anyhow::Result<Config> {
+        let mut config = Config::load(self.config.as_deref())?;
+        for assignment in &self.set {
+            config.set(assignment)?;
+        }
+        if let Some(data) = &self.data {
+            config.data.clone_from(data);
+        }
+        if let Some(listen) = self.listen {
+            config.server.listen = listen;
+        }
+        if let Some(bytes) = self.journal_bytes {
+            config.set(&format!("journal_bytes_max={bytes}"))?;
+        }
+        if let Some(age) = self.journal_age {
+            config.set(&format!("journal_age_max={}ms", age.as_millis()))?;
+        }
+        config.engine.text_index &= !self.no_text_index;
+        config.parquet &= !self.no_parquet;
+        Ok(config)
+    }
+}
+
+/// The arguments of `daybook config`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "docs/configuration.md has the same as a page.")]
+pub struct Args {
+    #[command(flatten)]
+    settings: ConfigArgs,
+}
+
+/// Prints the effective configuration as a file.
+///
+/// # Errors
+/// As [`ConfigArgs::effective`].
+pub fn run(args: &Args) -> anyhow::Result<Exit> {
+    output::print(&config::toml(&args.settings.effective()?))?;
+    Ok(Exit::Well)
+}

@@ -1,0 +1,95 @@
+//! Reading the configuration's file: TOML, all keys on its top level.
+
+use super::{Config, setting};
+use crate::output::clean;
+use toml::de::{DeTable, DeValue};
+
+/// Sets what a file says.
+///
+/// # Errors
+/// `line 3: ...`: what is wrong there and what would be right.
+pub(super) fn read(text: &str, config: &mut Config) -> Result<(), String> {
+    let table = DeTable::parse(text).map_err(|error| {
+        let at = error.span().map_or(0, |span| span.start);
+        format!("line {}: it is not TOML: {}", line(text, at), clean::line(error.message()))
+    })?;
+    let mut entries: Vec<_> = table.get_ref().iter().collect();
+    // The map is in the order of the names; errors are told in the order of the file.
+    entries.sort_by_key(|(key, _)| key.span().start);
+    for (key, value) in entries {
+        let name = key.get_ref().as_ref();
+        let said = |what: String| format!("line {}: {what}", line(text, key.span().start));
+        let setting = setting(name)
+            .map_err(|hint| said(format!("unknown key `{}`; {hint}", clean::line(name))))?;
+        let value = match value.get_ref() {
+            DeValue::String(text) => text.to_string(),
+            DeValue::Integer(number) => number.as_str().to_owned(),
+            DeValue::Boolean(switch) => switch.to_string(),
+            other => {
+                let kind = other.type_str();
+                return Err(said(format!(
+                    "`{name}` can't be a {kind}: it is a {}",
+                    setting.range()
+                )));
+            }
+        };
+        setting.set(config, &value).map_err(|what| said(format!("`{name}`: {what}")))?;
+    }
+    Ok(())
+}
+
+/// The line of a byte, from 1.
+fn line(text: &str, at: usize) -> usize {
+    text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use std::time::Duration;
+
+    fn refused(text: &str) -> String {
+        read(text, &mut Config::default()).unwrap_err()
+    }
+
+    #[test]
+    fn a_file_sets_what_it_names_and_nothing_else() {
+        let mut config = Config::default();
+        let text = "# comment\nlisten = \"127.0.0.1:9\"\njournal_age_max = '20s'\n\
+                    upload_bytes_max = 1_048_576\nparquet = false\n";
+        read(text, &mut config).unwrap();
+        assert_eq!(config.server.listen.port(), 9);
+        assert_eq!(config.engine.journal_age_max, Duration::from_secs(20));
+        assert_eq!(config.server.upload_bytes_max, 1 << 20);
+        assert!(!config.parquet);
+        assert_eq!(config.engine.queue_bytes_max, Config::default().engine.queue_bytes_max);
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_line_and_the_nearest_one() {
+        let error = refused("\n# x\njurnal_bytes_max = \"1GiB\"\n");
+        assert!(error.starts_with("line 3: unknown key `jurnal_bytes_max`"), "{error}");
+        assert!(error.contains("did you mean `journal_bytes_max`"), "{error}");
+        let error = refused("[server]\nlisten = \"127.0.0.1:9\"\n");
+        assert!(error.starts_with("line 1: unknown key `server`"), "{error}");
+        assert!(!refused("zzzzzzzzzzzzzzzzzzzz = 1").contains("did you mean"));
+    }
+
+    #[test]
+    fn a_value_that_can_not_be_used_is_refused_and_never_clamped() {
+        for (text, part) in [
+            ("\nqueue_bytes_max = \"1KiB\"", "line 2: `queue_bytes_max`: 1KiB is not between"),
+            ("journal_age_max = 15", "such as 15m"),
+            ("journal_bytes_max = \"64MB\"", "such as 64MiB"),
+            ("exports_max = -1", "not a number"),
+            ("parquet = \"maybe\"", "true or false"),
+            ("listen = \"here\"", "an address"),
+            ("exports_max = [4]", "can't be a array"),
+            ("listen = ", "it is not TOML"),
+            ("exports_max = 1\nexports_max = 2", "line 2"),
+        ] {
+            assert!(refused(text).contains(part), "{text}: {}", refused(text));
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! The bounds that are part of the format or of the interface, and can't be set.
+
+use daybook_engine::event::wire::{LIST_LEN_MAX, NAME_BYTES_MAX};
+use daybook_query::lang::{DEPTH_MAX, NODES_MAX, QUERY_BYTES_MAX, REGEXES_MAX};
+
+/// A bound that can't be set.
+#[derive(Clone, Copy, Debug)]
+pub struct Fixed {
+    /// What is bounded.
+    pub what: &'static str,
+    /// The bound.
+    pub value: u64,
+    /// What happens at it.
+    pub at: &'static str,
+}
+
+const REJECTED: &str = "the line is rejected, with the bound; the others are stored";
+const REFUSED: &str = "400 that names the parameter and the bound";
+
+/// The bounds that can't be set.
+pub const FIXED: &[Fixed] = &[
+    Fixed {
+        what: "bytes of a user, role, type, tag, group, rule or review id",
+        value: NAME_BYTES_MAX as u64,
+        at: REJECTED,
+    },
+    Fixed {
+        what: "tags, groups, metadata or masked types of an event",
+        value: LIST_LEN_MAX as u64,
+        at: REJECTED,
+    },
+    Fixed {
+        what: "rejected lines that an answer lists",
+        value: daybook_server::REJECTED_LISTED_MAX as u64,
+        at: "all are counted in `rejected_count`",
+    },
+    Fixed { what: "bytes of a query", value: QUERY_BYTES_MAX as u64, at: REFUSED },
+    Fixed { what: "parentheses in parentheses of a query", value: DEPTH_MAX as u64, at: REFUSED },
+    Fixed { what: "terms of a query", value: NODES_MAX as u64, at: REFUSED },
+    Fixed { what: "regular expressions of a query", value: REGEXES_MAX as u64, at: REFUSED },
+    Fixed {
+        what: "items of a page of search results",
+        value: daybook_query::search::LIMIT_MAX as u64,
+        at: REFUSED,
+    },
+    Fixed {
+        what: "items of a page of a timeline",
+        value: daybook_query::timeline::LIMIT_MAX as u64,
+        at: REFUSED,
+    },
+    Fixed {
+        what: "items of a page of sessions",
+        value: daybook_query::sessions::LIMIT_MAX as u64,
+        at: REFUSED,
+    },
+];

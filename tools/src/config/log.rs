@@ -1,0 +1,70 @@
+//! The settings of the log.
+
+use super::setting::{Field, Setting};
+use std::time::Duration;
+
+/// The settings of the log.
+pub(super) const SETTINGS: &[Setting] = &[
+    Setting {
+        key: "queue_bytes_max",
+        what: "batches that wait to be written",
+        at: "503 `busy` with `Retry-After`; nothing of that chunk is stored",
+        field: Field::Size(|config| &mut config.engine.queue_bytes_max, 1 << 20, 1 << 40),
+    },
+    Setting {
+        key: "journal_bytes_max",
+        what: "records in a journal; sealing takes about this much memory",
+        at: "it is closed and sealed into a segment",
+        field: Field::Size(|config| &mut config.engine.journal_bytes_max, 64 << 10, 16 << 30),
+    },
+    Setting {
+        key: "journal_age_max",
+        what: "a journal's age",
+        at: "it is closed and sealed into a segment",
+        field: Field::Age(
+            |config| &mut config.engine.journal_age_max,
+            Duration::from_millis(100),
+            Duration::from_secs(7 * 86_400),
+        ),
+    },
+    Setting {
+        key: "cache_bytes",
+        what: "memory for decompressed blocks",
+        at: "the blocks that were not read for longest make room",
+        field: Field::Size(|config| &mut config.engine.cache_bytes, 1 << 20, 1 << 40),
+    },
+    Setting {
+        key: "text_index",
+        what: "are texts indexed?",
+        at: "without it, searches read the log",
+        field: Field::Switch(|config| &mut config.engine.text_index),
+    },
+    Setting {
+        key: "index_bytes_max",
+        what: "records whose texts are not in the index yet",
+        at: "they are committed to it; searches read the rest themselves",
+        field: Field::Size(|config| &mut config.engine.index_bytes_max, 64 << 10, 16 << 30),
+    },
+    Setting {
+        key: "index_age_max",
+        what: "how long a text may not be in the index yet",
+        at: "they are committed to it; searches read the rest themselves",
+        field: Field::Age(
+            |config| &mut config.engine.index_age_max,
+            Duration::from_millis(10),
+            Duration::from_secs(86_400),
+        ),
+    },
+    Setting {
+        key: "index_heap_bytes",
+        what: "memory of the text index before it writes",
+        at: "it writes; nothing waits for it",
+        field: Field::Memory(|config| &mut config.engine.index_heap_bytes, 16 << 20, 4 << 30),
+    },
+    Setting {
+        key: "parquet",
+        what: "does each sealed segment get a Parquet copy?",
+        at: "without it, there is none to pull",
+        field: Field::Switch(|config| &mut config.parquet),
+    },
+];

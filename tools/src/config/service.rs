@@ -1,0 +1,114 @@
+//! The settings of the service.
+
+use super::setting::{Field, Setting};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The settings of the service.
+pub(super) const SETTINGS: &[Setting] = &[
+    Setting {
+        key: "data",
+        what: "where the log is, or will be",
+        at: "a directory that can't be used is refused at the start, with what to do",
+        field: Field::Text(
+            |config| config.data.display().to_string(),
+            |config, text| {
+                if text.is_empty() {
+                    return Err("write the path of a directory".to_owned());
+                }
+                config.data = PathBuf::from(text);
+                Ok(())
+            },
+        ),
+    },
+    Setting {
+        key: "listen",
+        what: "the address to listen on; port 0 takes a free one",
+        at: "an address that others can reach is refused at the start",
+        field: Field::Text(
+            |config| config.server.listen.to_string(),
+            |config, text| {
+                config.server.listen = text
+                    .parse()
+                    .map_err(|_| "write an address and a port, such as 127.0.0.1:7330")?;
+                Ok(())
+            },
+        ),
+    },
+    Setting {
+        key: "connections_max",
+        what: "connections at the same time",
+        at: "one more is answered 503 `busy` and closed; logged and counted",
+        field: Field::Count(|config| &mut config.server.connections_max, 1, 1_000_000),
+    },
+    Setting {
+        key: "upload_bytes_max",
+        what: "one upload, after decompression",
+        at: "413 `too-large`, with what was stored before",
+        field: Field::Size(|config| &mut config.server.upload_bytes_max, 1 << 10, 1 << 40),
+    },
+    Setting {
+        key: "upload_ratio_max",
+        what: "bytes that an upload decompresses to, for each that was sent, from 64 MiB on",
+        at: "413 `too-large`, with what was stored before",
+        field: Field::Number(|config| &mut config.server.upload_ratio_max, 1, 1_000_000),
+    },
+    Setting {
+        key: "uploads_bytes_max",
+        what: "memory of all uploads together",
+        at: "more uploads wait for `busy_wait`",
+        field: Field::Size(|config| &mut config.server.uploads_bytes_max, 8 << 20, 1 << 40),
+    },
+    Setting {
+        key: "busy_wait",
+        what: "how long an upload waits for memory",
+        at: "503 `busy` with `Retry-After`; nothing of it is stored",
+        field: Field::Age(
+            |config| &mut config.server.busy_wait,
+            Duration::from_millis(1),
+            Duration::from_secs(3_600),
+        ),
+    },
+    Setting {
+        key: "idle_max",
+        what: "how long a body may send nothing, or a client take nothing of an export",
+        at: "408 `idle` with what was stored before; an export's connection is cut",
+        field: Field::Age(
+            |config| &mut config.server.idle_max,
+            Duration::from_millis(1),
+            Duration::from_secs(86_400),
+        ),
+    },
+    Setting {
+        key: "reads_max",
+        what: "queries that run at the same time; 0: two for each core",
+        at: "more wait, up to `read_time_max`",
+        field: Field::Count(|config| &mut config.server.reads_max, 0, 10_000),
+    },
+    Setting {
+        key: "read_time_max",
+        what: "how long a query may take, with its wait",
+        at: "503 `timeout`",
+        field: Field::Age(
+            |config| &mut config.server.read_time_max,
+            Duration::from_millis(1),
+            Duration::from_secs(86_400),
+        ),
+    },
+    Setting {
+        key: "exports_max",
+        what: "exports that run at the same time",
+        at: "503 `busy` with `Retry-After`",
+        field: Field::Count(|config| &mut config.server.exports_max, 1, 10_000),
+    },
+    Setting {
+        key: "shutdown_time_max",
+        what: "how long requests may go on after the server was told to stop",
+        at: "they are cut off; logged. What was acknowledged is safe",
+        field: Field::Age(
+            |config| &mut config.server.shutdown_time_max,
+            Duration::ZERO,
+            Duration::from_secs(86_400),
+        ),
+    },
+];
