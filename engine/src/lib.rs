@@ -15,6 +15,6 @@ pub mod session;
 pub mod text;
 pub mod view;
 
-pub use batch::{Ack, Batch, Rejection};
+pub use batch::{Ack, Batch, OWN_SESSION, Rejection};
 pub use engine::{Engine, FORMAT_VERSION, Options, StageSeconds, Stats};
 pub use error::Error;
