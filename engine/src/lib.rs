@@ -10,6 +10,7 @@ mod engine;
 mod error;
 pub mod event;
 pub mod journal;
+pub mod retention;
 pub mod segment;
 pub mod session;
 pub mod text;
