@@ -7,6 +7,9 @@ use crate::session::{Change, Detail};
 use serde::Serialize;
 use std::ops::Range;
 
+/// The session in which daybook tells what it did itself: holds, deletions, losses.
+pub const OWN_SESSION: &str = "daybook";
+
 /// Events that are appended together. They need not be of one session.
 #[derive(Debug, Default)]
 pub struct Batch {
@@ -37,13 +40,41 @@ impl Batch {
         Batch::default()
     }
 
-    /// Decodes, checks and adds a line. `number` is its number in the request, for answers.
+    /// Decodes, checks and adds a line of a producer's. `number` is its number in the request, for
+    /// answers.
     ///
     /// # Errors
-    /// What is wrong with the line, as [`Event::decode`] says it; the batch is as it was before.
+    /// What is wrong with the line, as [`Event::decode`] says it, or that only daybook itself writes
+    /// such events; the batch is as it was before.
     pub fn push(&mut self, number: u64, line: &[u8]) -> Result<(), String> {
         let line = line.trim_ascii();
         let event = Event::decode(line)?;
+        if event.body.kind() == Kind::Retention {
+            return Err(format!(
+                "`{}` events are written by daybook itself; place or release a hold, or change the policy, to have one written",
+                Kind::Retention
+            ));
+        }
+        if event.session == OWN_SESSION {
+            return Err(format!(
+                "the session `{OWN_SESSION}` is daybook's own record and takes no events; give the session another id"
+            ));
+        }
+        self.add(number, line, event);
+        Ok(())
+    }
+
+    /// Adds a line that daybook itself writes.
+    ///
+    /// # Errors
+    /// What is wrong with the line, as [`Event::decode`] says it.
+    pub(crate) fn push_own(&mut self, line: &[u8]) -> Result<(), String> {
+        let event = Event::decode(line)?;
+        self.add(1, line, event);
+        Ok(())
+    }
+
+    fn add(&mut self, number: u64, line: &[u8], event: Event<'_>) {
         let session: Box<str> = event.session.as_ref().into();
         let (seq, time) = (event.seq, event.time);
         let change = Change::of(event, Seq(0), 0);
@@ -61,7 +92,6 @@ impl Batch {
             masked: change.masked,
             detail: change.detail,
         });
-        Ok(())
     }
 
     /// How many events it has.

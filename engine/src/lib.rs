@@ -11,11 +11,12 @@ mod error;
 pub mod event;
 pub mod journal;
 pub mod merkle;
+pub mod retention;
 pub mod segment;
 pub mod session;
 pub mod text;
 pub mod view;
 
-pub use batch::{Ack, Batch, Rejection};
+pub use batch::{Ack, Batch, OWN_SESSION, Rejection};
 pub use engine::{Engine, FORMAT_VERSION, Options, StageSeconds, Stats};
 pub use error::Error;

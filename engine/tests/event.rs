@@ -32,6 +32,7 @@ fn every_kind_is_read_with_all_its_fields() {
         r#""kind":"session.end","status":"killed","exit_code":137,"reason":"cut off""#,
         r#""kind":"note","by":"c@example.com","text":"look at this""#,
         r#""kind":"access","by":"c@example.com","action":"search","target":"drop""#,
+        r#""kind":"retention","by":"c@example.com","action":"hold","target":"h1","case":"2026-17","reason":"subpoena","metadata":{"users":"a@example.com"}"#,
     ];
     let mut seen = Vec::new();
     for rest in lines {

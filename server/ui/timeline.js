@@ -210,6 +210,9 @@ function words(item) {
         item.comment && h("span", { class: "quote" }, item.comment)));
     case "access":
       return [strong(item.by), ` ${item.action}`, item.target && ` ${item.target}`];
+    case "retention":
+      return [strong(item.by), ` ${item.action}`, item.target && ` ${item.target}`, item.case && ` (case ${item.case})`,
+        item.reason && `: ${item.reason}`];
     case "output":
       return outputBlock(textOf(item), item.stream ?? "stdout", item.truncated);
     case "command.end":

@@ -248,13 +248,15 @@ fn create(disk: &SharedDisk, dir: &Path) -> Result<Index, Error> {
 }
 
 impl Writer {
-    /// Replaces sessions and commits; `replace` says for each whether it may be in the index.
+    /// Replaces and removes sessions and commits; `replace` says for each whether it may be in the
+    /// index.
     pub(super) fn commit(
         &mut self,
         sessions: &[(Session, bool)],
+        removed: &[SessionKey],
         through: Offset,
     ) -> Result<View, Error> {
-        let written = self.write(sessions, through);
+        let written = self.write(sessions, removed, through);
         if written.is_err() {
             // What was added must not slip into the next commit.
             self.writer.rollback().map_err(Error::catalog)?;
@@ -264,7 +266,15 @@ impl Writer {
         View::open(&self.index)
     }
 
-    fn write(&mut self, sessions: &[(Session, bool)], through: Offset) -> Result<(), Error> {
+    fn write(
+        &mut self,
+        sessions: &[(Session, bool)],
+        removed: &[SessionKey],
+        through: Offset,
+    ) -> Result<(), Error> {
+        for key in removed {
+            self.writer.delete_term(Term::from_field_u64(self.fields.key, key.0));
+        }
         for (session, replace) in sessions {
             if *replace {
                 let key = Term::from_field_u64(self.fields.key, session.key.0);

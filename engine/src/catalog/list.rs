@@ -52,14 +52,18 @@ impl Seen {
 
 impl Sessions for Catalog {
     fn get(&self, id: &str) -> Result<Option<Session>, Error> {
-        let view = {
+        let (view, removed) = {
             let inner = self.inner.read();
             if let Some(entry) = inner.ids.get(id).and_then(|key| inner.overlay.get(key)) {
                 return Ok(Some(entry.session.clone()));
             }
-            Arc::clone(&inner.view)
+            // Empty but for the moments between an erasure and the next commit.
+            (Arc::clone(&inner.view), inner.removed.clone())
         };
-        guarded(Error::catalog, || view.place_of_id(id)?.map(|place| view.load(place)).transpose())
+        let found = guarded(Error::catalog, || {
+            view.place_of_id(id)?.map(|place| view.load(place)).transpose()
+        })?;
+        Ok(found.filter(|session| !removed.contains(&session.key)))
     }
 
     fn by_key(&self, key: SessionKey) -> Result<Option<Session>, Error> {
@@ -67,6 +71,9 @@ impl Sessions for Catalog {
             let inner = self.inner.read();
             if let Some(entry) = inner.overlay.get(&key) {
                 return Ok(Some(entry.session.clone()));
+            }
+            if inner.removed.contains(&key) {
+                return Ok(None);
             }
             Arc::clone(&inner.view)
         };

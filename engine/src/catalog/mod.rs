@@ -10,7 +10,8 @@
 //! A reader sees both at once: an indexed session that is changed in the overlay is *hidden*, and
 //! the overlay's state is evaluated in its place. So every list and every count is exact, at all
 //! times. The payload of a commit is the offset below which all events are in it; after a crash the
-//! log is applied again from there.
+//! log is applied again from there. Where retention erases events, what is left of their sessions is
+//! folded again ([`Catalog::revise`]), so that the catalog stays the fold of the log.
 //!
 //! | module | what is there |
 //! |---|---|
@@ -29,4 +30,4 @@ mod overlay;
 #[cfg(test)]
 mod tests;
 
-pub use overlay::{Catalog, Update};
+pub use overlay::{Catalog, Rest, Update};

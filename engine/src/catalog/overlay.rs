@@ -10,6 +10,7 @@ use crate::view::Session;
 use foldhash::fast::RandomState;
 use parking_lot::{Mutex, RwLock};
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -29,6 +30,10 @@ pub struct Update {
     pub change: Change,
 }
 
+/// Adds to a state what is left of a session's events with offsets in a range.
+pub type Rest<'a> =
+    &'a mut dyn FnMut(&Session, Range<Offset>, &mut SessionState) -> Result<(), Error>;
+
 /// The catalog of sessions; see the [module](super).
 pub struct Catalog {
     pub(super) inner: RwLock<Inner>,
@@ -43,6 +48,8 @@ pub(super) struct Inner {
     pub(super) overlay: HashMap<SessionKey, Entry, RandomState>,
     /// The keys of the overlay's sessions by id.
     pub(super) ids: HashMap<Arc<str>, SessionKey, RandomState>,
+    /// Sessions that the view has and that are no more: all their events were erased.
+    pub(super) removed: HashSet<SessionKey, RandomState>,
     /// Every event below this is in the overlay or the index.
     through: Offset,
 }
@@ -83,6 +90,7 @@ impl Catalog {
             view: Arc::new(view),
             overlay: HashMap::default(),
             ids: HashMap::default(),
+            removed: HashSet::default(),
             through,
         };
         Ok((Catalog { inner: RwLock::new(inner), writer: writer.map(Mutex::new) }, through))
@@ -106,6 +114,35 @@ impl Catalog {
         })
     }
 
+    /// Folds a session again after events of it were erased; it is removed if none are left, which the
+    /// answer says. `rest` adds to a state what is left of the session's events with offsets in a
+    /// range. It may be asked twice: for what was there when it began, and for what came meanwhile.
+    ///
+    /// # Errors
+    /// What `rest` answers, or a damaged index; the session is then as it was.
+    pub fn revise(&self, key: SessionKey, rest: Rest<'_>) -> Result<bool, Error> {
+        guarded(Error::catalog, || {
+            let (before, through) = {
+                let inner = self.inner.read();
+                (inner.current(key)?, inner.through)
+            };
+            let Some(before) = before else { return Ok(false) };
+            let mut state = SessionState::default();
+            rest(&before, Offset(0)..through, &mut state)?;
+            let mut inner = self.inner.write();
+            let now = inner.current(key)?;
+            if now.is_none_or(|now| now.state.events != before.state.events) {
+                let came = through..inner.through;
+                rest(&before, came, &mut state)?;
+            }
+            if state.events == 0 {
+                return inner.remove(key).map(|()| false);
+            }
+            inner.entry(before.id, key, false)?.session.state = Arc::new(state);
+            Ok(true)
+        })
+    }
+
     /// Writes what changed into the index, durably, and answers the offset below which everything is
     /// in it. Changes go on meanwhile. In a read-only catalog nothing is written.
     ///
@@ -114,7 +151,7 @@ impl Catalog {
     pub fn commit(&self) -> Result<Offset, Error> {
         let Some(writer) = &self.writer else { return Ok(self.inner.read().view.through) };
         let mut writer = writer.lock();
-        let (changed, through) = {
+        let (changed, removed, through) = {
             let mut inner = self.inner.write();
             let changed: Vec<(Session, bool)> = inner
                 .overlay
@@ -122,14 +159,15 @@ impl Catalog {
                 .filter(|entry| entry.dirty)
                 .map(|entry| (entry.session.clone(), std::mem::replace(&mut entry.indexed, true)))
                 .collect();
-            if changed.is_empty() && inner.view.through == inner.through {
+            let removed: Vec<SessionKey> = inner.removed.iter().copied().collect();
+            if changed.is_empty() && removed.is_empty() && inner.view.through == inner.through {
                 return Ok(inner.through);
             }
-            (changed, inner.through)
+            (changed, removed, inner.through)
         };
         guarded(Error::catalog, || {
-            let view = writer.commit(&changed, through)?;
-            self.inner.write().turn_to(view, &changed)
+            let view = writer.commit(&changed, &removed, through)?;
+            self.inner.write().turn_to(view, &changed, &removed)
         })?;
         Ok(through)
     }
@@ -142,8 +180,12 @@ fn nothing_hidden(view: &View) -> Vec<Docs> {
 impl Inner {
     /// The session's entry, made dirty; loaded from the index if it is known but not in memory.
     fn entry(&mut self, id: Arc<str>, key: SessionKey, new: bool) -> Result<&mut Entry, Error> {
+        // One that was removed starts anew, and replaces what the view still has.
+        let again = self.removed.remove(&key);
         let known = self.overlay.get(&key).map(|entry| entry.dirty);
-        if known == Some(false) || (known.is_none() && !new) {
+        if again {
+            // It is hidden already.
+        } else if known == Some(false) || (known.is_none() && !new) {
             let place = self.view.place_of(key)?;
             if known.is_none()
                 && let Some(place) = place
@@ -159,11 +201,34 @@ impl Inner {
         let entry = self.overlay.entry(key).or_insert_with(|| {
             ids.insert(Arc::clone(&id), key);
             let session = Session { id, key, state: Arc::new(SessionState::default()) };
-            Entry { session, dirty: true, indexed: false, recent: true }
+            Entry { session, dirty: true, indexed: again, recent: true }
         });
         entry.dirty = true;
         entry.recent = true;
         Ok(entry)
+    }
+
+    /// A session as it is now.
+    fn current(&self, key: SessionKey) -> Result<Option<Session>, Error> {
+        if let Some(entry) = self.overlay.get(&key) {
+            return Ok(Some(entry.session.clone()));
+        }
+        if self.removed.contains(&key) {
+            return Ok(None);
+        }
+        self.view.place_of(key)?.map(|place| self.view.load(place)).transpose()
+    }
+
+    /// Removes a session; the next commit removes it from the index.
+    fn remove(&mut self, key: SessionKey) -> Result<(), Error> {
+        let place = self.view.place_of(key)?;
+        if let Some(entry) = self.overlay.remove(&key) {
+            self.ids.remove(&entry.session.id);
+        }
+        // Also one that the view does not have: a commit that is under way may bring it.
+        self.removed.insert(key);
+        self.hide(place);
+        Ok(())
     }
 
     fn hide(&mut self, place: Option<Place>) {
@@ -175,8 +240,23 @@ impl Inner {
     }
 
     /// Turns to the view after a commit of `written`: what did not change since is clean now.
-    fn turn_to(&mut self, view: View, written: &[(Session, bool)]) -> Result<(), Error> {
+    fn turn_to(
+        &mut self,
+        view: View,
+        written: &[(Session, bool)],
+        removed: &[SessionKey],
+    ) -> Result<(), Error> {
         let mut hidden = nothing_hidden(&view);
+        for key in removed {
+            self.removed.remove(key);
+        }
+        for key in &self.removed {
+            if let Some(place) = view.place_of(*key)?
+                && let Some(docs) = hidden.get_mut(place.segment)
+            {
+                docs.insert(place.doc);
+            }
+        }
         let unchanged: HashSet<SessionKey> = written
             .iter()
             .filter(|(session, _)| {

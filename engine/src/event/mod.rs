@@ -138,6 +138,8 @@ coded! {
         Note = 12, "note";
         /// Somebody read, searched, exported or shared; written by the server itself.
         Access = 13, "access";
+        /// Something was held, released or deleted, or found lost; written by daybook itself.
+        Retention = 14, "retention";
     }
 }
 
@@ -204,5 +206,21 @@ coded! {
         Expired = 4, "expired";
         /// What was approved has been done.
         Executed = 5, "executed";
+    }
+}
+
+coded! {
+    /// What a `retention` event tells of.
+    RetentionAction {
+        /// A legal hold was placed.
+        Hold = 1, "hold";
+        /// A legal hold was released.
+        Release = 2, "release";
+        /// Events were deleted, because they had been kept as long as the policy says.
+        Delete = 3, "delete";
+        /// The policy was changed.
+        Policy = 4, "policy";
+        /// Events were found lost, to damage.
+        Loss = 5, "loss";
     }
 }

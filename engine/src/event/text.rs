@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `input` | `command.input`, `terminal.input` |
 //! | `output` | `command.output`, `output`, `terminal.output`, `command.end.error` |
-//! | `text` | notes, terminal markers, a review's reason and comment, why a session ended |
+//! | `text` | notes, terminal markers, a review's reason and comment, why a session ended, why something was held or deleted |
 //!
 //! Base64 `data` is searched as the text that it decodes to.
 
@@ -69,6 +69,7 @@ impl<'a> Texts<'a> {
             }
             Body::SessionEnd(end) => end.reason.as_deref().and_then(|text| one(Text, text)),
             Body::Note { text, .. } => one(Text, text),
+            Body::Retention(told) => told.reason.as_deref().and_then(|text| one(Text, text)),
             Body::SessionStart(_) | Body::TerminalResize { .. } | Body::Access { .. } => None,
         };
         let second = match &event.body {

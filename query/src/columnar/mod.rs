@@ -3,11 +3,12 @@
 //! | module | what is there |
 //! |---|---|
 //! | [`schema`] | the columns: names, types, field ids |
-//! | [`rows`] | events to record batches |
+//! | [`rows`], `cells` | events to record batches |
 //! | [`parquet`] | record batches to Parquet, for segments and exports |
 //! | [`arrow_file`], [`csv`] | record batches to Arrow IPC and to CSV, for exports |
 
 pub mod arrow_file;
+mod cells;
 pub mod csv;
 pub mod parquet;
 pub mod rows;

@@ -10,10 +10,10 @@
 //! | `verdict`, `rule`, `language` | `command` | where not said |
 //! | `input` | `command`, `terminal.input` | other kinds |
 //! | `output` | `command`, `output`, `terminal.output` | other kinds |
-//! | `text` | notes, markers, reasons and comments of reviews, the reason of an end | other kinds |
+//! | `text` | notes, markers, reasons and comments of reviews, the reason of an end, of a hold or a deletion | other kinds |
 //! | `error`, `exit_code`, `duration_ms`, `rows`, `masked` | how a command went | where not said |
 //! | `stream`, `command` | whose output, end or review it is | where not said |
-//! | `review`, `decision`, `by`, `action`, `target` | reviews, notes, accesses | other kinds |
+//! | `review`, `decision`, `by`, `action`, `target` | reviews, notes, accesses, retention | other kinds |
 //! | `details` | the fields that have no column, as one JSON object | where there are none |
 //! | `user` .. `tags`, `status` | the session, as far as it was known when the file was written | before its `session.start` arrived |
 //! | `event_type`, `event_time`, `uid`, `session_id`, `event_data` | `kind`, `time` in milliseconds, `session:seq`, `session`, the line as sent | see below |

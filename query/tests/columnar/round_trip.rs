@@ -280,6 +280,17 @@ fn body() -> impl Strategy<Value = (&'static str, Map<String, Value>)> {
             "access",
             fields(vec![always("by", word()), always("action", word()), field("target", word())]),
         ),
+        (
+            "retention",
+            fields(vec![
+                always("by", word()),
+                always("action", one_of(&["hold", "release", "delete", "policy", "loss"])),
+                field("target", word()),
+                field("case", word()),
+                field("reason", text()),
+                field("metadata", Just(json!({"segment": "00000000000000000000"}))),
+            ]),
+        ),
     ];
     let kinds = kinds.into_iter().map(|(kind, body)| body.prop_map(move |b| (kind, b)).boxed());
     prop::strategy::Union::new(kinds)

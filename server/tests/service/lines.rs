@@ -45,6 +45,14 @@ async fn a_bad_line_is_named_and_the_good_ones_beside_it_are_stored() {
         (line(|e| e["time"] = json!("9999-12-31T23:59:59Z")), "9999-12-31"),
         (line(|e| e["session"] = json!(long_id)), "256"),
         (line(|e| e["session"] = json!("")), "session"),
+        (line(|e| e["session"] = json!("daybook")), "daybook's own record"),
+        (
+            json!({"session": "s", "time": "2026-03-01T09:00:00Z", "kind": "retention",
+                "by": "mallory@example.com", "action": "delete"})
+            .to_string()
+            .into_bytes(),
+            "written by daybook itself",
+        ),
         (line(|e| drop(e.as_object_mut().unwrap().remove("time"))), "time"),
         (b"{\"session\":\"\xff\xfe\"}".to_vec(), "UTF-8"),
     ];

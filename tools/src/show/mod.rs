@@ -308,6 +308,16 @@ fn told(item: &Value, kind: &str) -> String {
         }
         "note" => format!("{}: {}", line("by"), line("text")),
         "access" => format!("{} {} {}", line("by"), line("action"), line("target")),
+        "retention" => {
+            let mut told = format!("{} {} {}", line("by"), line("action"), line("target"));
+            if !line("case").is_empty() {
+                told.push_str(&format!(" (case {})", line("case")));
+            }
+            if !line("reason").is_empty() {
+                told.push_str(&format!(": {}", line("reason")));
+            }
+            told
+        }
         "command.end" => facts(item).join(" · "),
         _ => clean::line(&content(item)),
     }

@@ -1,6 +1,8 @@
 //! The kinds of events and their fields, typed: a field that a kind does not have can't be there.
 
-use crate::event::{Decision, EndStatus, Kind, Micros, Scope, Seq, Stream, Verdict};
+use crate::event::{
+    Decision, EndStatus, Kind, Micros, RetentionAction, Scope, Seq, Stream, Verdict,
+};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -70,6 +72,8 @@ pub enum Body<'a> {
         /// To what.
         target: Option<Cow<'a, str>>,
     },
+    /// `retention`
+    Retention(Box<Retention>),
 }
 
 /// The fields of `session.start`, owned: they become the session's facts.
@@ -226,6 +230,27 @@ pub struct End {
     pub reason: Option<Box<str>>,
 }
 
+/// The fields of `retention`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Retention {
+    /// Who did it, or on whose behalf daybook did.
+    pub by: Box<str>,
+    /// What was done.
+    pub action: RetentionAction,
+    /// To what: a hold's id, a segment's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Box<str>>,
+    /// The legal case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub case: Option<Box<str>>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Box<str>>,
+    /// What exactly: offsets, counts, rules.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<Box<str>, Box<str>>,
+}
+
 impl Body<'_> {
     /// The kind of the event.
     #[must_use]
@@ -244,6 +269,7 @@ impl Body<'_> {
             Body::SessionEnd(_) => Kind::SessionEnd,
             Body::Note { .. } => Kind::Note,
             Body::Access { .. } => Kind::Access,
+            Body::Retention(_) => Kind::Retention,
         }
     }
 
@@ -325,5 +351,6 @@ pub fn fields_of(kind: Kind) -> &'static [&'static str] {
         Kind::SessionEnd => &["status", "exit_code", "reason"],
         Kind::Note => &["by", "text"],
         Kind::Access => &["by", "action", "target"],
+        Kind::Retention => &["by", "action", "target", "case", "reason", "metadata"],
     }
 }

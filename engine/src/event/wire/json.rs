@@ -1,15 +1,17 @@
 //! JSON to fields, and fields to a kind: every check and every message is here.
 
 use super::body::{
-    Body, Command, CommandEnd, Content, End, ReviewDecision, ReviewRequest, Start, fields_of,
+    Body, Command, CommandEnd, Content, End, Retention, ReviewDecision, ReviewRequest, Start,
+    fields_of,
 };
-use super::{Event, LIST_LEN_MAX, NAME_BYTES_MAX, SESSION_BYTES_MAX};
+use super::values::{Map, Names, Plain, Str, bounded};
+use super::{Event, SESSION_BYTES_MAX};
 use crate::event::time::excerpt;
-use crate::event::{Decision, EndStatus, Kind, Micros, Scope, Seq, Stream, Verdict};
+use crate::event::{
+    Decision, EndStatus, Kind, Micros, RetentionAction, Scope, Seq, Stream, Verdict,
+};
 use serde::Deserialize;
-use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt;
 
 /// Reads one JSON object as an event.
@@ -26,104 +28,6 @@ fn json_error(error: &serde_json::Error) -> String {
     let text =
         if text == "EOF while parsing a value" { "line is empty or cut short" } else { text };
     format!("{text} at column {}", error.column())
-}
-
-/// A string that borrows from the line unless an escape forbids it.
-#[derive(Debug)]
-struct Str<'a>(Cow<'a, str>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Str<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct StrVisitor;
-        impl<'de> Visitor<'de> for StrVisitor {
-            type Value = Str<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-            fn visit_borrowed_str<E: de::Error>(self, v: &'de str) -> Result<Str<'de>, E> {
-                Ok(Str(Cow::Borrowed(v)))
-            }
-            fn visit_str<E: de::Error>(self, v: &str) -> Result<Str<'de>, E> {
-                Ok(Str(Cow::Owned(v.to_owned())))
-            }
-            fn visit_string<E: de::Error>(self, v: String) -> Result<Str<'de>, E> {
-                Ok(Str(Cow::Owned(v)))
-            }
-        }
-        deserializer.deserialize_str(StrVisitor)
-    }
-}
-
-/// A list of names, bounded while it is read.
-#[derive(Debug, Default)]
-struct Names(Vec<Box<str>>);
-
-impl<'de> Deserialize<'de> for Names {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct NamesVisitor;
-        impl<'de> Visitor<'de> for NamesVisitor {
-            type Value = Names;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of strings")
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Names, A::Error> {
-                let mut names = Vec::new();
-                while let Some(Str(name)) = seq.next_element()? {
-                    if names.len() == LIST_LEN_MAX {
-                        return Err(de::Error::custom(format!(
-                            "list is longer than {LIST_LEN_MAX}"
-                        )));
-                    }
-                    names.push(bounded(&name).map_err(de::Error::custom)?.into());
-                }
-                Ok(Names(names))
-            }
-        }
-        deserializer.deserialize_seq(NamesVisitor)
-    }
-}
-
-/// A map from names to values, bounded while it is read, without repeated keys.
-#[derive(Debug)]
-struct Map<V>(BTreeMap<Box<str>, V>);
-
-impl<'de, V: Deserialize<'de>> Deserialize<'de> for Map<V> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct MapVisitor<V>(std::marker::PhantomData<V>);
-        impl<'de, V: Deserialize<'de>> Visitor<'de> for MapVisitor<V> {
-            type Value = Map<V>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Map<V>, A::Error> {
-                let mut map = BTreeMap::new();
-                while let Some((Str(key), value)) = access.next_entry::<Str<'de>, V>()? {
-                    if map.len() == LIST_LEN_MAX {
-                        return Err(de::Error::custom(format!(
-                            "object has more than {LIST_LEN_MAX} fields"
-                        )));
-                    }
-                    let key: Box<str> = bounded(&key).map_err(de::Error::custom)?.into();
-                    if map.insert(key, value).is_some() {
-                        return Err(de::Error::custom("object has a field twice"));
-                    }
-                }
-                Ok(Map(map))
-            }
-        }
-        deserializer.deserialize_map(MapVisitor(std::marker::PhantomData))
-    }
-}
-
-fn bounded(name: &str) -> Result<&str, String> {
-    if name.len() > NAME_BYTES_MAX {
-        return Err(format!(
-            "`{}` has {} bytes, over the limit of {NAME_BYTES_MAX} for a name",
-            excerpt(name),
-            name.len()
-        ));
-    }
-    Ok(name)
 }
 
 /// Declares [`Wire`] and the walk over the names of the fields that are present.
@@ -153,16 +57,6 @@ macro_rules! wire {
             }
         }
     };
-}
-
-/// A value that borrows nothing, in a struct whose fields all borrow.
-#[derive(Debug)]
-struct Plain<'a, T>(T, std::marker::PhantomData<&'a ()>);
-
-impl<'de, 'a, T: Deserialize<'de>> Deserialize<'de> for Plain<'a, T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        T::deserialize(deserializer).map(|value| Plain(value, std::marker::PhantomData))
-    }
 }
 
 wire! {
@@ -208,6 +102,7 @@ wire! {
     status "status": Str<'a>,
     action "action": Str<'a>,
     target "target": Str<'a>,
+    case "case": Str<'a>,
 }
 
 fn need<T>(value: Option<T>, kind: Kind, field: &str) -> Result<T, String> {
@@ -226,7 +121,7 @@ fn cow<'a>(value: Option<Str<'a>>) -> Option<Cow<'a, str>> {
 }
 
 fn plain<T>(value: Option<Plain<'_, T>>) -> Option<T> {
-    value.map(|Plain(v, _)| v)
+    value.map(|plain| plain.0)
 }
 
 fn coded<T: Copy + fmt::Display>(
@@ -395,6 +290,22 @@ impl<'a> Wire<'a> {
                 action: need(cow(self.action.take()), kind, "action")?,
                 target: cow(self.target.take()),
             },
+            Kind::Retention => {
+                let action = need(cow(self.action.take()), kind, "action")?;
+                Body::Retention(Box::new(Retention {
+                    by: need(name(self.by.take(), "by")?, kind, "by")?,
+                    action: coded(
+                        &action,
+                        "action",
+                        RetentionAction::from_name,
+                        RetentionAction::ALL,
+                    )?,
+                    target: name(self.target.take(), "target")?,
+                    case: name(self.case.take(), "case")?,
+                    reason: cow(self.reason.take()).map(|r| r.into()),
+                    metadata: plain(self.metadata.take()).map(|Map(m)| m).unwrap_or_default(),
+                }))
+            }
         })
     }
 }

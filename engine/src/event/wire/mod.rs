@@ -12,12 +12,15 @@
 //! |---|---|
 //! | `body` | the kinds of events and their fields |
 //! | `json` | JSON to fields, and fields to a kind |
+//! | `values` | the values of fields, bounded while they are read |
 
 mod body;
 mod json;
+mod values;
 
 pub use body::{
-    Body, Command, CommandEnd, Content, End, ReviewDecision, ReviewRequest, Start, fields_of,
+    Body, Command, CommandEnd, Content, End, Retention, ReviewDecision, ReviewRequest, Start,
+    fields_of,
 };
 
 use super::time::excerpt;

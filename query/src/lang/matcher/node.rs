@@ -64,7 +64,8 @@ fn fields(kind: Kind) -> &'static [TextField] {
         | Kind::ReviewRequest
         | Kind::ReviewDecision
         | Kind::SessionEnd
-        | Kind::Note => &[TextField::Text],
+        | Kind::Note
+        | Kind::Retention => &[TextField::Text],
         Kind::SessionStart | Kind::TerminalResize | Kind::Access => &[],
     }
 }
