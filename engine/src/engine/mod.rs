@@ -33,6 +33,7 @@ pub(crate) use shared::Shared;
 pub use stats::{StageSeconds, Stats};
 
 use crate::batch::{Ack, Batch};
+use crate::crypt::Keyring;
 use crate::disk::{RealDisk, SharedDisk};
 use crate::error::Error;
 use crate::segment::Columnar;
@@ -66,6 +67,10 @@ pub struct Options {
     pub read_only: bool,
     /// Where all files are.
     pub disk: SharedDisk,
+    /// Encrypts what is written with the first of these keys, and reads what is encrypted with any.
+    pub encryption: Option<Arc<Keyring>>,
+    /// The cache of decrypted parts of text indexes.
+    pub encryption_cache_bytes: u64,
     /// Writes the columnar copy of each segment.
     pub columnar: Option<Arc<dyn Columnar>>,
 }
@@ -83,6 +88,8 @@ impl std::fmt::Debug for Options {
             .field("text_index", &self.text_index)
             .field("read_only", &self.read_only)
             .field("disk", &self.disk)
+            .field("encryption", &self.encryption)
+            .field("encryption_cache_bytes", &self.encryption_cache_bytes)
             .field("columnar", &self.columnar.is_some())
             .finish()
     }
@@ -101,6 +108,8 @@ impl Default for Options {
             text_index: true,
             read_only: false,
             disk: Arc::new(RealDisk),
+            encryption: None,
+            encryption_cache_bytes: 32 << 20,
             columnar: None,
         }
     }
