@@ -43,7 +43,7 @@ fn block(c: &mut Criterion) {
             builder.push(&record, true);
         }
         let mut out = Vec::new();
-        let (header, _) = builder.finish(0, 7, &mut compressor, &mut out).unwrap();
+        let (header, _) = builder.finish(0, 7, None, &mut compressor, &mut out).unwrap();
         (header, out)
     };
     group.bench_function("encode", |b| b.iter(&mut encode));
@@ -51,7 +51,7 @@ fn block(c: &mut Criterion) {
     let stored = &out[daybook_engine::block::BLOCK_HEADER_LEN..];
     group.bench_function("decode", |b| {
         b.iter(|| {
-            let payload = header.open_payload(7, black_box(stored)).unwrap();
+            let payload = header.open_payload(7, black_box(stored), None).unwrap();
             Records::new(&payload).map(|r| r.unwrap().json.len()).sum::<usize>()
         });
     });

@@ -1,5 +1,6 @@
 //! The engine's errors: each says what happened, where, and what to do.
 
+use crate::crypt::{Altered, NoKey};
 use crate::event::Offset;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,6 +36,14 @@ pub enum Error {
         path: PathBuf,
         /// Why.
         what: String,
+    },
+    /// A file is encrypted and its key was not given. Add the key's line to the encryption keys.
+    #[error("{} can't be read: {why}", path.display())]
+    NoKey {
+        /// Which file.
+        path: PathBuf,
+        /// Which key, and what was given instead.
+        why: NoKey,
     },
     /// Too much waits to be written. Send the batch again after a moment.
     #[error(
@@ -86,9 +95,19 @@ pub enum Error {
 
 impl Error {
     /// Wraps an I/O error with what was tried on which file: `.map_err(Error::io("read", path))`.
+    /// What the layer that encrypts says of a file stays what it is.
     pub fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
         let path = path.to_owned();
-        move |source| Error::Io { action, path, source: Arc::new(source) }
+        move |source| {
+            let inner = source.get_ref();
+            if let Some(found) = inner.and_then(|inner| inner.downcast_ref::<Altered>()) {
+                return Error::Corrupt { path, at: found.at, what: found.what.to_owned() };
+            }
+            if let Some(why) = inner.and_then(|inner| inner.downcast_ref::<NoKey>()) {
+                return Error::NoKey { path, why: *why };
+            }
+            Error::Io { action, path, source: Arc::new(source) }
+        }
     }
 
     /// Names a damaged place in a file.

@@ -5,6 +5,7 @@ mod batch;
 pub mod block;
 pub mod catalog;
 mod cpu;
+pub mod crypt;
 pub mod disk;
 mod engine;
 mod error;

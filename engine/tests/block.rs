@@ -39,7 +39,7 @@ fn build(all: &[Owned], salt: u32) -> (BlockHeader, Vec<u8>) {
     all.iter().for_each(|one| builder.push(&record(one), is_plain(&one.5)));
     let mut out = Vec::new();
     let mut compressor = zstd::bulk::Compressor::new(1).unwrap();
-    let (header, _) = builder.finish(9, salt, &mut compressor, &mut out).unwrap();
+    let (header, _) = builder.finish(9, salt, None, &mut compressor, &mut out).unwrap();
     (header, out)
 }
 
@@ -49,7 +49,7 @@ proptest! {
         let (header, out) = build(&all, salt);
         let head: &[u8; BLOCK_HEADER_LEN] = out.first_chunk().unwrap();
         prop_assert_eq!(&BlockHeader::decode(head, salt).unwrap(), &header);
-        let payload = header.open_payload(salt, &out[BLOCK_HEADER_LEN..]).unwrap();
+        let payload = header.open_payload(salt, &out[BLOCK_HEADER_LEN..], None).unwrap();
         let back: Vec<Record<'_>> = Records::new(&payload).map(Result::unwrap).collect();
         prop_assert_eq!(back, all.iter().map(record).collect::<Vec<_>>());
         prop_assert_eq!(header.flags.plain, all.iter().all(|one| is_plain(&one.5)));
@@ -65,7 +65,7 @@ proptest! {
         let at = at.index(out.len());
         out[at] ^= flip;
         let opened = BlockHeader::decode(out.first_chunk().unwrap(), 5)
-            .and_then(|header| header.open_payload(5, &out[BLOCK_HEADER_LEN..]));
+            .and_then(|header| header.open_payload(5, &out[BLOCK_HEADER_LEN..], None));
         prop_assert!(opened.is_err());
     }
 
@@ -104,6 +104,7 @@ fn a_file_header_is_checked_whole() {
         created: Micros(5),
         id: [7; 16],
         key: 9,
+        check: [4; 8],
     };
     let bytes = header.encode();
     assert_eq!(FileHeader::decode(&bytes, FileKind::Segment), Ok(header));

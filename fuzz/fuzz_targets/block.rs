@@ -10,7 +10,7 @@ fuzz_target!(|input: &[u8]| {
         && let Ok(header) = BlockHeader::decode(head, 7)
     {
         assert_eq!(&header.encode(7), head);
-        let _ = header.open_payload(7, rest);
+        let _ = header.open_payload(7, rest, None);
     }
     // Behind the checksums: the records of a payload.
     let mut builder = BlockBuilder::default();
@@ -26,11 +26,11 @@ fuzz_target!(|input: &[u8]| {
     }
     let mut out = Vec::new();
     let mut compressor = zstd(1);
-    let (header, raw) = builder.finish(3, 7, &mut compressor, &mut out).expect("within the bound");
+    let (header, raw) = builder.finish(3, 7, None, &mut compressor, &mut out).expect("within the bound");
     assert_eq!(raw, sound);
     assert_eq!(header.flags, Flags { plain: true });
     let stored = out.get(BLOCK_HEADER_LEN..).unwrap_or_default();
-    assert_eq!(header.open_payload(7, stored).as_deref(), Ok(sound.as_slice()));
+    assert_eq!(header.open_payload(7, stored, None).as_deref(), Ok(sound.as_slice()));
     let _: Vec<Record<'_>> = Records::new(&raw).map_while(Result::ok).collect();
 });
 

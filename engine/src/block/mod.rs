@@ -16,7 +16,7 @@
 //! 24  created    8   microseconds since 1970
 //! 32  id        16   random
 //! 48  key        4   number of the encryption key, 0 for none
-//! 52  reserved   8
+//! 52  check      8   derived with the file's key, 0 for none: tells another key from altered bytes
 //! 60  crc        4   CRC-32 of bytes 0..60
 //!
 //! block    = block header (64 B) payload (stored_len B)
@@ -26,15 +26,15 @@
 //!  4  crc        4   CRC-32 of salt, bytes 8..64; no length is believed before it
 //!  8  version    1   1
 //!  9  codec      1   0 stored, 1 zstd
-//! 10  flags      2   bit 0: plain (see [`Flags`])
+//! 10  flags      2   bit 0: plain (see [`Flags`]); bit 1: encrypted
 //! 12  count      4   events in it, at least 1
 //! 16  base       8   journal: offset of its first event; segment: ordinal of its first event
 //! 24  raw_len    4   payload before compression, at most RAW_LEN_MAX
-//! 28  stored_len 4   payload in the file
+//! 28  stored_len 4   payload in the file; encrypted, with the tag (16 B) at its end
 //! 32  min_time   8   earliest event time
 //! 40  max_time   8   latest event time (not monotone over blocks: late events happen)
-//! 48  payload    4   CRC-32 of salt, payload as stored: verified before it is decompressed
-//! 52  reserved  12
+//! 48  payload    4   CRC-32 of salt, payload as stored: verified before it is decrypted or decompressed
+//! 52  nonce     12   random, if the block is encrypted; otherwise reserved
 //!
 //! payload  = record*
 //!
@@ -49,21 +49,36 @@
 //!                    the links of a session, by which a proof shows that none of it is missing
 //! 32  json       json_len bytes: the line as it was sent
 //! ```
+//!
+//! Encryption is AES-256-GCM, block by block, after compression. The checksums are over what is stored,
+//! so that a file is recovered (its torn end found, its whole blocks counted) without its key.
+//!
+//! ```text
+//! key, check = HKDF-SHA256(key of that number, salt = id, info = "daybook blocks v1", file header 0..52)
+//! nonce      = the block header's; random, for a block may be written where a torn one was cut off
+//! bound      = bytes 8..64 of the block header, with zeros for the payload's checksum: they are as they
+//!              were, or the block does not open
+//! ```
+//!
+//! In a file whose header names a key every block is encrypted, in others none: a block that was put
+//! in place of an encrypted one is refused.
 
 mod cache;
 mod file;
+mod header;
 mod record;
 
 pub use cache::{BlockCache, FileId};
-pub use file::{
-    BLOCK_HEADER_LEN, BlockFile, BlockHeader, FILE_HEADER_LEN, FileHeader, FileKind, scan,
-};
+pub use file::{BlockFile, scan};
+pub use header::{BLOCK_HEADER_LEN, BlockHeader, FILE_HEADER_LEN, FileHeader, FileKind};
 pub use record::{RECORD_HEADER_LEN, Record, Records};
 
+use crate::crypt::{Cipher, TAG_LEN, random};
 use crate::error::Error;
 use crate::event::Micros;
-use file::{CODEC_STORED, CODEC_ZSTD};
+use header::{CODEC_STORED, CODEC_ZSTD};
 use memchr::memmem::Finder;
+use std::path::Path;
 use std::sync::LazyLock;
 
 /// The largest payload of a block before compression, in bytes. A block is closed at its target size
@@ -128,15 +143,16 @@ impl BlockBuilder {
         self.count == 0
     }
 
-    /// Compresses the block and appends it, header first, to `out`. Answers its header and its raw
-    /// payload (for caches), and leaves the builder empty.
+    /// Compresses the block, encrypts it if its file is encrypted, and appends it, header first, to
+    /// `out`. Answers its header and its raw payload (for caches), and leaves the builder empty.
     ///
     /// # Errors
-    /// A payload over [`RAW_LEN_MAX`].
+    /// A payload over [`RAW_LEN_MAX`]; the system's, when it has no random bytes.
     pub fn finish(
         &mut self,
         base: u64,
         salt: u32,
+        cipher: Option<&Cipher>,
         compressor: &mut zstd::bulk::Compressor<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(BlockHeader, Vec<u8>), Error> {
@@ -168,8 +184,18 @@ impl BlockBuilder {
             min_time: Micros(built.min_time),
             max_time: Micros(built.max_time),
             payload_crc: 0,
+            nonce: None,
         };
-        header.payload_crc = file::checksum(salt, out.get(body..).unwrap_or_default());
+        if let Some(cipher) = cipher {
+            // A torn block may be followed by another one at its place: a position is no nonce.
+            let nonce =
+                random().map_err(Error::io("get random bytes for", Path::new("a block")))?;
+            header.nonce = Some(nonce);
+            header.stored_len += TAG_LEN as u32;
+            let tag = cipher.seal(&nonce, &header.bound(), out.get_mut(body..).unwrap_or_default());
+            out.extend_from_slice(&tag);
+        }
+        header.payload_crc = header::checksum(salt, out.get(body..).unwrap_or_default());
         if let Some(place) = out.get_mut(start..body) {
             place.copy_from_slice(&header.encode(salt));
         }

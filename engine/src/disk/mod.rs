@@ -22,6 +22,7 @@
 //! Reads of data go by position ([`DiskFile::read_at`]), so that a bad disk is an error. Only sealed,
 //! immutable files are mapped ([`Disk::map`]).
 
+pub mod encrypted;
 mod fault;
 mod map;
 mod real;
@@ -30,12 +31,14 @@ pub mod sim;
 mod tantivy;
 mod write;
 
+pub use encrypted::EncryptedDisk;
 pub use map::Map;
 pub use real::RealDisk;
 pub(crate) use tantivy::DiskDirectory;
 pub use tantivy::checked;
 pub use write::FileWriter;
 
+use crate::crypt::Keyring;
 use crate::error::Error;
 use std::fmt;
 use std::io;
@@ -187,14 +190,40 @@ pub trait Disk: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// The system's.
-    fn total_bytes(&self, _dir: &Path) -> io::Result<u64> {
-        Ok(u64::MAX)
-    }
+    fn total_bytes(&self, dir: &Path) -> io::Result<u64>;
 
     /// The process that holds the lock that is this file, where the system says.
-    fn lock_holder(&self, _path: &Path) -> Option<u32> {
+    fn lock_holder(&self, path: &Path) -> Option<u32>;
+
+    /// A sealed file, for reading parts of it: mapped, unless that would take its length in memory.
+    ///
+    /// # Errors
+    /// The system's.
+    fn open_parts(&self, path: &Path) -> io::Result<Parts> {
+        self.map(path).map(Parts::Mapped)
+    }
+
+    /// The keys that files on this disk are encrypted with, if they are ([`EncryptedDisk`]).
+    fn keys(&self) -> Option<&Arc<Keyring>> {
         None
     }
+
+    /// The number of the key that [`EncryptedDisk`] encrypted a file with; `None` if it did not.
+    ///
+    /// # Errors
+    /// The system's, or a header that was altered.
+    fn key_of(&self, _: &Path) -> io::Result<Option<u32>> {
+        Ok(None)
+    }
+}
+
+/// A sealed file, for reading parts of it ([`Disk::open_parts`]).
+#[derive(Debug)]
+pub enum Parts {
+    /// All of it, in memory or mapped.
+    Mapped(Map),
+    /// To be read by position.
+    File(Arc<dyn DiskFile>),
 }
 
 /// The disk as the engine's parts share it.

@@ -7,7 +7,7 @@
 //! replaced file = bytes, crc 4 (CRC-32 of the bytes, little-endian), "DBCK"
 //! ```
 
-use super::{FileWriter, Map, Open, SharedDisk};
+use super::{DiskFile, FileWriter, Map, Open, Parts, SharedDisk, read_exact_at};
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -76,8 +76,17 @@ pub fn checked(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
 
 impl Directory for DiskDirectory {
     fn get_file_handle(&self, path: &Path) -> Result<Arc<dyn FileHandle>, OpenReadError> {
-        let map = self.disk.map(&self.root.join(path)).map_err(self.read_error(path))?;
-        Ok(Arc::new(Handle { len: map.len(), bytes: OwnedBytes::new(Stable(map)) }))
+        let parts = self.disk.open_parts(&self.root.join(path)).map_err(self.read_error(path))?;
+        match parts {
+            Parts::Mapped(map) => {
+                Ok(Arc::new(Handle { len: map.len(), bytes: OwnedBytes::new(Stable(map)) }))
+            }
+            Parts::File(file) => {
+                let len = file.len().map_err(self.read_error(path))?;
+                let len = usize::try_from(len).unwrap_or(usize::MAX);
+                Ok(Arc::new(ByParts { len, file }))
+            }
+        }
     }
 
     fn delete(&self, path: &Path) -> Result<(), DeleteError> {
@@ -196,6 +205,30 @@ impl FileHandle for Handle {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         Ok(self.bytes.slice(range))
+    }
+}
+
+/// A file that is not in memory: what is asked for is read.
+#[derive(Debug)]
+struct ByParts {
+    file: Arc<dyn DiskFile>,
+    len: usize,
+}
+
+impl HasLen for ByParts {
+    fn len(&self) -> usize {
+        self.len
+    }
+}
+
+impl FileHandle for ByParts {
+    fn read_bytes(&self, range: Range<usize>) -> io::Result<OwnedBytes> {
+        if range.start > range.end || range.end > self.len {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let mut bytes = vec![0; range.len()];
+        read_exact_at(&*self.file, &mut bytes, range.start as u64)?;
+        Ok(OwnedBytes::new(bytes))
     }
 }
 

@@ -36,6 +36,7 @@ pub(crate) use space::Said;
 pub use stats::{StageSeconds, Stats};
 
 use crate::batch::{Ack, Batch};
+use crate::crypt::Keyring;
 use crate::disk::{RealDisk, SharedDisk};
 use crate::error::Error;
 use crate::event::wire::{LINE_BYTES_MAX, SESSION_BYTES_MAX};
@@ -84,6 +85,10 @@ pub struct Options {
     pub read_only: bool,
     /// Where all files are.
     pub disk: SharedDisk,
+    /// Encrypts what is written with the first of these keys, and reads what is encrypted with any.
+    pub encryption: Option<Arc<Keyring>>,
+    /// The cache of decrypted parts of text indexes.
+    pub encryption_cache_bytes: u64,
     /// Writes the columnar copy of each segment.
     pub columnar: Option<Arc<dyn Columnar>>,
 }
@@ -107,6 +112,8 @@ impl std::fmt::Debug for Options {
             .field("text_index", &self.text_index)
             .field("read_only", &self.read_only)
             .field("disk", &self.disk)
+            .field("encryption", &self.encryption)
+            .field("encryption_cache_bytes", &self.encryption_cache_bytes)
             .field("columnar", &self.columnar.is_some())
             .finish()
     }
@@ -131,6 +138,8 @@ impl Default for Options {
             text_index: true,
             read_only: false,
             disk: Arc::new(RealDisk),
+            encryption: None,
+            encryption_cache_bytes: 32 << 20,
             columnar: None,
         }
     }

@@ -61,11 +61,12 @@ pub fn create(
     let path = path(dir, base);
     // A file that is there was never used: it is the rest of a creation that failed.
     let file = disk.open(&path, Open::Create).map_err(Error::io("create", &path))?;
-    let header = FileHeader::new(FileKind::Journal, base, &path)?;
+    let keys = disk.keys().map(|keys| &**keys);
+    let (header, _) = FileHeader::new(FileKind::Journal, base, &path, keys)?;
     write_all_at(&*file, &header.encode(), 0).map_err(Error::io("write", &path))?;
     file.sync().map_err(Error::io("sync", &path))?;
     disk.sync_dir(dir).map_err(Error::io("sync", dir))?;
-    let blocks = BlockFile::with_file(&path, Arc::clone(&file), FileKind::Journal)?;
+    let blocks = BlockFile::with_file(&path, Arc::clone(&file), FileKind::Journal, keys)?;
     Ok((Journal::new(blocks, cache), file))
 }
 
@@ -130,7 +131,10 @@ pub fn replay(
     let writable = options.quarantine.is_some();
     let how = if writable { Open::Write } else { Open::Read };
     let file = disk.open(&path, how).map_err(Error::io("open", &path))?;
-    let blocks = BlockFile::with_file(&path, Arc::clone(&file), FileKind::Journal)?;
+    let keys = disk.keys().map(|keys| &**keys);
+    let blocks = BlockFile::with_file(&path, Arc::clone(&file), FileKind::Journal, keys)?;
+    // Without its key, or with another one, nothing can be said of it: it must not look torn.
+    let encrypted = blocks.cipher()?.is_some();
     if blocks.header().base != base {
         return Err(Error::corrupt(
             &path,
@@ -168,6 +172,8 @@ pub fn replay(
             what,
             quarantine: None,
         };
+        // What does not open but is whole was not torn by a crash: it was altered since.
+        let altered = encrypted && journal.file().read_stored(at).is_ok();
         // From the next byte on: the length that the bad block claims is not to be believed.
         let behind = scan(journal.file(), at + 1, len)?;
         match behind {
@@ -177,7 +183,7 @@ pub fn replay(
                 at = position;
                 next = Offset(journal.file().read_header(position)?.base.max(next.0));
             }
-            None if options.newest => {
+            None if options.newest && !altered => {
                 if let Some(quarantine) = options.quarantine {
                     finding.quarantine = Some(cut(disk, &*file, &finding, quarantine)?);
                 }

@@ -234,9 +234,10 @@ impl Writer {
         }
         let at = self.end + self.out.len() as u64;
         let base = self.next.0 - u64::from(self.block.count());
-        let salt = self.journal.file().header().salt;
+        let file = self.journal.file();
+        let (salt, cipher) = (file.header().salt, file.cipher()?);
         let (header, payload) =
-            self.block.finish(base, salt, &mut self.compressor, &mut self.out)?;
+            self.block.finish(base, salt, cipher, &mut self.compressor, &mut self.out)?;
         let Staged { events, sessions } = std::mem::take(&mut self.staged);
         let payload = Some(Arc::new(payload));
         self.blocks.push(Published { at, header, payload, events, sessions });

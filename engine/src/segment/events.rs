@@ -21,7 +21,8 @@ const LEVEL: i32 = 1;
 /// # Errors
 /// The system's.
 pub fn write(disk: &dyn Disk, plan: &Plan<'_>, path: &Path) -> Result<Vec<NewBlock>, Error> {
-    let header = FileHeader::new(FileKind::Segment, plan.tables.base, path)?;
+    let keys = disk.keys().map(|keys| &**keys);
+    let (header, cipher) = FileHeader::new(FileKind::Segment, plan.tables.base, path, keys)?;
     let salt = header.salt;
     let mut file =
         FileWriter::new(disk.open(path, Open::CreateNew).map_err(Error::io("create", path))?);
@@ -33,7 +34,8 @@ pub fn write(disk: &dyn Disk, plan: &Plan<'_>, path: &Path) -> Result<Vec<NewBlo
     let mut builder = BlockBuilder::default();
     let mut first = 0u32;
     let mut flush = |builder: &mut BlockBuilder, first: u32, out: &mut Vec<u8>| {
-        let (header, _) = builder.finish(u64::from(first), salt, &mut compressor, out)?;
+        let base = u64::from(first);
+        let (header, _) = builder.finish(base, salt, cipher.as_ref(), &mut compressor, out)?;
         blocks.push(NewBlock {
             pos,
             first,

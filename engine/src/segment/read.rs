@@ -37,6 +37,7 @@ impl Segment {
         let manifest = Manifest::read(&**disk, dir)?;
         let index = Index::open(&**disk, &dir.join(INDEX_FILE))?;
         let events = BlockFile::open(&**disk, &dir.join(EVENTS_FILE), FileKind::Segment)?;
+        events.cipher()?;
         let (events_len, index_len) = (events.file_len()?, index.file_len());
         let segment = Segment {
             disk: Arc::clone(disk),

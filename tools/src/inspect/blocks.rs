@@ -160,6 +160,7 @@ mod tests {
             created: Micros(1),
             id: [0; 16],
             key: 0,
+            check: [0; 8],
         };
         let mut bytes = header.encode().to_vec();
         let mut compressor = zstd::bulk::Compressor::new(1).unwrap();
@@ -186,7 +187,7 @@ mod tests {
                 );
             }
             starts.push(bytes.len());
-            builder.finish(block * 3, salt, &mut compressor, &mut bytes).unwrap();
+            builder.finish(block * 3, salt, None, &mut compressor, &mut bytes).unwrap();
         }
         std::fs::write(path, bytes).unwrap();
         starts

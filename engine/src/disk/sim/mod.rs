@@ -384,4 +384,14 @@ impl Disk for SimDisk {
         state.tree.at(dir)?;
         Ok(state.free())
     }
+
+    fn total_bytes(&self, dir: &Path) -> io::Result<u64> {
+        let (state, _) = self.enter(Kind::Look, dir)?;
+        state.tree.at(dir)?;
+        Ok(u64::MAX)
+    }
+
+    fn lock_holder(&self, _: &Path) -> Option<u32> {
+        None
+    }
 }
