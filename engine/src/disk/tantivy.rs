@@ -102,15 +102,19 @@ impl Directory for DiskDirectory {
     }
 
     fn open_write(&self, path: &Path) -> Result<WritePtr, OpenWriteError> {
-        let file =
-            self.disk.open(&self.root.join(path), Open::CreateNew).map_err(|error| match error
-                .kind()
-            {
-                io::ErrorKind::AlreadyExists => OpenWriteError::FileAlreadyExists(path.to_owned()),
-                _ => {
-                    OpenWriteError::IoError { io_error: Arc::new(error), filepath: path.to_owned() }
-                }
-            })?;
+        let full = self.root.join(path);
+        let file = match self.disk.open(&full, Open::CreateNew) {
+            // A crash left it of a commit that was not finished: tantivy gives names by its own count,
+            // and comes by this one again. Whoever has it mapped keeps what was there.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.disk.remove_file(&full).and_then(|()| self.disk.open(&full, Open::CreateNew))
+            }
+            opened => opened,
+        };
+        let file = file.map_err(|error| OpenWriteError::IoError {
+            io_error: Arc::new(error),
+            filepath: path.to_owned(),
+        })?;
         Ok(io::BufWriter::new(Box::new(Writer(FileWriter::new(file)))))
     }
 
@@ -247,5 +251,30 @@ impl Write for Writer {
 impl TerminatingWrite for Writer {
     fn terminate_ref(&mut self, _: AntiCallToken) -> io::Result<()> {
         self.0.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::DiskDirectory;
+    use crate::disk::sim::SimDisk;
+    use std::io::Write;
+    use std::path::Path;
+    use tantivy::directory::{Directory, TerminatingWrite};
+
+    /// A file of a commit that a crash cut short stopped every later commit by its name.
+    #[test]
+    fn what_a_crash_left_of_a_commit_does_not_stop_the_next_one() {
+        let disk = SimDisk::new();
+        let directory = DiskDirectory::new(&disk.shared(), Path::new("/"));
+        for bytes in [b"left over".as_slice(), b"new"] {
+            let mut file = directory.open_write(Path::new("a.63.del")).unwrap();
+            file.write_all(bytes).unwrap();
+            file.terminate().unwrap();
+        }
+        let file = directory.open_read(Path::new("a.63.del")).unwrap();
+        assert_eq!(file.read_bytes().unwrap().as_slice(), b"new");
     }
 }
