@@ -38,6 +38,8 @@ use std::sync::Arc;
 /// The version of the data directory's format that this code reads and writes.
 pub const FORMAT_VERSION: u32 = 2;
 
+const HEADER_LEN: u64 = FILE_HEADER_LEN as u64;
+
 #[derive(Serialize, Deserialize)]
 struct Marker {
     daybook: u32,
@@ -120,7 +122,7 @@ pub(super) fn open(dir: &Path, mut options: Options) -> Result<Opened, Error> {
         last = Some(Replayed {
             journal,
             file: Some(file),
-            end: FILE_HEADER_LEN as u64,
+            end: HEADER_LEN,
             torn: None,
             damage: Vec::new(),
         });
@@ -269,6 +271,21 @@ fn open_segments(
     Ok(segments)
 }
 
+/// Was this journal being created when the process stopped? Its header is durable before anything is
+/// written behind it, so a file without a whole one holds nothing.
+fn never_used(disk: &dyn Disk, path: &Path) -> Result<bool, Error> {
+    let meta = disk.stat(path).map_err(Error::io("read the length of", path))?;
+    match meta.map_or(0, |meta| meta.len) {
+        0..HEADER_LEN => Ok(true),
+        HEADER_LEN => match BlockFile::open(disk, path, FileKind::Journal) {
+            Ok(_) => Ok(false),
+            Err(Error::Corrupt { .. }) => Ok(true),
+            Err(error) => Err(error),
+        },
+        _ => Ok(false),
+    }
+}
+
 /// What is being put together while the log is read back.
 struct Recovery<'a> {
     catalog: &'a Catalog,
@@ -324,16 +341,14 @@ impl Recovery<'_> {
             }
             bases.retain(|other| *other != base);
         }
-        // A file without a whole header was being created when the process stopped: it holds nothing.
-        if let Some(newest) = bases.last().copied() {
-            let path = file::path(dir, newest);
-            let meta = disk.stat(&path).map_err(Error::io("read the length of", &path))?;
-            if meta.is_none_or(|meta| meta.len < FILE_HEADER_LEN as u64) {
-                if !options.read_only {
-                    disk.remove_file(&path).map_err(Error::io("delete", &path))?;
-                }
-                bases.pop();
+        if let Some(newest) = bases.last().copied()
+            && never_used(disk, &file::path(dir, newest))?
+        {
+            if !options.read_only {
+                let path = file::path(dir, newest);
+                disk.remove_file(&path).map_err(Error::io("delete", &path))?;
             }
+            bases.pop();
         }
         let quarantine = data.join("quarantine");
         let mut journals = Vec::new();
