@@ -1,0 +1,107 @@
+//! What has to be in the log: events, when they were sent and when they were acknowledged.
+
+use daybook_engine::event::Offset;
+use daybook_engine::{Ack, Batch, Engine, Error};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A session and an event's number in it.
+pub type Name = (String, u32);
+
+/// An event that was sent.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    pub line: String,
+    /// How many operations the disk had done before it was sent; 0: it may have been there before.
+    pub sent: u64,
+    /// How many it had done when the acknowledgement was here.
+    pub acked: Option<u64>,
+}
+
+/// All events that were sent. What is sent again under the same name is a duplicate or a conflict, so
+/// that the first content of a name is the one that counts.
+#[derive(Clone, Debug, Default)]
+pub struct Model {
+    pub events: BTreeMap<Name, Sent>,
+}
+
+impl Model {
+    /// What a crash after an operation may find: whether each event has to be there.
+    pub fn after(&self, operation: u64) -> BTreeMap<&Name, (bool, &str)> {
+        let sent = |event: &Sent| event.sent == 0 || event.sent < operation;
+        let events = self.events.iter().filter(|(_, event)| sent(event));
+        events
+            .map(|(name, event)| {
+                let must = event.acked.is_some_and(|acked| acked <= operation);
+                (name, (must, event.line.as_str()))
+            })
+            .collect()
+    }
+
+    /// The model of a disk that a crash after an operation has left: what was acknowledged is.
+    pub fn crashed(&self, operation: u64) -> Model {
+        let events = self.after(operation).into_iter().map(|(name, (must, line))| {
+            let acked = must.then_some(0);
+            (name.clone(), Sent { line: line.to_owned(), sent: 0, acked })
+        });
+        Model { events: events.collect() }
+    }
+
+    /// Says that these lines are about to be sent.
+    pub fn send(&mut self, events: &[(Name, String)], operations: u64) {
+        for (name, line) in events {
+            let new = Sent { line: line.clone(), sent: operations, acked: None };
+            self.events.entry(name.clone()).or_insert(new);
+        }
+    }
+
+    /// Says that these lines have been acknowledged.
+    pub fn acked(&mut self, events: &[(Name, String)], operations: u64) {
+        for (name, _) in events {
+            if let Some(event) = self.events.get_mut(name) {
+                event.acked.get_or_insert(operations);
+            }
+        }
+    }
+}
+
+/// A batch of lines.
+pub fn batch<'a>(lines: impl IntoIterator<Item = &'a str>) -> Batch {
+    let mut batch = Batch::new();
+    for (at, line) in lines.into_iter().enumerate() {
+        batch.push(at as u64 + 1, line.as_bytes()).unwrap();
+    }
+    batch
+}
+
+/// Sends several batches at once, so that they may be written as one group, and answers the
+/// acknowledgements in order.
+pub fn append_all(
+    engine: &Arc<Engine>,
+    batches: Vec<Batch>,
+    each: &mut dyn FnMut(usize, Result<Ack, Error>),
+) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let tasks: Vec<_> = batches
+            .into_iter()
+            .map(|batch| {
+                let engine = Arc::clone(engine);
+                tokio::spawn(async move { engine.append(batch).await })
+            })
+            .collect();
+        for (at, task) in tasks.into_iter().enumerate() {
+            each(at, task.await.unwrap());
+        }
+    });
+}
+
+/// The offsets of an acknowledgement name as many events as it says.
+pub fn check_ack(ack: &Ack, events: usize) {
+    let all = ack.accepted as usize + ack.duplicates as usize + ack.rejected.len();
+    assert_eq!(all, events, "every line has an answer: {ack:?}");
+    let Some((Offset(first), Offset(last))) = ack.first_offset.zip(ack.last_offset) else {
+        return assert_eq!(ack.accepted, 0);
+    };
+    assert_eq!(last - first + 1, ack.accepted);
+}
