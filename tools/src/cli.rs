@@ -1,6 +1,8 @@
 //! The command line: what can be asked for, and where it goes.
 
-use crate::command::{config, export, import, inspect, load, search, serve, sessions, show};
+use crate::command::{
+    config, export, import, inspect, keygen, load, search, serve, sessions, show,
+};
 use clap::{Parser, Subcommand};
 
 /// The book of original entry for privileged access.
@@ -34,6 +36,8 @@ pub enum Command {
     Export(export::Args),
     /// Show what a file or a directory of the log holds, and any damage in it
     Inspect(inspect::Args),
+    /// Print a new encryption key for the file that --encryption-key-file names
+    Keygen(keygen::Args),
     /// Send generated or recorded events to a server, and measure it
     Load(load::Args),
 }
@@ -62,6 +66,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Show(args) => show::run(args).await,
         Command::Export(args) => export::run(args, quiet).await,
         Command::Inspect(args) => inspect::run(&args),
+        Command::Keygen(args) => keygen::run(&args),
         Command::Load(args) => load::run(args, quiet).await,
     }
 }

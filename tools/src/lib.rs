@@ -7,6 +7,7 @@
 //! | [`config`] | what the server runs with: every bound in one place |
 //! | [`source`], [`client`] | where commands read and write: a server, or a data directory |
 //! | [`filter`] | the flags that narrow lists and searches |
+//! | [`keys`] | the encryption keys that a command was given |
 //! | [`output`], [`show`] | what people see |
 //! | [`import`], [`asciicast`] | files to events |
 //! | [`demo`] | sample sessions |
@@ -22,6 +23,7 @@ pub mod demo;
 pub mod filter;
 pub mod import;
 pub mod inspect;
+pub mod keys;
 pub mod load;
 pub mod output;
 pub mod show;

@@ -2,6 +2,7 @@
 //! the same JSON, so that what is shown does not depend on it.
 
 use crate::client::{Client, DEFAULT_SERVER, Receipt, Refusal};
+use crate::keys::KeyArgs;
 use anyhow::{Context as _, anyhow, bail};
 use bytes::Bytes;
 use daybook_engine::catalog::filter::{NumberFact, Pattern, SessionFilter, TextFact};
@@ -49,6 +50,8 @@ pub struct TargetArgs {
     /// A data directory that no server has open, instead of a server
     #[arg(long, value_name = "DIR", conflicts_with = "server")]
     data: Option<PathBuf>,
+    #[command(flatten)]
+    keys: KeyArgs,
 }
 
 /// Where a command reads from.
@@ -98,7 +101,8 @@ impl Source {
                 if !dir.join("journal").is_dir() {
                     bail!("{} is not a data directory: it has no `journal`", dir.display());
                 }
-                let options = Options { read_only: true, ..Options::default() };
+                let encryption = args.keys.read()?;
+                let options = Options { read_only: true, encryption, ..Options::default() };
                 Ok(Source::Data(Engine::open(dir, options).map_err(|e| at_rest(dir, e))?))
             }
         }
@@ -309,8 +313,9 @@ impl Sink {
         let Some(dir) = args.data.clone() else {
             return Ok(Sink::Server(args.server.client()?));
         };
+        let options = Options { encryption: args.keys.read()?, ..writable() };
         let engine = tokio::task::spawn_blocking(move || {
-            Engine::open(&dir, writable()).map_err(|e| at_rest(&dir, e))
+            Engine::open(&dir, options).map_err(|e| at_rest(&dir, e))
         });
         let engine = engine.await.context("opening the data directory broke")??;
         if let Some(reason) = engine.read_only_reason() {

@@ -34,6 +34,7 @@ mod keyring;
 pub(crate) use aead::FileKey;
 pub use aead::{Cipher, NONCE_LEN, TAG_LEN};
 pub use keyring::{Keyring, KeyringError};
+pub use zeroize::Zeroizing;
 
 use std::io;
 

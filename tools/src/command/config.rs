@@ -28,6 +28,10 @@ pub struct ConfigArgs {
     /// A journal is sealed into a segment at this age, such as 20s or 15m [default: 15m]
     #[arg(long, value_name = "AGE", value_parser = setting::age)]
     journal_age: Option<Duration>,
+    /// A file with the log's encryption keys (see `daybook keygen`) [default: the lines in
+    /// DAYBOOK_ENCRYPTION_KEY, or no encryption]
+    #[arg(long, value_name = "FILE")]
+    encryption_key_file: Option<PathBuf>,
     /// Do not index texts: searches read the log
     #[arg(long)]
     no_text_index: bool,
@@ -57,6 +61,9 @@ impl ConfigArgs {
         }
         if let Some(age) = self.journal_age {
             config.set(&format!("journal_age_max={}ms", age.as_millis()))?;
+        }
+        if let Some(file) = &self.encryption_key_file {
+            config.encryption_key_file = Some(file.clone());
         }
         config.engine.text_index &= !self.no_text_index;
         config.parquet &= !self.no_parquet;

@@ -2,6 +2,7 @@
 
 use crate::cli::Exit;
 use crate::inspect::{Report, inspect};
+use crate::keys::KeyArgs;
 use crate::output::{self, Paint};
 use std::path::PathBuf;
 
@@ -14,6 +15,8 @@ pub struct Args {
     /// Print JSON, one object a file
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    keys: KeyArgs,
     /// A journal, a segment's directory or one of its files, an index, or a whole data directory
     #[arg(required = true)]
     paths: Vec<PathBuf>,
@@ -26,8 +29,9 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let paint = Paint::stdout();
     let mut damaged = false;
+    let disk = args.keys.disk()?;
     for path in &args.paths {
-        for report in inspect(path)? {
+        for report in inspect(&*disk, path)? {
             damaged |= report.is_damaged();
             let more = if args.json {
                 output::print_json(&report)?

@@ -4,6 +4,7 @@ pub mod config;
 pub mod export;
 pub mod import;
 pub mod inspect;
+pub mod keygen;
 pub mod load;
 pub mod search;
 pub mod serve;

@@ -39,7 +39,7 @@ pub async fn run(args: Args, quiet: bool) -> anyhow::Result<Exit> {
     let mut interrupt = signal(SignalKind::interrupt()).context("can't watch for SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("can't watch for SIGTERM")?;
     let config = args.settings.effective()?;
-    let (dir, options) = (config.data.clone(), config.options());
+    let (dir, options) = (config.data.clone(), config.options()?);
     let opening = tokio::task::spawn_blocking(move || Engine::open(&dir, options));
     let engine = opening
         .await

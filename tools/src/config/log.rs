@@ -1,6 +1,7 @@
 //! The settings of the log.
 
 use super::setting::{Field, Setting};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The settings of the log.
@@ -60,6 +61,27 @@ pub(super) const SETTINGS: &[Setting] = &[
         what: "memory of the text index before it writes",
         at: "it writes; nothing waits for it",
         field: Field::Memory(|config| &mut config.engine.index_heap_bytes, 16 << 20, 4 << 30),
+    },
+    Setting {
+        key: "encryption_key_file",
+        what: "the file of encryption keys; none, and no `DAYBOOK_ENCRYPTION_KEY`: nothing is encrypted",
+        at: "a line that is no key, and a key that a file of the log wants, stop the start",
+        field: Field::Text(
+            |config| {
+                let file = config.encryption_key_file.as_deref().unwrap_or(Path::new(""));
+                file.display().to_string()
+            },
+            |config, text| {
+                config.encryption_key_file = (!text.is_empty()).then(|| PathBuf::from(text));
+                Ok(())
+            },
+        ),
+    },
+    Setting {
+        key: "encryption_cache_bytes",
+        what: "memory for decrypted parts of text indexes",
+        at: "the parts that were not read for longest make room",
+        field: Field::Size(|config| &mut config.engine.encryption_cache_bytes, 1 << 20, 1 << 40),
     },
     Setting {
         key: "parquet",

@@ -30,6 +30,7 @@ pub mod setting;
 pub use fixed::{FIXED, Fixed};
 pub use print::{fixed_table, settings_table, toml};
 
+use crate::keys::KeyArgs;
 use anyhow::{Context as _, bail};
 use daybook_engine::Options;
 use daybook_query::columnar::parquet::SegmentParquet;
@@ -47,6 +48,8 @@ pub struct Config {
     pub data: PathBuf,
     /// Does each sealed segment get its Parquet copy?
     pub parquet: bool,
+    /// The file of encryption keys; [`Config::options`] reads it.
+    pub encryption_key_file: Option<PathBuf>,
     /// The log's settings; the columnar writer is put in by [`Config::options`].
     pub engine: Options,
     /// The service's settings.
@@ -58,6 +61,7 @@ impl Default for Config {
         Config {
             data: PathBuf::from("data"),
             parquet: true,
+            encryption_key_file: None,
             engine: Options::default(),
             server: daybook_server::Config::default(),
         }
@@ -94,12 +98,15 @@ impl Config {
         setting.set(self, value).map_err(|error| anyhow::anyhow!("`{key}`: {error}"))
     }
 
-    /// The settings of a log that is written to.
-    #[must_use]
-    pub fn options(&self) -> Options {
+    /// The settings of a log that is written to, with its encryption keys.
+    ///
+    /// # Errors
+    /// Keys that can't be read.
+    pub fn options(&self) -> anyhow::Result<Options> {
         let mut options = self.engine.clone();
         options.columnar = self.parquet.then(|| Arc::new(SegmentParquet::default()) as _);
-        options
+        options.encryption = KeyArgs::of(self.encryption_key_file.clone()).read()?;
+        Ok(options)
     }
 }
 

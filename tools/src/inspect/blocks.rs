@@ -7,12 +7,12 @@ use daybook_engine::Error;
 use daybook_engine::block::{
     BLOCK_HEADER_LEN, BlockFile, BlockHeader, FILE_HEADER_LEN, FileKind, Records, scan,
 };
-use daybook_engine::disk::RealDisk;
+use daybook_engine::disk::Disk;
 use daybook_engine::event::Micros;
 use std::path::Path;
 
 /// Reports on a file of blocks.
-pub(super) fn report(path: &Path, kind: FileKind) -> anyhow::Result<Report> {
+pub(super) fn report(disk: &dyn Disk, path: &Path, kind: FileKind) -> anyhow::Result<Report> {
     let length =
         std::fs::metadata(path).with_context(|| format!("can't read {}", path.display()))?.len();
     let name = match kind {
@@ -20,7 +20,7 @@ pub(super) fn report(path: &Path, kind: FileKind) -> anyhow::Result<Report> {
         FileKind::Segment => "events of a segment",
     };
     let mut report = Report::new(path, name, length);
-    let file = match BlockFile::open(&RealDisk, path, kind) {
+    let file = match BlockFile::open(disk, path, kind) {
         Ok(file) => file,
         Err(Error::Corrupt { at, what, .. }) => {
             report.damaged(at, what);
@@ -36,6 +36,13 @@ pub(super) fn report(path: &Path, kind: FileKind) -> anyhow::Result<Report> {
     report.say("base", header.base.0);
     report.say("created", time(header.created));
     report.say("salt", format!("{:08x}", header.salt));
+    if header.key != 0 {
+        let why = match file.cipher() {
+            Err(Error::NoKey { why, .. }) => format!("what is in the blocks is not checked: {why}"),
+            _ => format!("key {}", header.key),
+        };
+        report.say("encryption", why);
+    }
     walk(&file, length, &mut report)?;
     let sum = |of: fn(&Block) -> u64| report.blocks.iter().map(of).sum::<u64>();
     let (events, raw, stored) =
@@ -59,11 +66,16 @@ pub(super) fn report(path: &Path, kind: FileKind) -> anyhow::Result<Report> {
 fn walk(file: &BlockFile, length: u64, report: &mut Report) -> anyhow::Result<()> {
     let mut at = FILE_HEADER_LEN as u64;
     let mut next_base = None;
+    let keyed = file.cipher().is_ok();
     while at < length {
-        let block = if at + BLOCK_HEADER_LEN as u64 > length { None } else { Some(file.read(at)) };
+        let block = (at + BLOCK_HEADER_LEN as u64 <= length).then(|| {
+            // Without its key a block can be seen to be whole, not what is in it.
+            if keyed { file.read(at) } else { file.read_stored(at) }
+        });
         match block {
             Some(Ok((header, payload))) => {
-                if let Some(what) = contradiction(&header, &payload, next_base) {
+                let payload = keyed.then_some(payload);
+                if let Some(what) = contradiction(&header, payload.as_deref(), next_base) {
                     report.damaged(at, what);
                 }
                 next_base = Some(header.base + u64::from(header.count));
@@ -115,12 +127,17 @@ fn row(at: u64, header: &BlockHeader) -> Block {
 }
 
 /// What a block says of itself against what is in it.
-fn contradiction(header: &BlockHeader, payload: &[u8], base: Option<u64>) -> Option<String> {
+fn contradiction(
+    header: &BlockHeader,
+    payload: Option<&[u8]>,
+    base: Option<u64>,
+) -> Option<String> {
     if let Some(base) = base
         && base != header.base
     {
         return Some(format!("the block starts at event {}, but {base} is next", header.base));
     }
+    let payload = payload?;
     let (mut count, mut min, mut max) = (0u32, Micros(i64::MAX), Micros(i64::MIN));
     for record in Records::new(payload) {
         let record = match record {
@@ -148,6 +165,7 @@ mod tests {
 
     use super::*;
     use daybook_engine::block::{BlockBuilder, FileHeader, Record};
+    use daybook_engine::disk::RealDisk;
     use daybook_engine::event::{Kind, Offset, Seq};
 
     /// A journal of `blocks` blocks of three events each; answers where the blocks start.
@@ -198,7 +216,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("0.journal");
         journal(&path, 4);
-        let report = report(&path, FileKind::Journal).unwrap();
+        let report = report(&RealDisk, &path, FileKind::Journal).unwrap();
         assert!(!report.is_damaged(), "{:?}", report.damage);
         assert_eq!(report.fields.get("events"), Some(&12.into()));
     }
@@ -211,7 +229,7 @@ mod tests {
         let mut bytes = std::fs::read(&path).unwrap();
         bytes[starts[1] + BLOCK_HEADER_LEN + 5] ^= 1;
         std::fs::write(&path, &bytes).unwrap();
-        let report = report(&path, FileKind::Journal).unwrap();
+        let report = report(&RealDisk, &path, FileKind::Journal).unwrap();
         let at: Vec<u64> = report.damage.iter().map(|d| d.at).collect();
         assert_eq!(at, [starts[1] as u64]);
         assert_eq!(report.blocks.len(), 3);
@@ -225,7 +243,7 @@ mod tests {
         let bytes = std::fs::read(&path).unwrap();
         for end in starts[1] + 1..bytes.len() {
             std::fs::write(&path, &bytes[..end]).unwrap();
-            let report = report(&path, FileKind::Journal).unwrap();
+            let report = report(&RealDisk, &path, FileKind::Journal).unwrap();
             assert_eq!(report.blocks.len(), 1);
             assert!(report.damage[0].what.contains("torn tail"), "{:?}", report.damage);
         }

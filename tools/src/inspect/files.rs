@@ -4,30 +4,29 @@ use super::{Report, blocks};
 use anyhow::{Context as _, bail};
 use daybook_engine::Error;
 use daybook_engine::block::FileKind;
-use daybook_engine::disk::{RealDisk, checked};
+use daybook_engine::disk::{Disk, DiskFile, checked, read_exact_at};
 use daybook_engine::segment::{Index, Manifest};
 use serde_json::Value;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 /// Reports on a file, or on each file of a directory.
 ///
 /// # Errors
 /// A path that is not there or can't be read, or a file that is not daybook's.
-pub fn inspect(path: &Path) -> anyhow::Result<Vec<Report>> {
+pub fn inspect(disk: &dyn Disk, path: &Path) -> anyhow::Result<Vec<Report>> {
     let meta = std::fs::metadata(path).with_context(|| format!("can't read {}", path.display()))?;
     if !meta.is_dir() {
-        return Ok(vec![file(path)?]);
+        return Ok(vec![file(disk, path)?]);
     }
     if path.join("meta.json").exists() {
-        return Ok(vec![index(path)?]);
+        return Ok(vec![index(disk, path)?]);
     }
     let mut reports = Vec::new();
     for entry in entries(path)? {
         if entry.is_dir() {
-            reports.extend(inspect(&entry)?);
+            reports.extend(inspect(disk, &entry)?);
         } else if is_ours(&entry) {
-            reports.push(file(&entry)?);
+            reports.push(file(disk, &entry)?);
         }
     }
     Ok(reports)
@@ -50,40 +49,58 @@ fn is_ours(path: &Path) -> bool {
         || name.ends_with(".journal")
 }
 
-fn file(path: &Path) -> anyhow::Result<Report> {
-    let mut start = [0; 8];
-    let mut open =
-        std::fs::File::open(path).with_context(|| format!("can't open {}", path.display()))?;
-    let read = open.read(&mut start).with_context(|| format!("can't read {}", path.display()))?;
+fn file(disk: &dyn Disk, path: &Path) -> anyhow::Result<Report> {
     let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-    let length = open.metadata().map(|m| m.len()).unwrap_or_default();
+    let length = std::fs::metadata(path).map(|meta| meta.len()).unwrap_or_default();
+    let open = match disk.open_read(path) {
+        Ok(open) => open,
+        Err(error @ (Error::Corrupt { .. } | Error::NoKey { .. })) => {
+            let mut report = Report::new(path, "encrypted file", length);
+            match error {
+                Error::NoKey { why, .. } => report.say("encryption", why.to_string()),
+                Error::Corrupt { at, what, .. } => report.damaged(at, what),
+                _ => {}
+            }
+            return Ok(report);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let mut start = [0; 8];
+    let failed = || format!("can't read {}", path.display());
+    let read = open.read_at(&mut start, 0).with_context(failed)?;
     let start = start.get(..read).unwrap_or_default();
     if start == b"DAYBKJNL" || name.ends_with(".journal") {
-        return blocks::report(path, FileKind::Journal);
+        return blocks::report(disk, path, FileKind::Journal);
     }
     if start == b"DAYBKSEG" || name == "events.blk" {
-        return blocks::report(path, FileKind::Segment);
+        return blocks::report(disk, path, FileKind::Segment);
     }
-    if start.starts_with(b"PAR1") || name == "events.parquet" {
-        return parquet(path, length, start);
+    let report = if start.starts_with(b"PAR1") || name == "events.parquet" {
+        parquet(path, &*open, start).with_context(failed)?
+    } else if name == "segment.json" {
+        manifest(disk, path, length)?
+    } else if name == "index.bin" {
+        segment_index(disk, path, length)
+    } else {
+        bail!("{} is not a journal, a segment's file or an index of daybook's", path.display())
+    };
+    Ok(encrypted(disk, report))
+}
+
+/// Says which key a file is under.
+fn encrypted(disk: &dyn Disk, mut report: Report) -> Report {
+    if let Ok(Some(key)) = disk.key_of(&report.path) {
+        report.say("encryption", format!("key {key}"));
     }
-    if name == "segment.json" {
-        return manifest(path, length);
-    }
-    if name == "index.bin" {
-        return Ok(segment_index(path, length));
-    }
-    bail!("{} is not a journal, a segment's file or an index of daybook's", path.display())
+    report
 }
 
 /// A Parquet file starts and ends with its magic; its own readers check the rest.
-fn parquet(path: &Path, length: u64, start: &[u8]) -> anyhow::Result<Report> {
-    use std::os::unix::fs::FileExt as _;
+fn parquet(path: &Path, open: &dyn DiskFile, start: &[u8]) -> std::io::Result<Report> {
+    let length = open.len()?;
     let mut report = Report::new(path, "Parquet", length);
-    let open =
-        std::fs::File::open(path).with_context(|| format!("can't open {}", path.display()))?;
     let mut end = [0; 8];
-    let whole = length >= 12 && open.read_exact_at(&mut end, length - 8).is_ok();
+    let whole = length >= 12 && read_exact_at(open, &mut end, length - 8).is_ok();
     let [a, b, c, d, magic @ ..] = end;
     if !start.starts_with(b"PAR1") {
         report.damaged(0, "the file does not start as Parquet does");
@@ -97,9 +114,9 @@ fn parquet(path: &Path, length: u64, start: &[u8]) -> anyhow::Result<Report> {
 }
 
 /// A segment's index: what it covers, and whether every section has its checksum.
-fn segment_index(path: &Path, length: u64) -> Report {
+fn segment_index(disk: &dyn Disk, path: &Path, length: u64) -> Report {
     let mut report = Report::new(path, "index of a segment", length);
-    let checked = Index::open(&RealDisk, path).and_then(|index| {
+    let checked = Index::open(disk, path).and_then(|index| {
         report.say("first_offset", index.base().0);
         report.say("events", index.events());
         report.say("sessions", index.sessions());
@@ -117,7 +134,7 @@ fn segment_index(path: &Path, length: u64) -> Report {
 }
 
 /// A manifest: what it says, and whether the files beside it are what was sealed.
-fn manifest(path: &Path, length: u64) -> anyhow::Result<Report> {
+fn manifest(disk: &dyn Disk, path: &Path, length: u64) -> anyhow::Result<Report> {
     let mut report = Report::new(path, "manifest of a segment", length);
     let text = std::fs::read(path).with_context(|| format!("can't read {}", path.display()))?;
     match serde_json::from_slice::<Value>(&text) {
@@ -128,7 +145,7 @@ fn manifest(path: &Path, length: u64) -> anyhow::Result<Report> {
     if let Some(dir) = path.parent()
         && !report.is_damaged()
         && let Err(error) =
-            Manifest::read(&RealDisk, dir).and_then(|manifest| manifest.verify(&RealDisk, dir))
+            Manifest::read(disk, dir).and_then(|manifest| manifest.verify(disk, dir))
     {
         report.damaged(0, error.to_string());
     }
@@ -136,7 +153,7 @@ fn manifest(path: &Path, length: u64) -> anyhow::Result<Report> {
 }
 
 /// A tantivy index: what its `meta.json` lists, and whether the files are there.
-fn index(path: &Path) -> anyhow::Result<Report> {
+fn index(disk: &dyn Disk, path: &Path) -> anyhow::Result<Report> {
     let mut bytes = 0;
     let mut names = Vec::new();
     for entry in entries(path)? {
@@ -145,7 +162,20 @@ fn index(path: &Path) -> anyhow::Result<Report> {
     }
     let mut report = Report::new(path, "text index or catalog", bytes);
     let meta = path.join("meta.json");
-    let text = std::fs::read(&meta).with_context(|| format!("can't read {}", meta.display()))?;
+    let text = match disk.read(&meta) {
+        Ok(text) => text,
+        Err(Error::NoKey { why, .. }) => {
+            report.say("encryption", why.to_string());
+            return Ok(report);
+        }
+        Err(error) => {
+            report.damaged(0, error.to_string());
+            return Ok(report);
+        }
+    };
+    if let Ok(Some(key)) = disk.key_of(&meta) {
+        report.say("encryption", format!("key {key}"));
+    }
     let Some(text) = checked(text) else {
         report.damaged(0, "meta.json: its checksum does not match");
         return Ok(report);
