@@ -11,7 +11,7 @@
     reason = "tests"
 )]
 
-use daybook_engine::view::{Ordinals, Part as _};
+use daybook_engine::view::Ordinals;
 use daybook_engine::{Ack, Batch, Engine, Error, Options};
 use std::collections::BTreeSet;
 use std::fs::{self, File};

@@ -145,6 +145,7 @@ impl Server {
         let connections = Arc::clone(&self.shared.connections);
         let max = self.shared.config.connections_max;
         let listener = Bounded::new(self.listener, max, connections);
+        let _watch = Watch(tokio::spawn(health::watch(Arc::clone(&self.shared))));
         let router = openapi::router(self.shared);
         let (stopping, stopped) = tokio::sync::oneshot::channel();
         let signal = async move {
@@ -166,5 +167,14 @@ impl Server {
                 Ok(())
             }
         }
+    }
+}
+
+/// A task that ends with its server.
+struct Watch(tokio::task::JoinHandle<()>);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }

@@ -1,7 +1,7 @@
 //! The listening socket with a bound on its connections.
 //!
-//! A connection over the bound is not left waiting: it is answered 503 and closed, without reading
-//! what it asks for, and counted.
+//! A connection over the bound is not left waiting: whatever it asks for, it is answered 503 and
+//! closed, and counted.
 
 use axum::serve::Listener;
 use std::io;
@@ -92,10 +92,14 @@ async fn tell(mut stream: TcpStream) -> io::Result<()> {
         crate::problem::MEDIA_TYPE,
         BODY.len()
     );
+    let mut rest = [0; 4096];
+    // An answer to nothing is an error to clients.
+    if stream.read(&mut rest).await? == 0 {
+        return Ok(());
+    }
     stream.write_all(answer.as_bytes()).await?;
     stream.shutdown().await?;
     // Closed with bytes unread, the connection would be reset, and the answer lost with it.
-    let mut rest = [0; 4096];
     while stream.read(&mut rest).await? > 0 {}
     Ok(())
 }

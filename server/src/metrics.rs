@@ -121,6 +121,14 @@ fn render(app: &App, stats: &Stats) -> Result<String, fmt::Error> {
         "1 if no events are taken.",
         u8::from(stats.read_only.is_some()),
     )?;
+    if let Some(free) = stats.free_bytes {
+        out.gauge("daybook_free_bytes", "Bytes that are free on the disk.", free)?;
+    }
+    out.gauge("daybook_full", "1 if the disk is full.", u8::from(stats.full.is_some()))?;
+    if let Some((open, max)) = crate::health::open_files() {
+        out.gauge("daybook_open_files", "Files that the process has open.", open)?;
+        out.gauge("daybook_open_files_max", "Files that it may have open.", max)?;
+    }
     out.gauge("daybook_connections", "Connections that are open.", app.connections.open())?;
     let name = "daybook_connections_refused_total";
     out.head(name, "counter", "Connections over the bound.")?;

@@ -206,6 +206,13 @@ impl From<EngineError> for Problem {
                 "Read-only",
                 error.to_string(),
             ),
+            EngineError::Full { .. } => Problem::new(
+                "full",
+                StatusCode::INSUFFICIENT_STORAGE,
+                "Disk full",
+                error.to_string(),
+            )
+            .retry_after(5),
             EngineError::Closed => Problem::new(
                 "shutting-down",
                 StatusCode::SERVICE_UNAVAILABLE,

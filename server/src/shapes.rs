@@ -319,12 +319,32 @@ pub struct Stats {
     indexed_through: u64,
     /// Bytes that wait to be written.
     queue_bytes: u64,
+    /// Bytes that are free on the disk; null where the system does not say.
+    #[schema(required = true)]
+    free_bytes: Option<u64>,
+    /// With fewer free bytes no events are taken.
+    free_bytes_min: u64,
+    /// Why no events are taken until there is more space, if so.
+    #[schema(required = true)]
+    full: Option<String>,
     /// Why no events are taken, if so.
     #[schema(required = true)]
     read_only: Option<String>,
     /// What recovery found at the start.
     #[schema(value_type = Vec<Object>)]
     findings: (),
+    /// Bounds that are near or reached, in words.
+    warnings: Vec<String>,
+    /// Connections that are open.
+    connections: u64,
+    /// More are refused.
+    connections_max: u64,
+    /// Files that the process has open; null where the system does not say.
+    #[schema(required = true)]
+    open_files: Option<u64>,
+    /// How many it may.
+    #[schema(required = true)]
+    open_files_max: Option<u64>,
     /// CPU seconds since the start, by stage.
     cpu_seconds: BTreeMap<String, f64>,
     /// The version of daybook.

@@ -1,5 +1,6 @@
 //! `GET /v1/stats`.
 
+use crate::health;
 use crate::params::{NoParams, Params};
 use crate::problem::{Document, Problem};
 use crate::shapes;
@@ -13,6 +14,11 @@ use std::sync::Arc;
 struct Answer {
     #[serde(flatten)]
     engine: daybook_engine::Stats,
+    warnings: Vec<String>,
+    connections: u64,
+    connections_max: u64,
+    open_files: Option<u64>,
+    open_files_max: Option<u64>,
     version: &'static str,
     uptime_seconds: u64,
 }
@@ -32,10 +38,19 @@ pub async fn get_stats(
     State(app): State<App>,
     Params(NoParams): Params<NoParams>,
 ) -> Result<Response, Problem> {
-    let engine = Arc::clone(&app.engine);
-    let uptime_seconds = app.started.elapsed().as_secs();
+    let now = Arc::clone(&app);
     app.read(move |_| -> Result<_, Problem> {
-        Ok(Answer { engine: engine.stats()?, version: env!("CARGO_PKG_VERSION"), uptime_seconds })
+        let files = health::open_files();
+        Ok(Answer {
+            engine: now.engine.stats()?,
+            warnings: health::warnings(&now),
+            connections: now.connections.open(),
+            connections_max: now.config.connections_max as u64,
+            open_files: files.map(|(open, _)| open),
+            open_files_max: files.map(|(_, max)| max),
+            version: env!("CARGO_PKG_VERSION"),
+            uptime_seconds: now.started.elapsed().as_secs(),
+        })
     })
     .await
 }

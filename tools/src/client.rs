@@ -122,7 +122,13 @@ impl Client {
         }
         let response = request.send().await.map_err(|error| self.unreachable(&error))?;
         let status = response.status();
-        if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
+        // A full disk passes like a busy log: the server takes events again by itself.
+        let passing = [
+            StatusCode::SERVICE_UNAVAILABLE,
+            StatusCode::TOO_MANY_REQUESTS,
+            StatusCode::INSUFFICIENT_STORAGE,
+        ];
+        if passing.contains(&status) {
             let after = response.headers().get("retry-after").and_then(|v| v.to_str().ok());
             let seconds = after.and_then(|v| v.parse::<f64>().ok()).unwrap_or(0.25);
             return Ok(Sent::Busy(Duration::from_secs_f64(seconds.clamp(0.01, 30.0))));
@@ -151,7 +157,7 @@ impl Client {
             };
             if start.elapsed() > patience {
                 bail!(
-                    "{} has been busy for {}; try again later, or with a lower --concurrency",
+                    "{} has been busy, or its disk full, for {}; try again later, or with a lower --concurrency",
                     self.base,
                     crate::output::duration_ms(start.elapsed().as_millis() as u64)
                 );

@@ -236,6 +236,12 @@ impl Engine {
         self.shared.space.full()
     }
 
+    /// Bytes of batches that wait to be written, and how many may.
+    #[must_use]
+    pub fn queue_bytes(&self) -> (u64, u64) {
+        (self.shared.queue.bytes(), self.shared.options.queue_bytes_max)
+    }
+
     /// The settings that it was opened with.
     #[must_use]
     pub fn options(&self) -> &Options {

@@ -218,6 +218,7 @@ impl Shared {
         self.announce(|_| ());
     }
 
+    /// A journal could not be closed, indexed or sealed; whoever waits for that hears it.
     pub fn seal_failed(&self, error: Error) {
         self.announce(|news| {
             news.seal_failures += 1;

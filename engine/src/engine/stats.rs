@@ -33,6 +33,12 @@ pub struct Stats {
     pub indexed_through: Offset,
     /// Bytes of batches that wait to be written.
     pub queue_bytes: u64,
+    /// Bytes that are free on the disk, where the system says.
+    pub free_bytes: Option<u64>,
+    /// With fewer free bytes no events are taken.
+    pub free_bytes_min: u64,
+    /// Why no events are taken until there is more space, if so.
+    pub full: Option<String>,
     /// Why no events are taken, if so.
     pub read_only: Option<String>,
     /// What recovery found at the start: torn tails and damage.
@@ -77,6 +83,9 @@ pub(super) fn collect(shared: &Shared) -> Result<Stats, Error> {
         next_offset,
         indexed_through,
         queue_bytes: shared.queue.bytes(),
+        free_bytes: shared.options.disk.free_bytes(&shared.dir).ok(),
+        free_bytes_min: shared.space.floor(),
+        full: shared.space.full().map(|what| what.to_string()),
         read_only: shared.read_only_reason().map(|reason| reason.to_string()),
         findings: shared.findings.clone(),
         cpu_seconds: StageSeconds {

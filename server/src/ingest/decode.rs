@@ -48,6 +48,8 @@ pub struct Bounds {
     pub bytes_max: u64,
     /// Bytes after decompression for each byte before.
     pub ratio_max: u64,
+    /// Bytes of a line.
+    pub line_bytes_max: usize,
 }
 
 /// What a step came to.
@@ -93,7 +95,7 @@ impl Decoder {
     /// # Errors
     /// The decompressor's: out of memory.
     pub fn new(encoding: Encoding, bounds: Bounds) -> std::io::Result<Decoder> {
-        let lines = Lines::default();
+        let lines = Lines::new(bounds.line_bytes_max);
         let source = match encoding {
             Encoding::Identity => Source::Identity(lines),
             Encoding::Gzip => Source::Gzip(Box::new(MultiGzDecoder::new(lines))),

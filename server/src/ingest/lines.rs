@@ -44,6 +44,7 @@ impl Chunk {
 /// Where it stands in a stream.
 #[derive(Debug)]
 pub struct Lines {
+    line_bytes_max: usize,
     chunk: Chunk,
     /// The start of a line whose end has not come yet.
     carry: Vec<u8>,
@@ -53,13 +54,15 @@ pub struct Lines {
     seen: u64,
 }
 
-impl Default for Lines {
-    fn default() -> Self {
-        Lines { chunk: Chunk::after(0), carry: Vec::new(), skipping: None, seen: 0 }
-    }
-}
-
 impl Lines {
+    /// At the start of a stream; a line over `line_bytes_max` is rejected.
+    #[must_use]
+    pub fn new(line_bytes_max: usize) -> Lines {
+        let line_bytes_max = line_bytes_max.min(LINE_BYTES_MAX);
+        let chunk = Chunk::after(0);
+        Lines { line_bytes_max, chunk, carry: Vec::new(), skipping: None, seen: 0 }
+    }
+
     /// Takes bytes until the chunk is full; answers how many it took.
     pub fn feed(&mut self, bytes: &[u8]) -> usize {
         let mut rest = bytes;
@@ -92,7 +95,7 @@ impl Lines {
         let more = piece.len() as u64;
         if let Some(length) = &mut self.skipping {
             *length += more;
-        } else if self.carry.len() + piece.len() > LINE_BYTES_MAX + 1 {
+        } else if self.carry.len() + piece.len() > self.line_bytes_max + 1 {
             // One more than the limit, for a `\r`.
             self.skipping = Some(self.carry.len() as u64 + more);
             self.carry = Vec::new();
@@ -119,7 +122,7 @@ impl Lines {
     /// Takes a whole line.
     fn line(&mut self, line: &[u8]) {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if line.len() > LINE_BYTES_MAX {
+        if line.len() > self.line_bytes_max {
             self.too_long(line.len() as u64);
             return;
         }
@@ -140,7 +143,8 @@ impl Lines {
         self.chunk.rejected.push(Rejection {
             line: self.chunk.through,
             error: format!(
-                "line of {length} bytes is over the limit of {LINE_BYTES_MAX}; send long outputs as several `output` events"
+                "line of {length} bytes is over the limit of {} (event_bytes_max); send long outputs as several `output` events",
+                self.line_bytes_max
             ),
         });
     }

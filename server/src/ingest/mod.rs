@@ -52,6 +52,7 @@ const UPLOAD_BYTES: u64 = 4 << 20;
         (status = 413, description = "the upload is too large", body = Document, content_type = "application/problem+json"),
         (status = 415, description = "another Content-Encoding", body = Document, content_type = "application/problem+json"),
         (status = 503, description = "busy (see Retry-After), read-only or shutting down", body = Document, content_type = "application/problem+json"),
+        (status = 507, description = "the disk is full (see Retry-After)", body = Document, content_type = "application/problem+json"),
     )
 )]
 pub async fn post_events(
@@ -77,6 +78,10 @@ pub async fn post_events(
     if let Some(reason) = app.engine.read_only_reason() {
         return Err(daybook_engine::Error::ReadOnly { reason }.into());
     }
+    if let Some(what) = app.engine.full_reason() {
+        let problem = Problem::from(daybook_engine::Error::Full { what });
+        return Err(problem.stored(Tally::default().stored()));
+    }
 
     // A small upload takes little; what is compressed may become much more.
     let factor = if encoding == Encoding::Identity { 2 } else { 32 };
@@ -89,7 +94,11 @@ pub async fn post_events(
         .map_err(|_| Problem::busy("too many uploads at once; send this one again in a second"))?
         .map_err(Problem::internal)?;
 
-    let bounds = Bounds { bytes_max: limits.upload_bytes_max, ratio_max: limits.upload_ratio_max };
+    let bounds = Bounds {
+        bytes_max: limits.upload_bytes_max,
+        ratio_max: limits.upload_ratio_max,
+        line_bytes_max: usize::try_from(app.engine.options().event_bytes_max).unwrap_or(usize::MAX),
+    };
     let decoder = Decoder::new(encoding, bounds).map_err(Problem::internal)?;
     let outcome =
         upload::receive(Arc::clone(&app.engine), &app.parsers, decoder, body, limits.idle_max)

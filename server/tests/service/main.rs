@@ -9,6 +9,7 @@
 
 mod bodies;
 mod contract;
+mod limits;
 mod lines;
 mod pages;
 mod reads;

@@ -108,22 +108,3 @@ async fn uploads_beyond_the_memory_for_them_are_told_to_come_back() {
     one.abort();
     two.abort();
 }
-
-#[tokio::test]
-async fn a_connection_over_the_bound_is_told_so_and_closed() {
-    let service = Service::with(Config { connections_max: 2, ..config() }).await;
-    let address = service.url.trim_start_matches("http://").to_owned();
-    let held = [
-        tokio::net::TcpStream::connect(&address).await.unwrap(),
-        tokio::net::TcpStream::connect(&address).await.unwrap(),
-    ];
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    let (status, problem) = service.get("/healthz").await;
-    assert_eq!((status.as_u16(), name(&problem)), (503, "busy"), "{problem}");
-    drop(held);
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    let (status, _) = service.get("/healthz").await;
-    assert_eq!(status, 200);
-    let metrics = service.raw("/metrics").await.text().await.unwrap();
-    assert!(metrics.contains("daybook_connections_refused_total 1"), "{metrics}");
-}

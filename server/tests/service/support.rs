@@ -4,6 +4,7 @@ use daybook_engine::{Engine, Options};
 use daybook_server::{Config, Server};
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
+use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -30,7 +31,18 @@ impl Service {
     pub async fn with(config: Config) -> Service {
         let dir = tempfile::tempdir().unwrap();
         let options = Options { index_heap_bytes: 16 << 20, ..Options::default() };
-        let engine = Engine::open(dir.path(), options).unwrap();
+        let data = dir.path().to_owned();
+        Service::on(dir, &data, options, config).await
+    }
+
+    /// On a data directory below one that is deleted at the end.
+    pub async fn on(
+        dir: tempfile::TempDir,
+        data: &Path,
+        options: Options,
+        config: Config,
+    ) -> Service {
+        let engine = Engine::open(data, options).unwrap();
         let server = Server::bind(config, Arc::clone(&engine)).await.unwrap();
         let url = format!("http://{}", server.address());
         let (stop, stopped) = oneshot::channel::<()>();

@@ -2,10 +2,43 @@
 
 use super::setting::{Field, Setting};
 use std::path::{Path, PathBuf};
+use daybook_engine::event::wire::{LINE_BYTES_MAX, SESSION_BYTES_MAX};
 use std::time::Duration;
 
 /// The settings of the log.
 pub(super) const SETTINGS: &[Setting] = &[
+    Setting {
+        key: "event_bytes_max",
+        what: "one event's line",
+        at: "the line is rejected, with its length and the bound; the others are stored",
+        field: Field::Size(
+            |config| &mut config.engine.event_bytes_max,
+            1 << 10,
+            LINE_BYTES_MAX as u64,
+        ),
+    },
+    Setting {
+        key: "session_id_bytes_max",
+        what: "a session's id",
+        at: "the line is rejected; the others are stored",
+        field: Field::Size(
+            |config| &mut config.engine.session_id_bytes_max,
+            1,
+            SESSION_BYTES_MAX as u64,
+        ),
+    },
+    Setting {
+        key: "session_events_max",
+        what: "events of one session",
+        at: "further events of it are rejected, with the bound; other sessions' are stored",
+        field: Field::Number(|config| &mut config.engine.session_events_max, 1, 1 << 32),
+    },
+    Setting {
+        key: "session_reviews_max",
+        what: "reviews, decisions and pending commands of one session: its state holds them all",
+        at: "further ones of it are rejected, with the bound; its other events are stored",
+        field: Field::Number(|config| &mut config.engine.session_reviews_max, 1, 1_000_000),
+    },
     Setting {
         key: "queue_bytes_max",
         what: "batches that wait to be written",
@@ -27,6 +60,18 @@ pub(super) const SETTINGS: &[Setting] = &[
             Duration::from_millis(100),
             Duration::from_secs(7 * 86_400),
         ),
+    },
+    Setting {
+        key: "free_bytes_min",
+        what: "bytes of the disk that are kept free for sealing; a twentieth of a smaller disk",
+        at: "507 `full` with `Retry-After` until there is more; reads, sealing and indexing go on; logged",
+        field: Field::Size(|config| &mut config.engine.free_bytes_min, 0, 1 << 40),
+    },
+    Setting {
+        key: "open_files_max",
+        what: "files that the process may have open; 0: as many as the system lets it",
+        at: "from 80 % on in `/readyz`, `/v1/stats` and the log; then a segment waits to be sealed, and connections to be accepted",
+        field: Field::Number(|config| &mut config.engine.open_files_max, 0, 1 << 30),
     },
     Setting {
         key: "cache_bytes",
