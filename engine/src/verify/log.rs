@@ -7,7 +7,7 @@ use crate::block::{Record, Records};
 use crate::error::Error;
 use crate::event::Offset;
 use crate::journal::file;
-use crate::segment;
+use crate::segment::{self, Manifest};
 use memchr::memmem;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -124,7 +124,18 @@ impl Check<'_> {
 
     fn segments(&mut self, tree: &mut Tree, log: &mut Log, seen: &mut Seen) -> Result<(), Error> {
         let dir = self.dir.join("segments");
-        for path in segment::list(&**self.disk, &dir)? {
+        let paths = segment::list(&**self.disk, &dir)?;
+        // What another one stands for was to be deleted when the process stopped.
+        let manifests = paths.iter().filter_map(|path| Manifest::read(&**self.disk, path).ok());
+        let replaced: BTreeSet<PathBuf> =
+            manifests.flat_map(|manifest| manifest.replaces).map(|name| dir.join(name)).collect();
+        for path in paths {
+            if replaced.contains(&path) {
+                if seen.paths.insert(path.clone()) && !self.running {
+                    self.leftover(&path, 0);
+                }
+                continue;
+            }
             if seen.paths.insert(path.clone())
                 && let Some(covered) = self.segment(&path, tree, log)?
             {

@@ -2,6 +2,7 @@
 
 use super::Check;
 use super::blocks::{Piece, short, walk};
+use super::leaves::Hashes;
 use super::log::Log;
 use super::report::{Lost, Mend, Problem};
 use super::tree::Tree;
@@ -18,6 +19,18 @@ use std::path::Path;
 
 /// How many sessions a sentence names.
 const NAMED_MAX: usize = 10;
+
+/// What is known of a segment when its events are looked at.
+struct Known {
+    base: Offset,
+    end: Offset,
+    /// The index, if all of it can be believed.
+    index: Option<Index>,
+    /// Its events' file is not what the manifest says.
+    differs: bool,
+    /// There is a manifest.
+    named: bool,
+}
 
 impl Check<'_> {
     /// Checks a segment; answers the offsets that it stands for, or `None` if it is not there any more.
@@ -49,20 +62,13 @@ impl Check<'_> {
             (None, None, named) => Offset(named.unwrap_or(0)),
         };
         let end = match (&manifest, &index) {
-            (Some(manifest), _) => Offset(base.0 + manifest.events),
-            (None, Some(index)) => Offset(base.0 + u64::from(index.events())),
+            (Some(manifest), _) => manifest.end,
+            (None, Some(index)) => index.end(),
             (None, None) => base,
         };
         let events_differ = differ.as_ref().is_none_or(|differ| differ.contains_key(EVENTS_FILE));
-        let last = self.events(
-            dir,
-            base,
-            end,
-            index.as_ref(),
-            events_differ && manifest.is_some(),
-            tree,
-            log,
-        )?;
+        let known = Known { base, end, index, differs: events_differ, named: manifest.is_some() };
+        let last = self.events(dir, &known, tree, log)?;
         Ok(Some((base, end.max(last))))
     }
 
@@ -192,17 +198,15 @@ impl Check<'_> {
     }
 
     /// Walks the events; answers the offset after the last one.
-    #[expect(clippy::too_many_arguments, reason = "what the steps before this one learned")]
     fn events(
         &mut self,
         dir: &Path,
-        base: Offset,
-        end: Offset,
-        index: Option<&Index>,
-        differs: bool,
+        known: &Known,
         tree: &mut Tree,
         log: &mut Log,
     ) -> Result<Offset, Error> {
+        let Known { base, end, differs, named, .. } = *known;
+        let index = known.index.as_ref();
         let path = dir.join(EVENTS_FILE);
         let blocks = match BlockFile::open(&**self.disk, &path, FileKind::Segment) {
             Ok(blocks) => blocks,
@@ -224,7 +228,7 @@ impl Check<'_> {
             }
         };
         let file_len = blocks.file_len()?;
-        let mut hashes = super::leaves::Hashes::open(self, dir, base, end)?;
+        let mut hashes = Hashes::open(self, dir, named)?;
         let mut last = base;
         let mut bad = 0;
         let mut misplaced = BTreeSet::new();
@@ -262,9 +266,14 @@ impl Check<'_> {
             let what = "events here are not the ones that the index names: blocks were changed, dropped or swapped";
             self.found(&path, *from..*to, Problem::Altered, what, Vec::new(), Mend::Ask);
         }
-        let named = self.report.findings.len();
-        self.leaves(&path, &hashes, base, end, tree)?;
-        if differs && bad == 0 && misplaced.is_empty() && named == self.report.findings.len() {
+        let before = self.report.findings.len();
+        self.leaves(&path, &hashes, bad == 0, tree)?;
+        if differs
+            && named
+            && bad == 0
+            && misplaced.is_empty()
+            && before == self.report.findings.len()
+        {
             let what = "it is not the file that was sealed, though its checksums match: it was changed on purpose";
             self.found(&path, 0..file_len, Problem::Altered, what, Vec::new(), Mend::Ask);
         }

@@ -43,6 +43,18 @@ impl Index {
         }
     }
 
+    /// Was what was read of it what was written? To be asked after reading.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if the file shrank under its reader.
+    pub fn whole(&self) -> Result<(), Error> {
+        if self.map.faulted() {
+            let what = "the file shrank under its reader, or the disk can't read it";
+            return Err(Error::corrupt(&self.path, 0, what));
+        }
+        Ok(())
+    }
+
     /// The bytes of the part of an index that an error of [`Index::open`] names by its place.
     #[must_use]
     pub fn part_at(at: u64, len: u64) -> Range<u64> {
