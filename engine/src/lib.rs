@@ -16,6 +16,7 @@ pub mod retention;
 pub mod segment;
 pub mod session;
 pub mod text;
+pub mod verify;
 pub mod view;
 
 pub use batch::{Ack, Batch, OWN_SESSION, Rejection};

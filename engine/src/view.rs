@@ -112,6 +112,15 @@ pub trait Part: Send + Sync {
     /// The facts of an event, or `None` for an ordinal out of range.
     fn facts(&self, ordinal: u32) -> Option<EventFacts>;
 
+    /// Was all that was read of it what is stored? What can't be read has no facts; so this is asked
+    /// where facts decide, after they were.
+    ///
+    /// # Errors
+    /// A file that shrank or went bad under its readers.
+    fn check(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// The ordinal of an offset.
     fn ordinal_of(&self, offset: Offset) -> Option<u32>;
 

@@ -86,6 +86,7 @@ fn candidates(plan: &Plan<'_>, part: &dyn Part) -> Result<Option<Ordinals>, Quer
     let may_match =
         |ordinal: &u32| part.facts(*ordinal).is_some_and(|facts| plan.accepts(&facts) != Tri::No);
     let left: Vec<u32> = plan.ordinals(part)?.iter().filter(may_match).collect();
+    part.check()?;
     Ok(match left.len() {
         0 => None,
         all if all == part.len() as usize => Some(Ordinals::Range(0..part.len())),

@@ -322,6 +322,7 @@ fn segments(snapshot: &Snapshot, key: SessionKey) -> Result<Vec<SegmentItem>, Qu
                 last_offset,
             });
         }
+        part.check()?;
     }
     Ok(segments)
 }

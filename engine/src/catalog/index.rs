@@ -12,7 +12,7 @@ use crate::disk::{DiskDirectory, SharedDisk};
 use crate::error::Error;
 use crate::event::{Offset, SessionKey};
 use crate::session::SessionState;
-use crate::text::docs::{Docs, guarded};
+use crate::text::docs::{Docs, guarded, guarded_in};
 use crate::view::Session;
 use std::cell::RefCell;
 use std::path::Path;
@@ -89,6 +89,8 @@ pub(super) struct Place {
 
 /// A commit of the index, to be read.
 pub(super) struct View {
+    /// Where its files are; `None` if it has none.
+    directory: Option<DiskDirectory>,
     pub(super) segments: Vec<ViewSegment>,
     pub(super) fields: Fields,
     pub(super) through: Offset,
@@ -103,7 +105,7 @@ pub(super) struct ViewSegment {
 }
 
 impl View {
-    fn open(index: &Index) -> Result<View, Error> {
+    fn open(index: &Index, directory: &DiskDirectory) -> Result<View, Error> {
         let metas = index.load_metas().map_err(Error::catalog)?;
         let mut segments = Vec::with_capacity(metas.segments.len());
         for meta in metas.segments {
@@ -123,12 +125,26 @@ impl View {
                     Error::catalog(format!("its payload is no offset: {payload:?}"))
                 })?),
             };
-        Ok(View { segments, fields: Fields::build().1, through })
+        let directory = Some(directory.clone());
+        Ok(View { directory, segments, fields: Fields::build().1, through })
+    }
+
+    /// Runs a read of this view; files that shrink meanwhile and damage are errors.
+    pub(super) fn guarded<T>(&self, read: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        match &self.directory {
+            Some(directory) => guarded_in(directory, Error::catalog, read),
+            None => guarded(Error::catalog, read),
+        }
     }
 
     /// Nothing at all, for a directory without an index.
     fn empty() -> View {
-        View { segments: Vec::new(), fields: Fields::build().1, through: Offset(0) }
+        View {
+            directory: None,
+            segments: Vec::new(),
+            fields: Fields::build().1,
+            through: Offset(0),
+        }
     }
 
     /// Where a session is, by its number.
@@ -194,6 +210,7 @@ impl ViewSegment {
 /// The index's writer; it alone merges, at commits, so that a view never loses its files.
 pub(super) struct Writer {
     index: Index,
+    directory: DiskDirectory,
     writer: IndexWriter,
     fields: Fields,
 }
@@ -209,10 +226,11 @@ pub(super) fn open(
         return Ok((None, View::empty()));
     }
     guarded(Error::catalog, || {
+        let directory = DiskDirectory::new(disk, dir);
         let index = if there {
-            Index::open(DiskDirectory::new(disk, dir)).map_err(Error::catalog)?
+            Index::open(directory.clone()).map_err(Error::catalog)?
         } else {
-            create(disk, dir)?
+            create(disk, dir, &directory)?
         };
         let (schema, fields) = Fields::build();
         if index.schema() != schema {
@@ -222,7 +240,7 @@ pub(super) fn open(
             )));
         }
         if read_only {
-            return Ok((None, View::open(&index)?));
+            return Ok((None, View::open(&index, &directory)?));
         }
         let options = IndexWriterOptions::builder()
             .num_worker_threads(1)
@@ -231,20 +249,19 @@ pub(super) fn open(
             .build();
         let writer: IndexWriter = index.writer_with_options(options).map_err(Error::catalog)?;
         writer.set_merge_policy(Box::new(NoMergePolicy));
-        let view = View::open(&index)?;
-        Ok((Some(Writer { index, writer, fields }), view))
+        let view = View::open(&index, &directory)?;
+        Ok((Some(Writer { index, directory, writer, fields }), view))
     })
 }
 
-fn create(disk: &SharedDisk, dir: &Path) -> Result<Index, Error> {
+fn create(disk: &SharedDisk, dir: &Path, directory: &DiskDirectory) -> Result<Index, Error> {
     disk.create_dir(dir).map_err(Error::io("create", dir))?;
-    let directory = DiskDirectory::new(disk, dir);
     let settings = IndexSettings {
         docstore_compression: Compressor::Zstd(ZstdCompressor { compression_level: Some(3) }),
         docstore_compress_dedicated_thread: false,
         ..IndexSettings::default()
     };
-    Index::create(directory, Fields::build().0, settings).map_err(Error::catalog)
+    Index::create(directory.clone(), Fields::build().0, settings).map_err(Error::catalog)
 }
 
 impl Writer {
@@ -263,7 +280,12 @@ impl Writer {
         }
         written?;
         self.merge()?;
-        View::open(&self.index)
+        if self.directory.faulted() {
+            // What was merged may be zeroes.
+            let what = format!("a file in {:?} shrank while it was merged", self.directory);
+            return Err(Error::catalog(what));
+        }
+        View::open(&self.index, &self.directory)
     }
 
     fn write(

@@ -5,7 +5,7 @@ use super::index::{KEY, Place, View, ViewSegment};
 use super::overlay::Catalog;
 use crate::error::Error;
 use crate::event::SessionKey;
-use crate::text::docs::{Docs, guarded};
+use crate::text::docs::Docs;
 use crate::view::{Facet, ListPage, ListPlace, ListRequest, Session, Sessions};
 use std::cell::RefCell;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
@@ -60,9 +60,8 @@ impl Sessions for Catalog {
             // Empty but for the moments between an erasure and the next commit.
             (Arc::clone(&inner.view), inner.removed.clone())
         };
-        let found = guarded(Error::catalog, || {
-            view.place_of_id(id)?.map(|place| view.load(place)).transpose()
-        })?;
+        let found =
+            view.guarded(|| view.place_of_id(id)?.map(|place| view.load(place)).transpose())?;
         Ok(found.filter(|session| !removed.contains(&session.key)))
     }
 
@@ -77,18 +76,18 @@ impl Sessions for Catalog {
             }
             Arc::clone(&inner.view)
         };
-        guarded(Error::catalog, || view.place_of(key)?.map(|place| view.load(place)).transpose())
+        view.guarded(|| view.place_of(key)?.map(|place| view.load(place)).transpose())
     }
 
     fn list(&self, request: &ListRequest) -> Result<ListPage, Error> {
         let seen = self.seen(&request.filter);
-        guarded(Error::catalog, || seen.page(request))
+        seen.view.guarded(|| seen.page(request))
     }
 
     fn keys(&self, filter: &SessionFilter) -> Result<HashSet<SessionKey>, Error> {
         let seen = self.seen(filter);
         let mut keys: HashSet<SessionKey> = seen.changed.iter().map(|s| s.key).collect();
-        guarded(Error::catalog, || {
+        seen.view.guarded(|| {
             seen.each(filter, |_, segment, docs| {
                 let column = segment.reader.fast_fields().u64(KEY).map_err(Error::catalog)?;
                 docs.each_value(&column, |_, key| keys.extend(key.map(SessionKey)));
@@ -105,7 +104,7 @@ impl Sessions for Catalog {
         limit: usize,
     ) -> Result<Vec<(TextFact, Facet)>, Error> {
         let seen = self.seen(filter);
-        guarded(Error::catalog, || seen.facets(filter, fields, limit))
+        seen.view.guarded(|| seen.facets(filter, fields, limit))
     }
 
     fn count(&self) -> Result<u64, Error> {

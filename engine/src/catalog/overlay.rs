@@ -104,7 +104,8 @@ impl Catalog {
     /// changes, and must not be used any more but opened again.
     pub fn apply(&self, updates: Vec<Update>, through: Offset) -> Result<(), Error> {
         let mut inner = self.inner.write();
-        guarded(Error::catalog, || {
+        let view = Arc::clone(&inner.view);
+        view.guarded(|| {
             for update in updates {
                 let entry = inner.entry(update.id, update.key, update.new)?;
                 Arc::make_mut(&mut entry.session.state).apply(update.change);
@@ -121,7 +122,8 @@ impl Catalog {
     /// # Errors
     /// What `rest` answers, or a damaged index; the session is then as it was.
     pub fn revise(&self, key: SessionKey, rest: Rest<'_>) -> Result<bool, Error> {
-        guarded(Error::catalog, || {
+        let view = Arc::clone(&self.inner.read().view);
+        view.guarded(|| {
             let (before, through) = {
                 let inner = self.inner.read();
                 (inner.current(key)?, inner.through)

@@ -5,7 +5,7 @@ use memmap2::Mmap;
 use std::fmt;
 use std::io;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// Bytes of a sealed file. Clones share them, and their address does not change.
 #[derive(Clone)]
@@ -18,7 +18,7 @@ enum Bytes {
 }
 
 /// The registration goes first, then the mapping that it watches.
-struct Mapped {
+pub(super) struct Mapped {
     watched: Registered,
     bytes: Mmap,
 }
@@ -43,6 +43,31 @@ impl Map {
             Bytes::Mapped(mapped) => mapped.watched.faulted(),
             Bytes::Held(_) => false,
         }
+    }
+}
+
+/// Tells whether a map faulted, without keeping it mapped.
+#[derive(Debug)]
+pub(super) struct Watch(Weak<Mapped>);
+
+impl Watch {
+    /// A watch over a map; `None` for one that can't fault.
+    pub(super) fn over(map: &Map) -> Option<Watch> {
+        match &map.0 {
+            Bytes::Mapped(mapped) => Some(Watch(Arc::downgrade(mapped))),
+            Bytes::Held(_) => None,
+        }
+    }
+
+    /// Whether it faulted; `None` once nobody can read it any more.
+    pub(super) fn faulted(&self) -> Option<bool> {
+        self.0.upgrade().map(|mapped| mapped.watched.faulted())
+    }
+}
+
+impl fmt::Debug for Mapped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mapped").field("len", &self.bytes.len()).finish_non_exhaustive()
     }
 }
 

@@ -7,6 +7,7 @@
 //! replaced file = bytes, crc 4 (CRC-32 of the bytes, little-endian), "DBCK"
 //! ```
 
+use super::map::Watch;
 use super::{DiskFile, FileWriter, Map, Open, Parts, SharedDisk, read_exact_at};
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
@@ -32,12 +33,35 @@ pub(crate) struct DiskDirectory {
     /// tantivy's locks that are held. They need not outlast the process: the data directory's own
     /// lock keeps other processes out.
     held: Arc<Mutex<BTreeSet<PathBuf>>>,
+    /// The files that are mapped.
+    maps: Arc<Mutex<Vec<Watch>>>,
 }
 
 impl DiskDirectory {
     /// The directory at `root`, which has to be there.
     pub(crate) fn new(disk: &SharedDisk, root: &Path) -> DiskDirectory {
-        DiskDirectory { disk: Arc::clone(disk), root: root.to_owned(), held: Arc::default() }
+        DiskDirectory {
+            disk: Arc::clone(disk),
+            root: root.to_owned(),
+            held: Arc::default(),
+            maps: Arc::default(),
+        }
+    }
+
+    /// Did a file shrink, or the disk fail, under a reader? To be asked after reading: what was read
+    /// before may be zeroes. It stays so until the reader lets go of the file.
+    pub(crate) fn faulted(&self) -> bool {
+        self.maps.lock().iter().any(|map| map.faulted() == Some(true))
+    }
+
+    fn watch_over(&self, map: &Map) {
+        let Some(watch) = Watch::over(map) else { return };
+        let mut maps = self.maps.lock();
+        // Those that are not mapped any more are forgotten when there would have to be more room.
+        if maps.len() == maps.capacity() {
+            maps.retain(|map| map.faulted().is_some());
+        }
+        maps.push(watch);
     }
 
     fn read_error(&self, path: &Path) -> impl FnOnce(io::Error) -> OpenReadError {
@@ -79,6 +103,7 @@ impl Directory for DiskDirectory {
         let parts = self.disk.open_parts(&self.root.join(path)).map_err(self.read_error(path))?;
         match parts {
             Parts::Mapped(map) => {
+                self.watch_over(&map);
                 Ok(Arc::new(Handle { len: map.len(), bytes: OwnedBytes::new(Stable(map)) }))
             }
             Parts::File(file) => {

@@ -1,6 +1,6 @@
 //! Reading a segment.
 
-use super::index::Index;
+use super::index::{Index, SessionRow};
 use super::manifest::Manifest;
 use super::{EVENTS_FILE, INDEX_FILE, LEAVES_FILE, Leaves, TEXT_DIR};
 use crate::block::{BlockCache, BlockFile, FileId, FileKind, RECORD_HEADER_LEN, Record, Records};
@@ -10,8 +10,11 @@ use crate::event::{Micros, Offset, SessionKey};
 use crate::text::TextReader;
 use crate::text::narrow::Narrow;
 use crate::view::{EventFacts, Ordinals, Part, Prefilter, SessionRun, Visit};
+use parking_lot::Mutex;
 use std::ops::{ControlFlow, Range, RangeInclusive};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
 
 /// A sealed segment, open for reading.
@@ -25,6 +28,10 @@ pub struct Segment {
     id: FileId,
     cache: Arc<BlockCache>,
     texts: OnceLock<Option<TextReader>>,
+    /// What readers found damaged first.
+    doubts: Mutex<Option<Error>>,
+    /// An event had no facts: its index is damaged.
+    lacks_facts: AtomicBool,
 }
 
 impl Segment {
@@ -48,6 +55,8 @@ impl Segment {
             id: FileId::next(),
             cache,
             texts: OnceLock::new(),
+            doubts: Mutex::default(),
+            lacks_facts: AtomicBool::new(false),
         };
         segment.belongs(EVENTS_FILE, segment.events.header().base, events_len)?;
         segment.belongs(INDEX_FILE, segment.index.base(), index_len)?;
@@ -120,8 +129,34 @@ impl Segment {
         &self,
         session_id: &str,
     ) -> Result<Option<(SessionKey, Vec<RangeInclusive<u32>>)>, Error> {
-        let Some(row) = self.index.session(session_id)? else { return Ok(None) };
-        Ok(Some((row.key, self.index.seqs(&row)?)))
+        self.sound(|index| {
+            let Some(row) = index.session(session_id)? else { return Ok(None) };
+            Ok(Some((row.key, index.seqs(&row)?)))
+        })
+    }
+
+    /// Asks the index; answers only what was read from a file that is still whole.
+    fn sound<'a, T>(&'a self, ask: impl FnOnce(&'a Index) -> Result<T, Error>) -> Result<T, Error> {
+        let answer = ask(&self.index);
+        let answer = self.index.whole().and(answer);
+        answer.inspect_err(|error| self.doubt(error))
+    }
+
+    /// Takes note that something derived from the events is damaged.
+    fn doubt(&self, error: &Error) {
+        if let Error::Corrupt { .. } | Error::Index { .. } = error {
+            let mut doubts = self.doubts.lock();
+            if doubts.is_none() {
+                tracing::warn!(segment = %self.dir.display(), %error, "a segment is damaged");
+                *doubts = Some(error.clone());
+            }
+        }
+    }
+
+    /// What was found damaged by those who read it.
+    #[must_use]
+    pub fn doubts(&self) -> Option<Error> {
+        self.doubts.lock().clone()
     }
 
     /// Reads every byte of every file and compares it with what was sealed.
@@ -196,6 +231,10 @@ impl Block {
     }
 }
 
+fn run_of(row: SessionRow<'_>) -> SessionRun {
+    SessionRun { key: row.key, ordinals: Ordinals::Range(row.ordinals) }
+}
+
 impl Part for Segment {
     fn len(&self) -> u32 {
         self.index.events()
@@ -218,7 +257,11 @@ impl Part for Segment {
     }
 
     fn facts(&self, ordinal: u32) -> Option<EventFacts> {
-        self.index.facts(ordinal)
+        let facts = self.index.facts(ordinal);
+        if facts.is_none() && ordinal < self.index.events() {
+            self.lacks_facts.store(true, Relaxed);
+        }
+        facts
     }
 
     fn ordinal_of(&self, offset: Offset) -> Option<u32> {
@@ -226,13 +269,22 @@ impl Part for Segment {
     }
 
     fn session(&self, id: &str) -> Result<Option<SessionRun>, Error> {
-        let row = self.index.session(id)?;
-        Ok(row.map(|row| SessionRun { key: row.key, ordinals: Ordinals::Range(row.ordinals) }))
+        self.sound(|index| Ok(index.session(id)?.map(run_of)))
     }
 
     fn session_by_key(&self, key: SessionKey) -> Result<Option<SessionRun>, Error> {
-        let row = self.index.session_by_key(key)?;
-        Ok(row.map(|row| SessionRun { key: row.key, ordinals: Ordinals::Range(row.ordinals) }))
+        self.sound(|index| Ok(index.session_by_key(key)?.map(run_of)))
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        self.sound(|index| match self.lacks_facts.load(Relaxed) {
+            true => Err(Error::corrupt(
+                &self.dir.join(INDEX_FILE),
+                0,
+                format!("the facts of one of its {} events can't be read", index.events()),
+            )),
+            false => Ok(()),
+        })
     }
 
     /// A text index that can't be read narrows nothing: the search reads the events instead, so that
@@ -243,7 +295,8 @@ impl Part for Segment {
             Ok(Some(offsets)) => offsets,
             Ok(None) => return Ok(None),
             Err(error) => {
-                tracing::warn!(segment = %self.dir.display(), %error, "searching without the text index");
+                tracing::debug!(segment = %self.dir.display(), %error, "searching without the text index");
+                self.doubt(&error);
                 return Ok(None);
             }
         };
@@ -252,6 +305,7 @@ impl Part for Segment {
             let offset = Offset(offset);
             ordinals.push(self.ordinal_of(offset).ok_or(Error::NoSuchEvent(offset))?);
         }
+        self.check()?;
         ordinals.sort_unstable();
         Ok(Some(ordinals))
     }
@@ -266,7 +320,10 @@ impl Part for Segment {
         for ordinal in ordinals.iter() {
             let block = match &mut current {
                 Some(block) if block.ordinals.contains(&ordinal) => block,
-                current => current.insert(self.block(ordinal, prefilter)?),
+                current => {
+                    let block = self.block(ordinal, prefilter);
+                    current.insert(block.inspect_err(|error| self.doubt(error))?)
+                }
             };
             if block.refused {
                 continue;
@@ -285,6 +342,6 @@ impl Part for Segment {
                 break;
             }
         }
-        Ok(())
+        self.check()
     }
 }

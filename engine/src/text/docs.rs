@@ -3,6 +3,7 @@
 //! A million documents are 125 kB, so that AND, OR and NOT cost microseconds whatever the lists are,
 //! and nothing is allocated for a single document.
 
+use crate::disk::DiskDirectory;
 use crate::error::Error;
 use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -135,6 +136,19 @@ impl Docs {
         }
         Ok(())
     }
+}
+
+/// As [`guarded`], for a read of files that are mapped: what shrank meanwhile was read as zeroes.
+pub(crate) fn guarded_in<T>(
+    directory: &DiskDirectory,
+    error: fn(String) -> Error,
+    read: impl FnOnce() -> Result<T, Error>,
+) -> Result<T, Error> {
+    let answer = guarded(error, read);
+    if directory.faulted() {
+        return Err(error(format!("a file in {directory:?} shrank under its reader")));
+    }
+    answer
 }
 
 /// Runs a read of an index. tantivy trusts its files: where a damaged one makes it panic, that is an

@@ -40,8 +40,11 @@ pub fn merge_into(
     disk.create_dir(to).map_err(Error::io("create", to))?;
     guarded(Error::text, || {
         let (mut segments, mut alive, mut settings) = (Vec::new(), Vec::new(), None);
+        let mut directories = Vec::new();
         for source in sources {
-            let index = schema::open(disk, source.dir)?;
+            let directory = DiskDirectory::new(disk, source.dir);
+            let index = schema::open(&directory)?;
+            directories.push(directory);
             settings.get_or_insert_with(|| index.settings().clone());
             for meta in index.load_metas().map_err(Error::text)?.segments {
                 let segment = index.segment(meta);
@@ -49,14 +52,16 @@ pub fn merge_into(
                 segments.push(segment);
             }
         }
+        let target = DiskDirectory::new(disk, to);
         let merged = match settings {
             Some(settings) if !segments.is_empty() => {
-                let directory = DiskDirectory::new(disk, to);
-                merge_filtered_segments(&segments, settings, alive, directory)
-                    .map_err(Error::text)?
+                merge_filtered_segments(&segments, settings, alive, target).map_err(Error::text)?
             }
-            _ => schema::create(disk, to)?,
+            _ => schema::create(&target)?,
         };
+        if let Some(shrunk) = directories.iter().find(|directory| directory.faulted()) {
+            return Err(Error::text(format!("a file in {shrunk:?} shrank while it was merged")));
+        }
         set_payload(&merged, &through.to_string())
     })?;
     disk.sync_dir(to).map_err(Error::io("sync", to))

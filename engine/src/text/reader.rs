@@ -1,10 +1,10 @@
 //! Asking the text index.
 
-use super::docs::guarded;
+use super::docs::{guarded, guarded_in};
 use super::lookup::Lookup;
 use super::narrow::Narrow;
 use super::schema::{self, OFFSET, TextSchema};
-use crate::disk::SharedDisk;
+use crate::disk::{DiskDirectory, SharedDisk};
 use crate::error::Error;
 use crate::event::Offset;
 use parking_lot::RwLock;
@@ -25,6 +25,7 @@ pub struct TextReader {
 
 /// A commit.
 struct View {
+    directory: DiskDirectory,
     segments: Vec<(SegmentReader, Column<u64>)>,
     fields: TextSchema,
     events: u64,
@@ -43,16 +44,19 @@ impl TextReader {
     /// # Errors
     /// No index there, or a damaged one.
     pub fn open(disk: &SharedDisk, dir: &Path) -> Result<TextReader, Error> {
-        guarded(Error::text, || TextReader::of(&schema::open(disk, dir)?))
+        let directory = DiskDirectory::new(disk, dir);
+        guarded(Error::text, || TextReader::of(&schema::open(&directory)?, &directory))
     }
 
-    pub(super) fn of(index: &Index) -> Result<TextReader, Error> {
-        Ok(TextReader { view: Arc::new(RwLock::new(Arc::new(View::open(index)?))) })
+    pub(super) fn of(index: &Index, directory: &DiskDirectory) -> Result<TextReader, Error> {
+        let view = View::open(index, directory)?;
+        Ok(TextReader { view: Arc::new(RwLock::new(Arc::new(view))) })
     }
 
     /// Turns to the latest commit.
     pub(super) fn reload(&self, index: &Index) -> Result<(), Error> {
-        let view = Arc::new(View::open(index)?);
+        let directory = self.view.read().directory.clone();
+        let view = Arc::new(View::open(index, &directory)?);
         *self.view.write() = view;
         Ok(())
     }
@@ -70,7 +74,7 @@ impl TextReader {
     /// A damaged index.
     pub fn offsets(&self, narrow: &Narrow) -> Result<Option<Vec<u64>>, Error> {
         let view = Arc::clone(&self.view.read());
-        let offsets = guarded(Error::text, || view.offsets(narrow))?;
+        let offsets = guarded_in(&view.directory, Error::text, || view.offsets(narrow))?;
         Ok(offsets.filter(|list| list.len() as u64 * 100 <= view.events * HELPFUL_PERCENT_MAX))
     }
 
@@ -89,7 +93,7 @@ impl TextReader {
 }
 
 impl View {
-    fn open(index: &Index) -> Result<View, Error> {
+    fn open(index: &Index, directory: &DiskDirectory) -> Result<View, Error> {
         let metas = index.load_metas().map_err(Error::text)?;
         let mut segments = Vec::with_capacity(metas.segments.len());
         for meta in metas.segments {
@@ -99,7 +103,8 @@ impl View {
         }
         let events = segments.iter().map(|(segment, _)| u64::from(segment.max_doc())).sum();
         let (_, fields) = TextSchema::build();
-        Ok(View { segments, fields, events, through: schema::through(metas.payload.as_deref())? })
+        let through = schema::through(metas.payload.as_deref())?;
+        Ok(View { directory: directory.clone(), segments, fields, events, through })
     }
 
     fn offsets(&self, narrow: &Narrow) -> Result<Option<Vec<u64>>, Error> {

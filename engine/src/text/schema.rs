@@ -9,11 +9,10 @@
 //! Postings hold documents only: no frequencies, no positions, no norms. Nothing is stored.
 
 use super::tokens::WordTokenizer;
-use crate::disk::{DiskDirectory, SharedDisk};
+use crate::disk::DiskDirectory;
 use crate::error::Error;
 use crate::event::text::TextField;
 use crate::event::{Kind, Offset, Verdict};
-use std::path::Path;
 use tantivy::schema::{FAST, Field, IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
 use tantivy::store::{Compressor, ZstdCompressor};
 use tantivy::{Index, IndexSettings};
@@ -71,12 +70,11 @@ pub(super) fn verdict_term(verdict: Verdict) -> [u8; 2] {
 }
 
 /// Opens the index in a directory that has one.
-pub(super) fn open(disk: &SharedDisk, dir: &Path) -> Result<Index, Error> {
-    let index = Index::open(DiskDirectory::new(disk, dir)).map_err(Error::text)?;
+pub(super) fn open(directory: &DiskDirectory) -> Result<Index, Error> {
+    let index = Index::open(directory.clone()).map_err(Error::text)?;
     if index.schema() != TextSchema::build().0 {
         return Err(Error::text(format!(
-            "{} was written by another version; remove it to have it built again",
-            dir.display()
+            "{directory:?} was written by another version; remove it to have it built again"
         )));
     }
     register(&index);
@@ -84,8 +82,7 @@ pub(super) fn open(disk: &SharedDisk, dir: &Path) -> Result<Index, Error> {
 }
 
 /// Makes an empty index in an existing, empty directory.
-pub(super) fn create(disk: &SharedDisk, dir: &Path) -> Result<Index, Error> {
-    let directory = DiskDirectory::new(disk, dir);
+pub(super) fn create(directory: &DiskDirectory) -> Result<Index, Error> {
     let settings = IndexSettings {
         // tantivy writes five bytes for a document that stores nothing; they compress away.
         docstore_compression: Compressor::Zstd(ZstdCompressor { compression_level: Some(1) }),
@@ -93,7 +90,8 @@ pub(super) fn create(disk: &SharedDisk, dir: &Path) -> Result<Index, Error> {
         docstore_compress_dedicated_thread: false,
         ..IndexSettings::default()
     };
-    let index = Index::create(directory, TextSchema::build().0, settings).map_err(Error::text)?;
+    let index =
+        Index::create(directory.clone(), TextSchema::build().0, settings).map_err(Error::text)?;
     register(&index);
     Ok(index)
 }

@@ -3,7 +3,7 @@
 use super::TextReader;
 use super::docs::guarded;
 use super::schema::{self, TextSchema, kind_term, verdict_term};
-use crate::disk::SharedDisk;
+use crate::disk::{DiskDirectory, SharedDisk};
 use crate::error::Error;
 use crate::event::text::{TextField, Texts};
 use crate::event::{Kind, Offset, Verdict};
@@ -40,9 +40,10 @@ impl TextWriter {
         heap_bytes: usize,
     ) -> Result<(TextWriter, TextReader), Error> {
         disk.create_dir(dir).map_err(Error::io("create", dir))?;
+        let directory = DiskDirectory::new(disk, dir);
         let index = if disk.exists(&dir.join("meta.json"))? {
             guarded(Error::text, || {
-                let index = schema::open(disk, dir)?;
+                let index = schema::open(&directory)?;
                 let damaged = index.validate_checksum().map_err(Error::text)?;
                 match damaged.iter().next() {
                     None => Ok(index),
@@ -54,7 +55,7 @@ impl TextWriter {
                 }
             })?
         } else {
-            schema::create(disk, dir)?
+            schema::create(&directory)?
         };
         let options = IndexWriterOptions::builder()
             .num_worker_threads(1)
@@ -65,7 +66,7 @@ impl TextWriter {
         writer.set_merge_policy(Box::new(NoMergePolicy));
         // What a run that failed has left: on a full disk it would pile up.
         writer.garbage_collect_files().wait().map_err(Error::text)?;
-        let reader = TextReader::of(&index)?;
+        let reader = TextReader::of(&index, &directory)?;
         let (_, fields) = TextSchema::build();
         let batch = Vec::with_capacity(BATCH_EVENTS);
         Ok((TextWriter { index, writer, fields, batch, reader: reader.clone() }, reader))

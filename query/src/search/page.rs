@@ -145,6 +145,7 @@ fn open(plan: &Plan<'_>, front: &mut Front<'_>, after: Option<Place>) -> Result<
             tri => left.push((place, ordinal, tri)),
         }
     }
+    front.part.check()?;
     front.bound = left.iter().map(|(place, _, _)| *place).max();
     front.left = Some(left);
     Ok(())

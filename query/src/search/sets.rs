@@ -159,6 +159,7 @@ fn each_match<T>(
                 )?;
             }
         }
+        part.check()?;
     }
     Ok(())
 }

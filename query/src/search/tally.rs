@@ -106,6 +106,7 @@ fn walk(plan: &Plan<'_>, events_read_max: u64, tally: &mut Tally) -> Result<bool
                 )?;
             }
         }
+        part.check()?;
     }
     Ok(true)
 }

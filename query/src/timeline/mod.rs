@@ -149,6 +149,7 @@ pub fn timeline(
             }
         }
     };
+    runs.check()?;
     Ok(Some(page))
 }
 

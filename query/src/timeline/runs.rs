@@ -77,6 +77,11 @@ impl<'a> Runs<'a> {
         self.runs.iter().map(|run| run.ordinals.len() as u64).sum()
     }
 
+    /// Was all that was read of them what is stored? To be asked when the page is made.
+    pub(super) fn check(&self) -> Result<(), QueryError> {
+        Ok(self.runs.iter().try_for_each(|run| run.part.check())?)
+    }
+
     /// The part of a run, and how many events it has there.
     pub(super) fn part(&self, run: usize) -> Option<(&'a dyn Part, usize)> {
         self.runs.get(run).map(|run| (run.part, run.ordinals.len()))

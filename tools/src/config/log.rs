@@ -1,8 +1,8 @@
 //! The settings of the log.
 
 use super::setting::{Field, Setting};
-use std::path::{Path, PathBuf};
 use daybook_engine::event::wire::{LINE_BYTES_MAX, SESSION_BYTES_MAX};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The settings of the log.

@@ -15,8 +15,11 @@ pub struct Server {
 
 pub fn daybook() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_daybook"));
-    command.env_remove("DAYBOOK_SERVER").env_remove("DAYBOOK_TOKEN")
-        .env_remove("DAYBOOK_ENCRYPTION_KEY").env("RUST_LOG", "warn");
+    command
+        .env_remove("DAYBOOK_SERVER")
+        .env_remove("DAYBOOK_TOKEN")
+        .env_remove("DAYBOOK_ENCRYPTION_KEY")
+        .env("RUST_LOG", "warn");
     command
 }
 

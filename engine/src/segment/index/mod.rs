@@ -55,6 +55,7 @@
 //! days an event takes about 14 bytes here instead of 21.
 
 mod bloom;
+mod check;
 mod read;
 mod write;
 

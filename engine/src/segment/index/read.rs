@@ -16,21 +16,21 @@ use zerocopy::FromBytes;
 /// A segment's index, mapped.
 #[derive(Debug)]
 pub struct Index {
-    path: PathBuf,
-    map: Map,
+    pub(super) path: PathBuf,
+    pub(super) map: Map,
     base: Offset,
     span: u32,
     events: u32,
     times: (Micros, Micros),
-    sections: Vec<Place>,
+    pub(super) sections: Vec<Place>,
 }
 
 /// Where a section is: constant for an open file.
 #[derive(Clone, Debug)]
-struct Place {
-    bytes: Range<usize>,
+pub(super) struct Place {
+    pub(super) bytes: Range<usize>,
     width: usize,
-    crc: u32,
+    pub(super) crc: u32,
 }
 
 /// A session of the segment, with its bounds checked.
@@ -115,25 +115,6 @@ impl Index {
     #[must_use]
     pub fn file_len(&self) -> u64 {
         self.map.len() as u64
-    }
-
-    /// Checks the checksum of every section and that what lies between them is zero. Reads all of it.
-    ///
-    /// # Errors
-    /// [`Error::Corrupt`] for the first section that is not what was written.
-    pub fn verify(&self) -> Result<(), Error> {
-        let mut end = HEADER_LEN + TOC_LEN;
-        for (section, place) in Section::ALL.into_iter().zip(&self.sections) {
-            let gap = self.map.get(end..place.bytes.start).unwrap_or_default();
-            if gap.iter().any(|byte| *byte != 0) {
-                return Err(self.corrupt(section, "bytes before this section are not zero"));
-            }
-            if crc32fast::hash(self.bytes(section)) != place.crc {
-                return Err(self.corrupt(section, "its checksum does not match"));
-            }
-            end = place.bytes.end;
-        }
-        Ok(())
     }
 
     /// The facts of an event. `None` for an ordinal out of range, and for damaged facts.
@@ -300,7 +281,7 @@ impl Index {
         self.sections.get(section as usize - 1)
     }
 
-    fn bytes(&self, section: Section) -> &[u8] {
+    pub(super) fn bytes(&self, section: Section) -> &[u8] {
         self.place(section).and_then(|p| self.map.get(p.bytes.clone())).unwrap_or_default()
     }
 

@@ -1,0 +1,6 @@
+//! What `verify` finds, and what `repair` mends.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod clean;
+mod rot;
+mod support;
