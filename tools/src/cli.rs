@@ -1,6 +1,8 @@
 //! The command line: what can be asked for, and where it goes.
 
-use crate::command::{config, export, import, inspect, load, search, serve, sessions, show};
+use crate::command::{
+    config, export, import, inspect, load, proof, search, serve, sessions, show, verify,
+};
 use clap::{Parser, Subcommand};
 
 /// The book of original entry for privileged access.
@@ -32,6 +34,10 @@ pub enum Command {
     Show(show::Args),
     /// Write matching events to a file: .parquet, .arrow, .ndjson or .csv
     Export(export::Args),
+    /// Write the proof that a session is as it was recorded
+    Proof(proof::Args),
+    /// Check a proof
+    Verify(verify::Args),
     /// Show what a file or a directory of the log holds, and any damage in it
     Inspect(inspect::Args),
     /// Send generated or recorded events to a server, and measure it
@@ -61,6 +67,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Search(args) => search::run(args).await,
         Command::Show(args) => show::run(args).await,
         Command::Export(args) => export::run(args, quiet).await,
+        Command::Proof(args) => proof::run(args, quiet).await,
+        Command::Verify(args) => verify::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Load(args) => load::run(args, quiet).await,
     }
