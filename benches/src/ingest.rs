@@ -67,7 +67,7 @@ pub(crate) fn sustained(dir: &Path, source: &Source, producers: usize) -> Result
     );
     print!("           CPU {cpu:.2} s:");
     let mut named = 0.0;
-    for stage in ["journal", "index", "merge", "seal", "columnar"] {
+    for stage in ["journal", "index", "merkle", "merge", "seal", "columnar"] {
         let seconds = stats["cpu_seconds"][stage].as_f64().unwrap_or(0.0);
         named += seconds;
         print!(" {stage} {:.0} %,", 100.0 * seconds / cpu);

@@ -7,6 +7,7 @@ use crate::lang::Query;
 use crate::search::SearchLimits;
 use crate::search::sets;
 use crate::search::tally::{FACET_VALUES_MAX, FACETS};
+use daybook_engine::Coverage;
 use daybook_engine::catalog::filter::{NumberFact, SessionFilter, Sort};
 use daybook_engine::event::wire::ReviewDecision;
 use daybook_engine::event::{Offset, Scope, Seq, SessionKey};
@@ -100,8 +101,17 @@ pub struct SessionDetails {
     pub reviews: Vec<ReviewItem>,
     /// Where its events are.
     pub segments: Vec<SegmentItem>,
-    /// The checkpoint that covers it.
-    pub checkpoint: Option<String>,
+    /// The log's last checkpoint; `None` without a Merkle log.
+    pub checkpoint: Option<CheckpointItem>,
+}
+
+/// The log's last checkpoint, as it stands to a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct CheckpointItem {
+    /// How many leaves its tree has.
+    pub size: u64,
+    /// Does it cover all of the session's events?
+    pub covered: bool,
 }
 
 /// A review of a session or of one of its commands.
@@ -252,11 +262,16 @@ fn decode(sort: Sort, text: &str) -> Result<ListPlace, QueryError> {
     Ok(ListPlace { value, key: SessionKey(key) })
 }
 
-/// Everything that is known of a session, or `None` if there is none of this id.
+/// Everything that is known of a session, or `None` if there is none of this id. `coverage` is what
+/// the log's last checkpoint covers.
 ///
 /// # Errors
 /// What the engine says.
-pub fn details(snapshot: &Snapshot, id: &str) -> Result<Option<SessionDetails>, QueryError> {
+pub fn details(
+    snapshot: &Snapshot,
+    id: &str,
+    coverage: Option<Coverage>,
+) -> Result<Option<SessionDetails>, QueryError> {
     let Some(session) = snapshot.sessions.get(id)? else { return Ok(None) };
     let state = &session.state;
     let facts = state.facts().cloned().unwrap_or_default();
@@ -264,6 +279,7 @@ pub fn details(snapshot: &Snapshot, id: &str) -> Result<Option<SessionDetails>, 
     let mut reviews: Vec<ReviewItem> =
         state.reviews.iter().map(|(id, review)| review_item(id, review)).collect();
     reviews.sort_by(|a, b| (a.requested_at, &a.id).cmp(&(b.requested_at, &b.id)));
+    let segments = segments(snapshot, session.key)?;
     Ok(Some(SessionDetails {
         item: SessionItem::of(&session),
         groups: facts.groups,
@@ -279,8 +295,11 @@ pub fn details(snapshot: &Snapshot, id: &str) -> Result<Option<SessionDetails>, 
         first_event_at: state.span.map(|(first, _)| Time(first)),
         last_event_at: state.span.map(|(_, last)| Time(last)),
         reviews,
-        segments: segments(snapshot, session.key)?,
-        checkpoint: None,
+        checkpoint: coverage.map(|Coverage { size, through }| CheckpointItem {
+            size,
+            covered: segments.last().is_some_and(|last| last.last_offset < through),
+        }),
+        segments,
     }))
 }
 

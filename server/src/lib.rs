@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `ingest` | `POST /v1/events` |
 //! | `sessions`, `timeline`, `search`, `export` | what investigators ask |
+//! | `merkle` | checkpoints, tiles and proofs |
 //! | `stats`, `metrics`, `health` | how the server is doing |
 //! | `page` | the files of the pages |
 //! | `params`, `problem` | how requests are read and errors answered |
@@ -18,6 +19,7 @@ mod export;
 mod health;
 mod ingest;
 mod listener;
+mod merkle;
 mod metrics;
 mod openapi;
 mod page;

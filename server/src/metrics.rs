@@ -142,6 +142,7 @@ fn render(app: &App, stats: &Stats) -> Result<String, fmt::Error> {
         ("journal", cpu.journal),
         ("index", cpu.index),
         ("seal", cpu.seal),
+        ("merkle", cpu.merkle),
         ("merge", cpu.merge),
         ("columnar", cpu.columnar),
     ] {

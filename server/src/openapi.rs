@@ -3,7 +3,9 @@
 use crate::params::{NoParams, Params};
 use crate::problem::{self, Problem};
 use crate::state::{App, json_response};
-use crate::{export, health, ingest, metrics, page, search, security, sessions, stats, timeline};
+use crate::{
+    export, health, ingest, merkle, metrics, page, search, security, sessions, stats, timeline,
+};
 use axum::http::{Extensions, HeaderMap, StatusCode, Version, header};
 use axum::response::Response;
 use axum::routing::get;
@@ -18,6 +20,8 @@ use utoipa_axum::routes;
 
 #[derive(OpenApi)]
 #[openapi(
+    // Its path has any number of parts, which the document can't say.
+    paths(merkle::get_tile),
     info(
         title = "daybook",
         description = "The book of original entry for privileged access: sessions' events, kept and searched. Errors are problem documents (RFC 9457). Times are RFC 3339 in UTC with microseconds. Lists page by `cursor` and `limit`.",
@@ -28,6 +32,7 @@ use utoipa_axum::routes;
         (name = "sessions", description = "Lists, details and timelines"),
         (name = "search", description = "Events by what is in them"),
         (name = "export", description = "Events as files"),
+        (name = "proof", description = "What shows that nothing was altered"),
         (name = "operation", description = "How the server is doing"),
     )
 )]
@@ -41,6 +46,8 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(timeline::get_timeline))
         .routes(routes!(search::search_events))
         .routes(routes!(export::get_export))
+        .routes(routes!(merkle::get_checkpoint))
+        .routes(routes!(merkle::get_proof))
         .routes(routes!(stats::get_stats))
         .routes(routes!(metrics::get_metrics))
         .routes(routes!(health::healthz))
@@ -56,6 +63,7 @@ pub fn router(app: App) -> Router {
         async move { json_response(document) }
     };
     api.route("/openapi.json", get(openapi))
+        .route("/v1/tile/{*path}", get(merkle::get_tile))
         .route("/", get(page::index))
         .route("/search", get(page::index))
         .route("/sessions", get(page::index))

@@ -188,8 +188,9 @@ pub async fn get_session(
     Params(NoParams): Params<NoParams>,
 ) -> Result<Response, Problem> {
     let id = session_id(id)?;
+    let coverage = app.engine.coverage();
     app.read(move |snapshot| -> Result<_, Problem> {
-        sessions::details(snapshot, &id)?.ok_or_else(|| no_session(&id))
+        sessions::details(snapshot, &id, coverage)?.ok_or_else(|| no_session(&id))
     })
     .await
 }

@@ -140,9 +140,72 @@ pub struct SessionDetails {
     reviews: Vec<Review>,
     /// Where its events are.
     segments: Vec<SegmentItem>,
-    /// The checkpoint that covers it.
+    /// The log's last checkpoint; null without a Merkle log.
     #[schema(required = true)]
-    checkpoint: Option<String>,
+    checkpoint: Option<CheckpointItem>,
+}
+
+/// The log's last checkpoint, as it stands to a session.
+#[derive(ToSchema)]
+pub struct CheckpointItem {
+    /// How many leaves its tree has.
+    size: u64,
+    /// Does it cover all of the session's events?
+    covered: bool,
+}
+
+/// The proof of a session.
+#[derive(ToSchema)]
+pub struct Proof {
+    /// `daybook-proof-1`.
+    format: String,
+    /// The session's id.
+    session: String,
+    /// The key that checks the checkpoint: `name+id+base64`.
+    key: String,
+    /// The signed checkpoint.
+    checkpoint: String,
+    /// The blocks that hold the session's events, in order.
+    blocks: Vec<ProofBlock>,
+}
+
+/// What proves the events of one block.
+#[derive(ToSchema)]
+pub struct ProofBlock {
+    /// The leaf's index in the tree.
+    index: u64,
+    /// The leaf, 64 bytes in base64.
+    leaf: String,
+    /// The leaf's inclusion path, hashes in base64, from its sibling upward.
+    path: Vec<String>,
+    /// The session's events in the block.
+    events: Vec<ProofEvent>,
+    /// What the rest of the block hashes to, from left to right.
+    cover: Vec<String>,
+}
+
+/// One event, with all that its hash is over.
+#[derive(ToSchema)]
+pub struct ProofEvent {
+    /// Its place in the log.
+    offset: u64,
+    /// The place of the session's event before it.
+    #[schema(required = true)]
+    previous: Option<u64>,
+    /// Its number in its session.
+    seq: u32,
+    /// When it happened.
+    #[schema(format = DateTime)]
+    time: String,
+    /// What happened.
+    kind: String,
+    /// The verdict, for commands that carry one.
+    #[schema(nullable = false)]
+    verdict: Option<String>,
+    /// 16 bytes in base64.
+    salt: String,
+    /// The line as it was stored.
+    line: String,
 }
 
 /// Where a review stands.
@@ -317,6 +380,16 @@ pub struct Stats {
     next_offset: u64,
     /// The texts of all events below this offset are indexed; searches read the rest themselves.
     indexed_through: u64,
+    /// Leaves of the Merkle log that the last checkpoint covers.
+    checkpoint_size: u64,
+    /// The last checkpoint covers all events below this offset.
+    checkpoint_through: u64,
+    /// Why the Merkle log can't be written, if so.
+    #[schema(required = true)]
+    checkpoint_error: Option<String>,
+    /// The key that checks checkpoints: `name+id+base64`.
+    #[schema(required = true)]
+    verifier_key: Option<String>,
     /// Bytes that wait to be written.
     queue_bytes: u64,
     /// Bytes that are free on the disk; null where the system does not say.

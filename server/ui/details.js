@@ -62,6 +62,6 @@ const link = (field, value) => value && h("a", { href: `/?${new URLSearchParams(
 function checkpoint(value) {
   if (!value) return null;
   if (typeof value !== "object") return h("code", null, String(value));
-  const size = value.size ?? value.tree_size;
-  return size === undefined ? null : `covered at ${number(size)}`;
+  if (!Number.isInteger(value.size)) return null;
+  return value.covered ? `covered by the checkpoint of size ${number(value.size)}` : "not covered yet";
 }

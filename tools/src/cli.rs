@@ -1,7 +1,7 @@
 //! The command line: what can be asked for, and where it goes.
 
 use crate::command::{
-    config, export, import, inspect, keygen, load, search, serve, sessions, show,
+    config, export, import, inspect, keygen, load, proof, search, serve, sessions, show, verify,
 };
 use clap::{Parser, Subcommand};
 
@@ -34,6 +34,10 @@ pub enum Command {
     Show(show::Args),
     /// Write matching events to a file: .parquet, .arrow, .ndjson or .csv
     Export(export::Args),
+    /// Write the proof that a session is as it was recorded
+    Proof(proof::Args),
+    /// Check a proof
+    Verify(verify::Args),
     /// Show what a file or a directory of the log holds, and any damage in it
     Inspect(inspect::Args),
     /// Print a new encryption key for the file that --encryption-key-file names
@@ -65,6 +69,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Search(args) => search::run(args).await,
         Command::Show(args) => show::run(args).await,
         Command::Export(args) => export::run(args, quiet).await,
+        Command::Proof(args) => proof::run(args, quiet).await,
+        Command::Verify(args) => verify::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Keygen(args) => keygen::run(&args),
         Command::Load(args) => load::run(args, quiet).await,

@@ -168,8 +168,25 @@ impl Source {
                 client.get(&format!("/v1/sessions/{}", escape(id)), &[]).await
             }
             Source::Data(engine) => {
-                let details = sessions::details(&engine.snapshot(), id).map_err(said)?;
+                let details =
+                    sessions::details(&engine.snapshot(), id, engine.coverage()).map_err(said)?;
                 Ok(serde_json::to_value(details.ok_or_else(|| no_session(id))?)?)
+            }
+        }
+    }
+
+    /// The proof of a session.
+    ///
+    /// # Errors
+    /// As [`Source::details`].
+    pub async fn proof(&self, id: &str) -> anyhow::Result<Value> {
+        match self {
+            Source::Server(client) => {
+                client.get(&format!("/v1/sessions/{}/proof", escape(id)), &[]).await
+            }
+            Source::Data(engine) => {
+                let bundle = engine.proof(id)?.ok_or_else(|| no_session(id))?;
+                Ok(serde_json::to_value(bundle)?)
             }
         }
     }

@@ -120,6 +120,15 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// The system's.
     fn open(&self, path: &Path, how: Open) -> io::Result<Arc<dyn DiskFile>>;
 
+    /// Makes a new file that nobody but its owner can read, where the system has owners; one of that
+    /// name is an error.
+    ///
+    /// # Errors
+    /// The system's.
+    fn create_private(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        self.open(path, Open::CreateNew)
+    }
+
     /// What is at a path; `None` if nothing is.
     ///
     /// # Errors

@@ -54,6 +54,13 @@ impl Disk for RealDisk {
         Ok(Arc::new(RealFile(options.open(path)?)))
     }
 
+    fn create_private(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true).mode(0o600);
+        Ok(Arc::new(RealFile(options.open(path)?)))
+    }
+
     fn stat(&self, path: &Path) -> io::Result<Option<Meta>> {
         match fs::metadata(path) {
             Ok(meta) => Ok(Some(of(&meta))),

@@ -9,7 +9,7 @@
 //!         (one thread)   │    │                           ▲
 //!                        │    └─► catalog (at once)       │
 //!                        ▼                                │
-//!                     indexer ──► journal's text index    │
+//!              indexer, notary ──► text index, checkpoints│
 //!                        │                                │
 //!                        ▼                                │
 //!                     sealer ──► segment ─────────────────┘
@@ -20,17 +20,22 @@
 //! | [`shared`] | what the threads and the readers share |
 //! | [`open`] | opening a data directory: lock, recovery, replay |
 //! | [`indexer`] | the thread that indexes journals' texts |
+//! | [`notary`] | the thread that takes blocks into the Merkle log and signs it |
+//! | [`proof`] | proofs of sessions, checkpoints and tiles for others |
 //! | [`sealer`] | the thread that turns closed journals into segments |
 //! | [`space`] | the disk's free space: when ingest stops for the lack of it |
 
 mod indexer;
+mod notary;
 mod open;
+mod proof;
 mod sealer;
 mod shared;
 mod space;
 mod stats;
 
 pub use open::FORMAT_VERSION;
+pub use proof::{Coverage, PROOF_BYTES_MAX};
 pub(crate) use shared::Shared;
 pub(crate) use space::Said;
 pub use stats::{StageSeconds, Stats};
@@ -81,6 +86,13 @@ pub struct Options {
     pub index_heap_bytes: usize,
     /// Index texts? Without it searches read the log.
     pub text_index: bool,
+    /// Keep the Merkle log? Off only to measure: a log that was without it once can't be proved.
+    pub merkle: bool,
+    /// The log's name, which is also its key's: a URL without the scheme, such as
+    /// `daybook.example.com/acme`. Only the first opening of a directory asks for it.
+    pub origin: String,
+    /// A checkpoint is signed when the oldest event that none covers is of this age.
+    pub checkpoint_age_max: Duration,
     /// Open at rest: nothing in the directory is changed.
     pub read_only: bool,
     /// Where all files are.
@@ -110,6 +122,9 @@ impl std::fmt::Debug for Options {
             .field("index_age_max", &self.index_age_max)
             .field("index_heap_bytes", &self.index_heap_bytes)
             .field("text_index", &self.text_index)
+            .field("merkle", &self.merkle)
+            .field("origin", &self.origin)
+            .field("checkpoint_age_max", &self.checkpoint_age_max)
             .field("read_only", &self.read_only)
             .field("disk", &self.disk)
             .field("encryption", &self.encryption)
@@ -136,6 +151,9 @@ impl Default for Options {
             index_age_max: Duration::from_secs(30),
             index_heap_bytes: 64 << 20,
             text_index: true,
+            merkle: true,
+            origin: "localhost/daybook".to_owned(),
+            checkpoint_age_max: Duration::from_secs(60),
             read_only: false,
             disk: Arc::new(RealDisk),
             encryption: None,
@@ -164,7 +182,16 @@ impl Engine {
         let mut threads = Vec::new();
         if let Some(writer) = opened.writer {
             let shared = Arc::clone(&opened.shared);
-            threads.push(spawn("daybook-writer", move || writer.run())?);
+            let done = Arc::clone(&opened.shared);
+            threads.push(spawn("daybook-writer", move || {
+                writer.run();
+                done.set_writer_stopped();
+            })?);
+            if let Some(log) = opened.log {
+                let shared = Arc::clone(&shared);
+                threads
+                    .push(spawn("daybook-notary", move || behind(|| notary::run(&shared, log)))?);
+            }
             if shared.options.text_index {
                 let shared = Arc::clone(&shared);
                 threads.push(spawn("daybook-indexer", move || behind(|| indexer::run(&shared)))?);

@@ -7,6 +7,8 @@
 //!   journal/    journals and their text indexes
 //!   segments/   sealed segments
 //!   catalog/    the index of sessions
+//!   merkle/     the Merkle log and its last checkpoint
+//!   keys/       the key that signs checkpoints
 //!   quarantine/ torn tails that were cut off
 //! ```
 //!
@@ -14,6 +16,7 @@
 //! or ten thousand. Only a catalog that is missing is folded again from the segments' events.
 
 use super::Options;
+use super::notary;
 use super::sealer;
 use super::shared::Shared;
 use crate::block::{BlockCache, BlockFile, FILE_HEADER_LEN, FileKind};
@@ -26,6 +29,7 @@ use crate::journal::file::{self, Finding, ReplayOptions, Replayed};
 use crate::journal::part::Journal;
 use crate::journal::seen::{Seen, SeenSession, SeqSet};
 use crate::journal::writer::Writer;
+use crate::merkle::log::{self, MerkleLog};
 use crate::segment::{self, Replaced, Segment};
 use crate::session::Change;
 use crate::text::TextReader;
@@ -50,6 +54,8 @@ pub(super) struct Opened {
     pub shared: Arc<Shared>,
     /// `None` when the directory is open at rest, or damaged.
     pub writer: Option<Writer>,
+    /// As `writer`; also `None` without a Merkle log.
+    pub log: Option<MerkleLog>,
 }
 
 pub(super) fn open(dir: &Path, mut options: Options) -> Result<Opened, Error> {
@@ -113,10 +119,25 @@ pub(super) fn open(dir: &Path, mut options: Options) -> Result<Opened, Error> {
     }
 
     let mut parts: Vec<Arc<Journal>> = journals.iter().map(|r| Arc::clone(&r.journal)).collect();
+    let sealed_end = segments.last().map_or(Offset(0), |s| s.end());
+    let whole = findings.len();
+    let around = notary::Around {
+        data: dir,
+        options: &options,
+        writable: read_only.is_none(),
+        damaged: journals.iter().any(|replayed| !replayed.damage.is_empty()),
+        journals: &parts,
+        sealed_end,
+        end: parts.last().map_or(sealed_end, |journal| journal.end()),
+    };
+    let (notary, log) = notary::open(&around, &mut findings)?;
+    for finding in findings.get(whole..).unwrap_or_default() {
+        tracing::error!(file = %finding.path.display(), what = %finding.what, "the log is damaged");
+        read_only.get_or_insert_with(|| finding.what.as_str().into());
+    }
     let mut last = journals.into_iter().next_back();
     if read_only.is_none() && last.is_none() {
-        let base = segments.last().map_or(Offset(0), |s| s.end());
-        let (journal, file) = file::create(&*disk, &journal_dir, base, Arc::clone(&cache))?;
+        let (journal, file) = file::create(&*disk, &journal_dir, sealed_end, Arc::clone(&cache))?;
         let journal = Arc::new(journal);
         parts.push(Arc::clone(&journal));
         last = Some(Replayed {
@@ -137,6 +158,7 @@ pub(super) fn open(dir: &Path, mut options: Options) -> Result<Opened, Error> {
         parts,
         read_only.clone(),
         raw_bytes,
+        notary,
         lock,
     ));
     let writer = match (read_only, last) {
@@ -145,7 +167,8 @@ pub(super) fn open(dir: &Path, mut options: Options) -> Result<Opened, Error> {
         }
         _ => None,
     };
-    Ok(Opened { shared, writer })
+    let log = log.filter(|_| writer.is_some());
+    Ok(Opened { shared, writer, log })
 }
 
 /// Each segment keeps a file open, and the usual soft limit of 1,024 is for programs that use
@@ -350,6 +373,7 @@ impl Recovery<'_> {
             }
             bases.pop();
         }
+        let signed = if options.merkle { log::signed_end(disk, data) } else { Offset(0) };
         let quarantine = data.join("quarantine");
         let mut journals = Vec::new();
         for (i, base) in bases.iter().enumerate() {
@@ -357,6 +381,7 @@ impl Recovery<'_> {
             let replay = ReplayOptions {
                 quarantine: (!options.read_only).then_some(quarantine.as_path()),
                 newest: i + 1 == bases.len(),
+                signed,
             };
             let mut on_event =
                 |record: &crate::block::Record<'_>, event: Event<'_>| self.event(record, event);
@@ -388,12 +413,14 @@ impl Recovery<'_> {
                     id: event.session.as_ref().into(),
                     key: SessionKey(record.offset.0),
                     seqs: SeqSet::default(),
+                    last: None,
                     touched: self.base,
                 };
                 for segment in self.segments {
                     if let Some((key, ranges)) = segment.seqs(&event.session)? {
                         session.key = key;
                         ranges.into_iter().for_each(|range| session.seqs.insert_range(range));
+                        session.last = session.last.max(segment.last_of(&event.session)?);
                     }
                 }
                 let id = Arc::clone(&session.id);
@@ -405,6 +432,7 @@ impl Recovery<'_> {
             }
         };
         session.seqs.insert(record.seq);
+        session.last = Some(record.offset);
         session.touched = self.base;
         let (id, key) = (Arc::clone(&session.id), session.key);
         self.raw_bytes += record.json.len() as u64;

@@ -44,7 +44,7 @@ pub(super) fn run(shared: &Shared) {
     }
 }
 
-/// The oldest journal, if it is closed and its texts are indexed.
+/// The oldest journal, if it is closed, its texts are indexed and a checkpoint covers it.
 fn ready(shared: &Shared) -> Option<Arc<Journal>> {
     let journals = shared.journals();
     let [oldest, _, ..] = journals.as_slice() else { return None };
@@ -52,7 +52,8 @@ fn ready(shared: &Shared) -> Option<Arc<Journal>> {
     let whole =
         !shared.findings.iter().any(|f| f.path == oldest.file().path() && f.quarantine.is_none());
     let indexed = !shared.options.text_index || oldest.indexed_through() >= oldest.end();
-    (whole && indexed).then(|| Arc::clone(oldest))
+    let covered = shared.notary.as_ref().is_none_or(|notary| notary.covered() >= oldest.end());
+    (whole && indexed && covered).then(|| Arc::clone(oldest))
 }
 
 fn seal_journal(shared: &Shared, journal: &Arc<Journal>) -> Result<(), Error> {

@@ -1,5 +1,6 @@
 //! What the engine's threads and its readers share.
 
+use super::notary::Notary;
 use super::space::Space;
 use super::{Options, StageSeconds};
 use crate::block::{BlockCache, Record};
@@ -34,9 +35,12 @@ pub(crate) struct Shared {
     /// and by a backup, which needs them to stand still.
     pub background: Mutex<()>,
     pub counters: Counters,
+    /// The Merkle log, if there is one.
+    pub notary: Option<Notary>,
     parts: RwLock<Parts>,
     read_only: RwLock<Option<Arc<str>>>,
     closing: AtomicBool,
+    writer_stopped: AtomicBool,
     /// Counts what the background threads wait for: new blocks, closed journals, commits, seals.
     news: Mutex<News>,
     wake: Condvar,
@@ -50,6 +54,7 @@ pub(crate) struct Counters {
     pub raw_bytes: AtomicU64,
     pub writer_cpu_us: AtomicU64,
     pub indexer_cpu_us: AtomicU64,
+    pub notary_cpu_us: AtomicU64,
     pub sealed: Mutex<StageSeconds>,
 }
 
@@ -83,6 +88,7 @@ impl Shared {
         journals: Vec<Arc<Journal>>,
         read_only: Option<Arc<str>>,
         raw_bytes: u64,
+        notary: Option<Notary>,
         lock: Option<Box<dyn Lock>>,
     ) -> Shared {
         Shared {
@@ -98,6 +104,8 @@ impl Shared {
             parts: RwLock::new(Parts { segments, journals }),
             read_only: RwLock::new(read_only),
             closing: AtomicBool::new(false),
+            writer_stopped: AtomicBool::new(false),
+            notary,
             news: Mutex::default(),
             wake: Condvar::new(),
             _lock: lock,
@@ -124,6 +132,12 @@ impl Shared {
 
     pub fn segments(&self) -> Vec<Arc<Segment>> {
         self.parts.read().segments.clone()
+    }
+
+    /// Segments and journals of one moment: no event is in both or in neither.
+    pub fn parts(&self) -> (Vec<Arc<Segment>>, Vec<Arc<Journal>>) {
+        let parts = self.parts.read();
+        (parts.segments.clone(), parts.journals.clone())
     }
 
     /// Oldest first; the last one is being written.
@@ -200,6 +214,15 @@ impl Shared {
         self.queue.close();
         self.closing.store(true, Ordering::Release);
         self.announce(|_| ());
+    }
+
+    pub fn writer_stopped(&self) -> bool {
+        self.writer_stopped.load(Ordering::Acquire)
+    }
+
+    /// Nothing more will be written.
+    pub fn set_writer_stopped(&self) {
+        self.writer_stopped.store(true, Ordering::Release);
     }
 
     /// New blocks are visible.

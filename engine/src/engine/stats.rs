@@ -31,6 +31,14 @@ pub struct Stats {
     pub next_offset: Offset,
     /// The texts of all events below this offset are indexed; searches read the rest themselves.
     pub indexed_through: Offset,
+    /// Leaves of the Merkle log that the last checkpoint covers.
+    pub checkpoint_size: u64,
+    /// The last checkpoint covers all events below this offset.
+    pub checkpoint_through: Offset,
+    /// Why the Merkle log can't be written, if so; journals then wait to be sealed.
+    pub checkpoint_error: Option<String>,
+    /// The key that checks checkpoints.
+    pub verifier_key: Option<String>,
     /// Bytes of batches that wait to be written.
     pub queue_bytes: u64,
     /// Bytes that are free on the disk, where the system says.
@@ -54,6 +62,8 @@ pub struct StageSeconds {
     pub journal: f64,
     /// The indexer: texts into the index.
     pub index: f64,
+    /// The notary: hashing events, signing.
+    pub merkle: f64,
     /// Sealing: events and index of segments, the catalog's commit, checksums.
     pub seal: f64,
     /// Sealing: merging the text index.
@@ -71,6 +81,7 @@ pub(super) fn collect(shared: &Shared) -> Result<Stats, Error> {
     let next_offset = journals.last().map_or(sealed_end, |journal| journal.end());
     let indexed_through = (journals.iter().find(|j| j.indexed_through() < j.end()))
         .map_or(next_offset, |journal| journal.indexed_through());
+    let covered = shared.notary.as_ref().map(|notary| notary.latest().signed);
     let in_journals: u64 = journals.iter().map(|j| j.end().0 - j.base().0).sum();
     Ok(Stats {
         events: segments.iter().map(|s| u64::from(s.len())).sum::<u64>() + in_journals,
@@ -82,6 +93,10 @@ pub(super) fn collect(shared: &Shared) -> Result<Stats, Error> {
         journal_bytes: journals.iter().map(|journal| journal.raw_bytes()).sum(),
         next_offset,
         indexed_through,
+        checkpoint_size: covered.map_or(0, |signed| signed.size),
+        checkpoint_through: covered.map_or(Offset(0), |signed| signed.end),
+        checkpoint_error: shared.notary.as_ref().and_then(|n| n.error()).map(|e| e.to_string()),
+        verifier_key: shared.notary.as_ref().and_then(|n| n.verifier()).map(|k| k.to_string()),
         queue_bytes: shared.queue.bytes(),
         free_bytes: shared.options.disk.free_bytes(&shared.dir).ok(),
         free_bytes_min: shared.space.floor(),
@@ -91,6 +106,7 @@ pub(super) fn collect(shared: &Shared) -> Result<Stats, Error> {
         cpu_seconds: StageSeconds {
             journal: seconds(&shared.counters.writer_cpu_us),
             index: seconds(&shared.counters.indexer_cpu_us),
+            merkle: seconds(&shared.counters.notary_cpu_us),
             ..sealed
         },
     })

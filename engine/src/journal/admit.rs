@@ -10,16 +10,27 @@ use crate::block::Record;
 use crate::error::Error;
 use crate::event::time::excerpt;
 use crate::event::wire::Event;
-use crate::event::{Kind, Seq, SessionKey, Verdict};
+use crate::event::{Kind, Offset, Seq, SessionKey, Verdict};
 use crate::view::{Ordinals, Sessions as _};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// What becomes of an event.
 enum Admission {
-    New(Seq, Arc<str>, SessionKey, bool),
+    New(Admitted),
     Duplicate,
     Refused(String),
+}
+
+/// An event that is stored.
+pub(super) struct Admitted {
+    pub seq: Seq,
+    pub id: Arc<str>,
+    pub key: SessionKey,
+    /// The session's event before it.
+    pub previous: Option<Offset>,
+    /// It is the first that is known of its session.
+    pub new: bool,
 }
 
 impl Writer {
@@ -34,11 +45,11 @@ impl Writer {
                 Admission::Refused(error) => {
                     ack.rejected.push(Rejection { line: event.number, error });
                 }
-                Admission::New(seq, id, key, new) => {
+                Admission::New(admitted) => {
                     ack.accepted += 1;
                     ack.first_offset.get_or_insert(self.next);
                     ack.last_offset = Some(self.next);
-                    self.stage(event, line, seq, id, key, new)?;
+                    self.stage(event, line, admitted)?;
                 }
             }
         }
@@ -84,7 +95,9 @@ impl Writer {
         if new {
             session.key = SessionKey(next.0);
         }
-        Ok(Admission::New(seq, Arc::clone(&session.id), session.key, new))
+        let previous = session.last.replace(next);
+        let (id, key) = (Arc::clone(&session.id), session.key);
+        Ok(Admission::New(Admitted { seq, id, key, previous, new }))
     }
 
     /// What a line or its session has too much of. Nothing of the session is looked up yet, so that a
@@ -128,6 +141,7 @@ impl Writer {
             id: id.into(),
             key: SessionKey(self.next.0),
             seqs: SeqSet::default(),
+            last: None,
             touched: self.journal.base(),
         };
         let mut new = true;
@@ -136,6 +150,7 @@ impl Writer {
                 session.key = key;
                 new = false;
                 ranges.into_iter().for_each(|range| session.seqs.insert_range(range));
+                session.last = session.last.max(segment.last_of(id)?);
             }
         }
         self.seen.insert(session);

@@ -7,7 +7,8 @@
 //! the engine opens read-only and names the range, and what stands behind the damage stays readable.
 //!
 //! One case can't be told apart: a last block that was whole and acknowledged and has rotted since
-//! looks like a torn one. Its bytes are in `quarantine/`, and the report names its range.
+//! looks like a torn one, unless a signed checkpoint covers it: then it is damage. Otherwise its bytes
+//! are in `quarantine/`, and the report names its range.
 
 use super::part::{Facts, Journal, Published};
 use crate::block::{
@@ -113,6 +114,8 @@ pub struct ReplayOptions<'a> {
     pub quarantine: Option<&'a Path>,
     /// Is it the newest journal? Only that one can have a torn tail.
     pub newest: bool,
+    /// A signed checkpoint covers everything below: it was whole once, and is no torn tail.
+    pub signed: Offset,
 }
 
 /// Reads a journal back, cuts off a torn tail and makes the rest durable.
@@ -183,7 +186,7 @@ pub fn replay(
                 at = position;
                 next = Offset(journal.file().read_header(position)?.base.max(next.0));
             }
-            None if options.newest && !altered => {
+            None if options.newest && !altered && next >= options.signed => {
                 if let Some(quarantine) = options.quarantine {
                     finding.quarantine = Some(cut(disk, &*file, &finding, quarantine)?);
                 }

@@ -184,6 +184,12 @@ impl Journal {
         }
     }
 
+    /// Its blocks that are durable now, in order.
+    #[must_use]
+    pub fn blocks(&self) -> Arc<Vec<Arc<BlockFacts>>> {
+        Arc::clone(&self.state.read().blocks)
+    }
+
     /// A view of what is durable now.
     #[must_use]
     pub fn view(self: &Arc<Journal>) -> JournalView {

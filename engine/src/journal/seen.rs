@@ -97,6 +97,8 @@ pub struct SeenSession {
     pub key: SessionKey,
     /// Its events.
     pub seqs: SeqSet,
+    /// The one that was stored last.
+    pub last: Option<Offset>,
     /// The journal (by its base) that last took one of its events.
     pub touched: Offset,
 }

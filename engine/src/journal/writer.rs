@@ -11,6 +11,7 @@
 //! staged is taken back, all who wait hear [`Error::Full`], and events are taken again once there is
 //! room ([`space`](crate::engine)).
 
+use super::admit::Admitted;
 use super::file;
 use super::part::{Facts, Journal, Published};
 use super::queue::{Pending, Work};
@@ -21,7 +22,7 @@ use crate::catalog::Update;
 use crate::disk::{DiskFile, write_all_at};
 use crate::engine::{Said, Shared};
 use crate::error::Error;
-use crate::event::{Offset, Seq, SessionKey};
+use crate::event::Offset;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -50,6 +51,8 @@ pub(crate) struct Writer {
     out: Vec<u8>,
     pub(super) blocks: Vec<Published>,
     updates: Vec<Update>,
+    /// For each update what came before it in its session, to be put back if it is taken back.
+    links: Vec<Option<Offset>>,
     answers: Vec<(oneshot::Sender<Result<Ack, Error>>, Ack)>,
 }
 
@@ -88,6 +91,7 @@ impl Writer {
             out: Vec::new(),
             blocks: Vec::new(),
             updates: Vec::new(),
+            links: Vec::new(),
             answers: Vec::new(),
         })
     }
@@ -173,6 +177,11 @@ impl Writer {
     fn take_back(&mut self) {
         let staged = std::mem::take(&mut self.staged);
         let blocks = std::mem::take(&mut self.blocks);
+        for (update, previous) in self.updates.iter().zip(self.links.drain(..)).rev() {
+            if let Some(session) = self.seen.get_mut(&update.id) {
+                session.last = previous;
+            }
+        }
         let in_blocks = blocks.iter().flat_map(|block| block.sessions.iter().zip(&block.events));
         for (id, facts) in in_blocks.chain(staged.sessions.iter().zip(&staged.events)) {
             self.seen.forget(id, facts.seq);
@@ -197,14 +206,12 @@ impl Writer {
         &mut self,
         event: Incoming,
         line: &[u8],
-        seq: Seq,
-        id: Arc<str>,
-        key: SessionKey,
-        new: bool,
+        admitted: Admitted,
     ) -> Result<(), Error> {
+        let Admitted { seq, id, key, previous, new } = admitted;
         let record = Record {
             offset: self.next,
-            previous: None,
+            previous,
             seq,
             time: event.time,
             kind: event.kind,
@@ -220,6 +227,7 @@ impl Writer {
             verdict: event.verdict,
         });
         self.staged.sessions.push(Arc::clone(&id));
+        self.links.push(previous);
         self.updates.push(Update { id, key, new, change: event.into_change(seq) });
         self.next.0 += 1;
         if self.block.raw_len() >= BLOCK_BYTES {
@@ -259,6 +267,7 @@ impl Writer {
         self.end += self.out.len() as u64;
         self.out.clear();
         let raw: u64 = self.updates.iter().map(|update| update.change.bytes).sum();
+        self.links.clear();
         // Events first: a session in a list can then always be opened.
         self.journal.publish(std::mem::take(&mut self.blocks));
         self.shared.catalog.apply(std::mem::take(&mut self.updates), self.next)?;

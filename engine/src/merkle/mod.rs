@@ -24,19 +24,26 @@
 //! | [`note`] | signed notes (C2SP), keys |
 //! | [`checkpoint`] | the text that is signed (C2SP) |
 //! | [`tile`] | paths of tiles (C2SP tlog-tiles) |
+//! | [`store`] | the tree's files |
+//! | [`keys`] | the keys' files |
+//! | [`log`] | tree, key and what was signed last, as one |
 //! | [`bundle`] | the proof of one session, which is checked offline |
 
 pub mod bundle;
 pub mod checkpoint;
 pub mod hash;
+pub mod keys;
 pub mod leaf;
+pub mod log;
 pub mod note;
+pub mod store;
 pub mod tile;
 pub mod tree;
 
 pub use checkpoint::Checkpoint;
 pub use hash::{HASH_LEN, Hash};
 pub use leaf::{LEAF_LEN, Leaf, Salt, Secret};
+pub use log::MerkleLog;
 pub use note::{Note, Signer, Verifier};
 
 #[cfg(test)]

@@ -159,6 +159,16 @@ impl Segment {
         self.doubts.lock().clone()
     }
 
+    /// The offset of a session's event that was stored last, of those here.
+    ///
+    /// # Errors
+    /// A damaged index.
+    pub fn last_of(&self, session_id: &str) -> Result<Option<Offset>, Error> {
+        let Some(row) = self.index.session(session_id)? else { return Ok(None) };
+        // They are in the order of their numbers, which is not always that of their arrival.
+        Ok(row.ordinals.filter_map(|ordinal| self.index.offset(ordinal)).max())
+    }
+
     /// Reads every byte of every file and compares it with what was sealed.
     ///
     /// # Errors

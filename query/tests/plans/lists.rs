@@ -45,7 +45,7 @@ proptest! {
             prop_assert_eq!(page.count, wanted.len() as u64);
             for item in &page.items {
                 prop_assert!(found.insert(item.id.to_string()), "{} twice", item.id);
-                let details = details(&model.snapshot, &item.id).unwrap().unwrap();
+                let details = details(&model.snapshot, &item.id, None).unwrap().unwrap();
                 prop_assert_eq!(&details.item, item);
                 let events: u64 = details.segments.iter().map(|s| s.events).sum();
                 prop_assert_eq!(events, item.events);

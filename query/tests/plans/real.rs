@@ -62,7 +62,7 @@ fn answers(snapshot: &Snapshot, limit: usize) -> Value {
                 let page = timeline(snapshot, id, &request).unwrap();
                 all.push(json!({ "timeline": id, "query": text, "page": page }));
             }
-            let item = details(snapshot, id).unwrap().map(|details| details.item);
+            let item = details(snapshot, id, None).unwrap().map(|details| details.item);
             all.push(json!({ "details": item }));
         }
     }

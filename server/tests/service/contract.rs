@@ -24,6 +24,9 @@ async fn every_documented_path_answers_as_the_document_says() {
             "/v1/export",
             vec!["?format=ndjson", "?format=csv", "?format=parquet", "?format=arrow", ""],
         ),
+        ("/v1/checkpoint", vec!["", "?fresh=true", "?fresh=no"]),
+        ("/v1/tile/{path}", vec!["0/000.p/1", "entries/000.p/1", "0/001", "0/1", "0/000.p/1?x=1"]),
+        ("/v1/sessions/{id}/proof", vec!["s", "none", "s?x=1"]),
         ("/v1/stats", vec!["", "?x=1"]),
         ("/metrics", vec![""]),
         ("/healthz", vec![""]),
@@ -36,7 +39,8 @@ async fn every_documented_path_answers_as_the_document_says() {
     for (path, calls) in calls {
         for call in calls {
             let (id, query) = call.split_once('?').unwrap_or((call, ""));
-            let url = format!("{}?{query}", path.replace("{id}", id));
+            let at = path.replace("{id}", id).replace("{path}", id);
+            let url = format!("{at}?{query}");
             let response = service.raw(&url).await;
             check(&document, &paths[path]["get"], response, &url).await;
         }
@@ -68,6 +72,7 @@ async fn every_documented_parameter_is_taken() {
         ("at", "2026-03-01T09:00:00Z"),
         ("direction", "backward"),
         ("fold", "false"),
+        ("fresh", "true"),
     ]);
     for (path, item) in document["paths"].as_object().unwrap() {
         let Some(parameters) = item["get"]["parameters"].as_array() else { continue };
@@ -82,7 +87,8 @@ async fn every_documented_parameter_is_taken() {
             };
             query.push((name.into(), value.into()));
         }
-        let url = format!("{}{}", service.url, path.replace("{id}", "s"));
+        let path = path.replace("{id}", "s").replace("{path}", "0/000.p/1");
+        let url = format!("{}{path}", service.url);
         let url = reqwest::Url::parse_with_params(&url, &query).unwrap();
         let response = service.http.get(url).send().await.unwrap();
         assert_eq!(response.status(), 200, "{path}: {}", response.text().await.unwrap());

@@ -164,6 +164,11 @@ impl Disk for EncryptedDisk {
         }
     }
 
+    /// The key that signs; it is not under the keys that encrypt.
+    fn create_private(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        self.inner.create_private(path)
+    }
+
     fn open(&self, path: &Path, how: Open) -> io::Result<Arc<dyn DiskFile>> {
         if !is_encrypted(path) {
             return self.inner.open(path, how);

@@ -7,6 +7,7 @@
 )]
 
 mod bundles;
+mod crashes;
 mod interop;
 mod notes;
 mod trees;

@@ -1,0 +1,240 @@
+//! What outsiders get of the Merkle log: checkpoints, tiles, and proofs of sessions.
+
+use super::Engine;
+use super::notary::{self, Latest, Notary};
+use crate::block::Record;
+use crate::error::Error;
+use crate::event::{Offset, SessionKey};
+use crate::journal::part::Journal;
+use crate::merkle::bundle::{BlockProof, Bundle, EventProof, FORMAT};
+use crate::merkle::leaf::{Leaf, Salt, Secret, event_hashes};
+use crate::merkle::tile::Tile;
+use crate::merkle::{Hash, tree};
+use crate::segment::Segment;
+use crate::view::{Part, Session, Sessions as _};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+/// A proof of a session with more bytes of lines than this is not put together: it is held in memory.
+pub const PROOF_BYTES_MAX: u64 = 256 << 20;
+
+/// Which checkpoint covers something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Coverage {
+    /// How many leaves the last checkpoint's tree has.
+    pub size: u64,
+    /// It covers all events below this offset.
+    pub through: Offset,
+}
+
+impl Engine {
+    /// A signed checkpoint that covers everything that was acknowledged before; waits until it is
+    /// signed. At rest, the last one that was signed.
+    ///
+    /// # Errors
+    /// No Merkle log; what stops the notary.
+    pub fn checkpoint(&self) -> Result<Arc<str>, Error> {
+        Ok(self.covering(None)?.note)
+    }
+
+    /// The last signed checkpoint, at once. `None` before the first and without a Merkle log.
+    #[must_use]
+    pub fn last_checkpoint(&self) -> Option<Arc<str>> {
+        let note = self.shared.notary.as_ref()?.latest().note;
+        (!note.is_empty()).then_some(note)
+    }
+
+    /// What the last checkpoint covers. `None` without a Merkle log.
+    #[must_use]
+    pub fn coverage(&self) -> Option<Coverage> {
+        let signed = self.shared.notary.as_ref()?.latest().signed;
+        Some(Coverage { size: signed.size, through: signed.end })
+    }
+
+    /// The key that checks this log's checkpoints, as `name+id+base64`.
+    #[must_use]
+    pub fn verifier_key(&self) -> Option<String> {
+        self.shared.notary.as_ref()?.verifier().map(ToString::to_string)
+    }
+
+    /// The bytes of a tile; `None` for one that the last checkpoint's tree does not have.
+    ///
+    /// # Errors
+    /// The system's, or a damaged file.
+    pub fn tile(&self, tile: &Tile) -> Result<Option<Vec<u8>>, Error> {
+        let Some(notary) = &self.shared.notary else { return Ok(None) };
+        if !tile.is_in(notary.latest().signed.size) {
+            return Ok(None);
+        }
+        notary.store().tile(tile).map(Some)
+    }
+
+    /// The proof that a session's events are in the log as they are here, and that none between the
+    /// first and the last is missing; with a checkpoint that covers them all. `None` for a session that
+    /// is not there.
+    ///
+    /// # Errors
+    /// No Merkle log; [`Error::TooLarge`] for a session of more than [`PROOF_BYTES_MAX`]; a part of the
+    /// log that can't be read.
+    pub fn proof(&self, session: &str) -> Result<Option<Bundle>, Error> {
+        let Some(found) = self.shared.catalog.get(session)? else { return Ok(None) };
+        let (segments, journals) = self.shared.parts();
+        let sources = segments.into_iter().map(Source::Segment);
+        let sources: Vec<Source> =
+            sources.chain(journals.into_iter().map(Source::Journal)).collect();
+        let mut events = Vec::new();
+        let mut bytes = 0;
+        for source in &sources {
+            let mut here = source.events(&found, &mut bytes)?;
+            here.sort_unstable_by_key(|event| event.offset);
+            events.push(here);
+        }
+        let Some(last) = events.iter().flatten().map(|event| event.offset).max() else {
+            return Ok(None);
+        };
+        let latest = self.covering(Some(Offset(last.0 + 1)))?;
+        let notary = self.notary()?;
+        let key = notary.verifier().ok_or_else(|| self.no_log("its key is missing"))?;
+        let mut blocks = Vec::new();
+        for (source, events) in sources.iter().zip(events) {
+            source.prove(notary, &latest, events, &mut blocks)?;
+        }
+        Ok(Some(Bundle {
+            format: FORMAT.to_owned(),
+            session: session.to_owned(),
+            key: key.to_string(),
+            checkpoint: latest.note.to_string(),
+            blocks,
+        }))
+    }
+
+    fn notary(&self) -> Result<&Notary, Error> {
+        self.shared.notary.as_ref().ok_or_else(|| self.no_log("it was opened without one"))
+    }
+
+    fn no_log(&self, why: &str) -> Error {
+        let what = format!("it has no Merkle log that can be used: {why}");
+        Error::Unusable { path: self.shared.dir.clone(), what }
+    }
+
+    /// A checkpoint that covers everything below `end`, or everything that there is.
+    fn covering(&self, end: Option<Offset>) -> Result<Latest, Error> {
+        let notary = self.notary()?;
+        let newest = || self.shared.journals().last().map_or(Offset(0), |journal| journal.end());
+        let end = end.unwrap_or_else(newest);
+        let latest = notary.latest();
+        if latest.signed.end >= end && !latest.note.is_empty() {
+            return Ok(latest);
+        }
+        if self.shared.options.read_only || self.threads.lock().is_empty() {
+            let what = "no checkpoint covers these events yet: start daybook once and stop it";
+            return Err(self.no_log(what));
+        }
+        notary::wait_for(&self.shared, notary, end)
+    }
+}
+
+/// Where events are.
+enum Source {
+    Segment(Arc<Segment>),
+    Journal(Arc<Journal>),
+}
+
+/// What a block's events hash to.
+struct Hashed {
+    hashes: Vec<Hash>,
+    salts: Salts,
+}
+
+enum Salts {
+    Secret(Secret),
+}
+
+impl Salts {
+    fn of(&self, offset: Offset) -> Option<Salt> {
+        match self {
+            Salts::Secret(secret) => Some(secret.salt(offset)),
+        }
+    }
+}
+
+impl Source {
+    /// The session's events here; their salts are not known yet.
+    fn events(&self, session: &Session, bytes: &mut u64) -> Result<Vec<EventProof>, Error> {
+        let view;
+        let part: &dyn Part = match self {
+            Source::Segment(segment) => &**segment,
+            Source::Journal(journal) => {
+                view = journal.view();
+                &view
+            }
+        };
+        let mut events = Vec::new();
+        let Some(run) = part.session_by_key(SessionKey(session.key.0))? else { return Ok(events) };
+        part.read(&run.ordinals, None, &mut |_, record: Record<'_>| {
+            *bytes += record.json.len() as u64;
+            if *bytes > PROOF_BYTES_MAX {
+                return Err(Error::TooLarge { what: "a proof", limit: PROOF_BYTES_MAX });
+            }
+            let event = EventProof::new(&record, Salt([0; 16])).map_err(|what| {
+                Error::corrupt(format!("event {}", record.offset).as_ref(), 0, what)
+            })?;
+            events.push(event);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(events)
+    }
+
+    /// Proves events of one session, which ascend, block by block.
+    fn prove(
+        &self,
+        notary: &Notary,
+        latest: &Latest,
+        events: Vec<EventProof>,
+        out: &mut Vec<BlockProof>,
+    ) -> Result<(), Error> {
+        let store = notary.store();
+        let path = store.leaves_path();
+        let mut events = events.into_iter().peekable();
+        while let Some(first) = events.peek().map(|event| event.offset) {
+            let Some((index, leaf)) = store.find(first, latest.signed.size)? else {
+                return Err(Error::NoSuchEvent(first));
+            };
+            let hashed = self.hashed(index, &leaf)?;
+            let mut here = Vec::new();
+            while let Some(mut event) = events.next_if(|event| event.offset < leaf.end()) {
+                let salt = hashed.salts.of(event.offset);
+                event.salt = salt.ok_or(Error::NoSuchEvent(event.offset))?;
+                here.push(event);
+            }
+            let inclusion = tree::inclusion(&**store, index, latest.signed.size)?;
+            let block = BlockProof::new(index, leaf, inclusion, &hashed.hashes, here)
+                .map_err(|what| Error::corrupt(&path, index, what))?;
+            out.push(block);
+        }
+        Ok(())
+    }
+
+    /// Hashes the events of a leaf's block again.
+    fn hashed(&self, index: u64, leaf: &Leaf) -> Result<Hashed, Error> {
+        match self {
+            Source::Journal(journal) => {
+                let blocks = journal.blocks();
+                let place = |first: u32| journal.base().0 + u64::from(first);
+                let at = blocks.partition_point(|block| place(block.first) < leaf.base.0);
+                let block = blocks.get(at).filter(|block| place(block.first) == leaf.base.0);
+                let block = block.ok_or(Error::NoSuchEvent(leaf.base))?;
+                let secret = Secret(journal.file().header().id);
+                let payload = journal.payload(block)?;
+                let hashes = event_hashes(&secret, &payload)
+                    .map_err(|what| Error::corrupt(journal.file().path(), block.at, what))?;
+                Ok(Hashed { hashes, salts: Salts::Secret(secret) })
+            }
+            Source::Segment(segment) => Err(Error::corrupt(
+                segment.path(),
+                index,
+                "the segment does not keep what its blocks' hashes are made from",
+            )),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! `daybook verify`: is everything as it was recorded?
+
+use crate::cli::Exit;
+use crate::output::{self, Paint};
+use anyhow::{Context as _, anyhow, bail};
+use daybook_engine::merkle::Verifier;
+use daybook_engine::merkle::bundle::{Bundle, Proved};
+use std::path::PathBuf;
+
+/// The arguments of `daybook verify`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The log's verifier key (name+id+base64), or a file that holds it: the one you were given, not the
+    /// one that comes with what is checked
+    #[arg(long)]
+    key: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// A proof bundle, as `daybook proof` writes it
+    path: PathBuf,
+}
+
+/// Runs the command; something that does not hold makes the exit code 1.
+///
+/// # Errors
+/// A file that can't be read, or that is no proof.
+pub fn run(args: &Args) -> anyhow::Result<Exit> {
+    let key = args.key.as_deref().map(key_of).transpose()?;
+    if args.path.is_dir() {
+        bail!("{} is a directory; name a proof bundle", args.path.display());
+    }
+    bundle(args, key.as_ref())
+}
+
+/// Checks the proof of one session, with nothing but the file.
+fn bundle(args: &Args, key: Option<&Verifier>) -> anyhow::Result<Exit> {
+    let paint = Paint::stdout();
+    let shown = args.path.display();
+    let json = std::fs::read(&args.path).with_context(|| format!("can't read {shown}"))?;
+    let bundle = Bundle::parse(&json).map_err(|what| anyhow!("{shown}: {what}"))?;
+    match bundle.check(key) {
+        Ok(proved) => {
+            if args.json {
+                output::print_json(&proved)?;
+            } else {
+                output::print(&text(&proved, key.is_some(), paint))?;
+            }
+            Ok(Exit::Well)
+        }
+        Err(what) => {
+            let what = output::clean::line(&what);
+            if args.json {
+                output::print_json(&serde_json::json!({ "error": what }))?;
+            } else {
+                output::print(&format!(
+                    "{}\n",
+                    paint.state("error", &format!("does not hold: {what}"))
+                ))?;
+            }
+            Ok(Exit::Look)
+        }
+    }
+}
+
+fn text(proved: &Proved, trusted: bool, paint: Paint) -> String {
+    let session = output::clean::line(&proved.session);
+    let mut text = format!("{}  the proof holds\n", paint.bold(&session));
+    let mut line = |name: &str, value: String| text.push_str(&format!("  {name:<12} {value}\n"));
+    line(
+        "events",
+        format!("{}, offsets {} to {}", output::count(proved.events), proved.first, proved.last),
+    );
+    line("missing", "none between these".to_owned());
+    match proved.before {
+        None => line("first", "the session's first event in this log".to_owned()),
+        Some(offset) => {
+            line("before", format!("event {offset} and those before it are not in the proof"))
+        }
+    }
+    if !proved.unused_seqs.is_empty() {
+        let ranges = proved.unused_seqs.iter().take(10);
+        let ranges: Vec<String> = ranges.map(|r| format!("{}-{}", r.start(), r.end())).collect();
+        line("unused seqs", format!("{} (the producer left them out)", ranges.join(", ")));
+    }
+    line("checkpoint", format!("size {}, root {}", proved.size, proved.root));
+    line("log", output::clean::line(&proved.origin));
+    let note = if trusted {
+        "the one that you named"
+    } else {
+        "compare it with the one that you were given, or use --key"
+    };
+    line("key", format!("{} ({note})", output::clean::line(&proved.key)));
+    text
+}
+
+/// A key, or the one in a file of that name.
+fn key_of(text: &str) -> anyhow::Result<Verifier> {
+    let read = match Verifier::parse(text) {
+        Ok(key) => return Ok(key),
+        Err(_) => std::fs::read_to_string(text),
+    };
+    let read = read.with_context(|| format!("`{text}` is neither a verifier key nor a file"))?;
+    Verifier::parse(&read).map_err(|what| anyhow!("{text}: {what}"))
+}
