@@ -20,5 +20,5 @@ pub mod verify;
 pub mod view;
 
 pub use batch::{Ack, Batch, OWN_SESSION, Rejection};
-pub use engine::{Coverage, Engine, FORMAT_VERSION, Options, PROOF_BYTES_MAX, StageSeconds, Stats};
+pub use engine::{Coverage, Engine, FORMAT_VERSION, Options, StageSeconds, Stats};
 pub use error::Error;

@@ -35,7 +35,7 @@ mod space;
 mod stats;
 
 pub use open::FORMAT_VERSION;
-pub use proof::{Coverage, PROOF_BYTES_MAX};
+pub use proof::Coverage;
 pub(crate) use shared::Shared;
 pub(crate) use space::Said;
 pub use stats::{StageSeconds, Stats};
@@ -93,6 +93,8 @@ pub struct Options {
     pub origin: String,
     /// A checkpoint is signed when the oldest event that none covers is of this age.
     pub checkpoint_age_max: Duration,
+    /// A proof of a session with more bytes of lines than this is refused: it is held in memory.
+    pub proof_bytes_max: u64,
     /// Open at rest: nothing in the directory is changed.
     pub read_only: bool,
     /// Where all files are.
@@ -125,6 +127,7 @@ impl std::fmt::Debug for Options {
             .field("merkle", &self.merkle)
             .field("origin", &self.origin)
             .field("checkpoint_age_max", &self.checkpoint_age_max)
+            .field("proof_bytes_max", &self.proof_bytes_max)
             .field("read_only", &self.read_only)
             .field("disk", &self.disk)
             .field("encryption", &self.encryption)
@@ -154,6 +157,7 @@ impl Default for Options {
             merkle: true,
             origin: "localhost/daybook".to_owned(),
             checkpoint_age_max: Duration::from_secs(60),
+            proof_bytes_max: 256 << 20,
             read_only: false,
             disk: Arc::new(RealDisk),
             encryption: None,

@@ -15,9 +15,6 @@ use crate::view::{Part, Session, Sessions as _};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-/// A proof of a session with more bytes of lines than this is not put together: it is held in memory.
-pub const PROOF_BYTES_MAX: u64 = 256 << 20;
-
 /// Which checkpoint covers something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Coverage {
@@ -74,7 +71,7 @@ impl Engine {
     /// is not there.
     ///
     /// # Errors
-    /// No Merkle log; [`Error::TooLarge`] for a session of more than [`PROOF_BYTES_MAX`]; a part of the
+    /// No Merkle log; [`Error::TooLarge`] for a session of more than `proof_bytes_max`; a part of the
     /// log that can't be read.
     pub fn proof(&self, session: &str) -> Result<Option<Bundle>, Error> {
         let Some(found) = self.shared.catalog.get(session)? else { return Ok(None) };
@@ -83,9 +80,9 @@ impl Engine {
         let sources: Vec<Source> =
             sources.chain(journals.into_iter().map(Source::Journal)).collect();
         let mut events = Vec::new();
-        let mut bytes = 0;
+        let mut budget = Budget { bytes: 0, limit: self.shared.options.proof_bytes_max };
         for source in &sources {
-            let mut here = source.events(&found, &mut bytes)?;
+            let mut here = source.events(&found, &mut budget)?;
             here.sort_unstable_by_key(|event| event.offset);
             events.push(here);
         }
@@ -140,6 +137,12 @@ enum Source {
     Journal(Arc<Journal>),
 }
 
+/// How many bytes of lines there are, and may be.
+struct Budget {
+    bytes: u64,
+    limit: u64,
+}
+
 /// What a block's events hash to.
 struct Hashed {
     hashes: Vec<Hash>,
@@ -160,7 +163,7 @@ impl Salts {
 
 impl Source {
     /// The session's events here; their salts are not known yet.
-    fn events(&self, session: &Session, bytes: &mut u64) -> Result<Vec<EventProof>, Error> {
+    fn events(&self, session: &Session, budget: &mut Budget) -> Result<Vec<EventProof>, Error> {
         let view;
         let part: &dyn Part = match self {
             Source::Segment(segment) => &**segment,
@@ -172,9 +175,12 @@ impl Source {
         let mut events = Vec::new();
         let Some(run) = part.session_by_key(SessionKey(session.key.0))? else { return Ok(events) };
         part.read(&run.ordinals, None, &mut |_, record: Record<'_>| {
-            *bytes += record.json.len() as u64;
-            if *bytes > PROOF_BYTES_MAX {
-                return Err(Error::TooLarge { what: "a proof", limit: PROOF_BYTES_MAX });
+            budget.bytes += record.json.len() as u64;
+            if budget.bytes > budget.limit {
+                return Err(Error::TooLarge {
+                    what: "the proof of a session",
+                    limit: budget.limit,
+                });
             }
             let event = EventProof::new(&record, Salt([0; 16])).map_err(|what| {
                 Error::corrupt(format!("event {}", record.offset).as_ref(), 0, what)

@@ -129,6 +129,45 @@ pub(super) const SETTINGS: &[Setting] = &[
         field: Field::Size(|config| &mut config.engine.encryption_cache_bytes, 1 << 20, 1 << 40),
     },
     Setting {
+        key: "merkle",
+        what: "is the Merkle log kept?",
+        at: "without it nothing can be proved, also not later; off only to measure",
+        field: Field::Switch(|config| &mut config.engine.merkle),
+    },
+    Setting {
+        key: "origin",
+        what: "the log's name in checkpoints, such as daybook.example.com/acme; asked for once, when a data directory is new",
+        at: "the name stays that of the directory's key",
+        field: Field::Text(
+            |config| config.engine.origin.clone(),
+            |config, text| {
+                if !daybook_engine::merkle::note::is_name(text) {
+                    return Err(
+                        "write a URL without the scheme, with no spaces and no `+`".to_owned()
+                    );
+                }
+                text.clone_into(&mut config.engine.origin);
+                Ok(())
+            },
+        ),
+    },
+    Setting {
+        key: "checkpoint_age_max",
+        what: "how long an event may not be covered by a signed checkpoint",
+        at: "one is signed; also whenever a journal closes",
+        field: Field::Age(
+            |config| &mut config.engine.checkpoint_age_max,
+            Duration::from_millis(10),
+            Duration::from_secs(86_400),
+        ),
+    },
+    Setting {
+        key: "proof_bytes_max",
+        what: "lines in the proof of one session; it is put together in memory",
+        at: "413 `too-large`",
+        field: Field::Size(|config| &mut config.engine.proof_bytes_max, 1 << 20, 16 << 30),
+    },
+    Setting {
         key: "parquet",
         what: "does each sealed segment get a Parquet copy?",
         at: "without it, there is none to pull",
