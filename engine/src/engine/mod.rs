@@ -18,6 +18,7 @@
 //! | module | what is there |
 //! |---|---|
 //! | [`shared`] | what the threads and the readers share |
+//! | [`rekey`] | which encryption keys files are under, and encrypting them under the first |
 //! | [`open`] | opening a data directory: lock, recovery, replay |
 //! | [`indexer`] | the thread that indexes journals' texts |
 //! | [`sealer`] | the thread that turns closed journals into segments |
@@ -25,6 +26,7 @@
 
 mod indexer;
 mod open;
+mod rekey;
 mod sealer;
 mod shared;
 mod space;
