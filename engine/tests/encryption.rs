@@ -9,10 +9,11 @@
 )]
 
 use daybook_engine::crypt::{Keyring, NoKey};
+use daybook_engine::disk::{EncryptedDisk, RealDisk, SharedDisk};
 use daybook_engine::segment::{Columnar, ColumnarEvent};
 use daybook_engine::text::narrow::{Fields, Narrow, WordShape};
 use daybook_engine::view::Ordinals;
-use daybook_engine::{Batch, Engine, Error, Options};
+use daybook_engine::{Batch, Engine, Error, Options, verify};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
@@ -138,7 +139,22 @@ fn nothing_that_was_said_stands_on_the_disk() {
     assert_eq!(found(&engine, "17"), Some(2));
     assert_eq!(engine.stats().unwrap().sessions, 2);
     assert_eq!(append(&engine, "t", 0..51), 1);
+    let keys = engine.stats().unwrap().encryption_keys;
+    assert_eq!(keys.keys().copied().collect::<Vec<_>>(), [3]);
     drop(engine);
+    // The whole of it is what was written, and verifying it takes the key.
+    let verified = |keys: &str| {
+        let keys = Arc::new(if keys.is_empty() {
+            Keyring::default()
+        } else {
+            Keyring::parse(keys).unwrap()
+        });
+        let disk: SharedDisk = Arc::new(EncryptedDisk::new(Arc::new(RealDisk), keys, 1 << 20));
+        verify::verify(&disk, dir.path(), &verify::Options::default())
+    };
+    let report = verified(OLD).unwrap();
+    assert_eq!(report.findings, []);
+    assert!(matches!(verified(""), Err(Error::NoKey { .. })));
     // The same without encryption holds it in many places: the test sees what it looks for.
     let plain = tempfile::tempdir().unwrap();
     let engine = open(plain.path(), "").unwrap();

@@ -15,6 +15,7 @@ pub struct BlockFile {
     file: Arc<dyn DiskFile>,
     header: FileHeader,
     cipher: Result<Option<Cipher>, NoKey>,
+    secret: [u8; 16],
 }
 
 impl BlockFile {
@@ -41,8 +42,11 @@ impl BlockFile {
         read_exact_at(&*file, &mut bytes, 0).map_err(Error::io("read the header of", path))?;
         let header =
             FileHeader::decode(&bytes, kind).map_err(|what| Error::corrupt(path, 0, what))?;
-        let cipher = header.cipher(keys);
-        Ok(BlockFile { path: path.to_owned(), file, header, cipher })
+        let file_key = header.file_key(keys);
+        let secret = file_key.as_ref().ok().and_then(Option::as_ref).map(|key| key.secret);
+        let secret = secret.unwrap_or(header.id);
+        let cipher = file_key.map(|key| key.map(|key| key.cipher));
+        Ok(BlockFile { path: path.to_owned(), file, header, cipher, secret })
     }
 
     /// Its header.
@@ -60,6 +64,15 @@ impl BlockFile {
             Ok(cipher) => Ok(cipher.as_ref()),
             Err(why) => Err(Error::NoKey { path: self.path.clone(), why: *why }),
         }
+    }
+
+    /// What the hashes of its events are salted with: its id, which anybody can read that can read its
+    /// events, or, if they are encrypted, bytes that are derived with its key.
+    ///
+    /// # Errors
+    /// [`Error::NoKey`].
+    pub fn secret(&self) -> Result<[u8; 16], Error> {
+        self.cipher().map(|_| self.secret)
     }
 
     /// Where it is.

@@ -93,12 +93,16 @@ impl FileHeader {
     /// # Errors
     /// That the key is not among these.
     pub fn cipher(&self, keys: Option<&Keyring>) -> Result<Option<Cipher>, NoKey> {
+        Ok(self.file_key(keys)?.map(|file| file.cipher))
+    }
+
+    pub(super) fn file_key(&self, keys: Option<&Keyring>) -> Result<Option<FileKey>, NoKey> {
         if self.key == 0 {
             return Ok(None);
         }
         let Some(keys) = keys else { return Err(NoKey::NoKeys(self.key)) };
         match self.derive(keys).filter(|file| file.check == self.check) {
-            Some(file) => Ok(Some(file.cipher)),
+            Some(file) => Ok(Some(file)),
             None => Err(NoKey::of(self.key, keys)),
         }
     }

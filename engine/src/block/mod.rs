@@ -54,10 +54,12 @@
 //! so that a file is recovered (its torn end found, its whole blocks counted) without its key.
 //!
 //! ```text
-//! key, check = HKDF-SHA256(key of that number, salt = id, info = "daybook blocks v1", file header 0..52)
+//! key 32, check 8, secret 16 = HKDF-SHA256(
+//!     key of that number, salt = id, info = "daybook blocks v1", file header 0..52)
 //! nonce      = the block header's; random, for a block may be written where a torn one was cut off
 //! bound      = bytes 8..64 of the block header, with zeros for the payload's checksum: they are as they
 //!              were, or the block does not open
+//! secret     = salts the hashes of the file's events, in place of the id (see `merkle`)
 //! ```
 //!
 //! In a file whose header names a key every block is encrypted, in others none: a block that was put

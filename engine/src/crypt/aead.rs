@@ -18,6 +18,8 @@ pub(crate) struct FileKey {
     pub cipher: Cipher,
     /// Stands in the file's header: a key that derives another one is not the file's.
     pub check: [u8; 8],
+    /// For what else must not be guessed without the key.
+    pub secret: [u8; 16],
 }
 
 impl Cipher {

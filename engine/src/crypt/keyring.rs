@@ -101,10 +101,12 @@ impl Keyring {
         let secret = &self.keys.iter().find(|other| other.id.get() == key)?.secret;
         let (mut root, derive) = Hkdf::<Sha256>::extract(Some(id), secret.as_slice());
         root.zeroize();
-        let mut bytes = Zeroizing::new([0; 40]);
+        let mut bytes = Zeroizing::new([0; 32 + 8 + 16]);
         derive.expand_multi_info(info, bytes.as_mut_slice()).ok()?;
-        let (key, check) = bytes.split_first_chunk::<32>()?;
-        Some(FileKey { cipher: Cipher::new(key), check: *check.first_chunk()? })
+        let (key, rest) = bytes.split_first_chunk::<32>()?;
+        let (check, rest) = rest.split_first_chunk::<8>()?;
+        let secret = *rest.first_chunk()?;
+        Some(FileKey { cipher: Cipher::new(key), check: *check, secret })
     }
 }
 

@@ -30,10 +30,12 @@
 
 mod aead;
 mod keyring;
+mod survey;
 
 pub(crate) use aead::FileKey;
 pub use aead::{Cipher, NONCE_LEN, TAG_LEN};
 pub use keyring::{Keyring, KeyringError};
+pub use survey::check_keys;
 pub use zeroize::Zeroizing;
 
 use std::io;

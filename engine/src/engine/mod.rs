@@ -18,6 +18,7 @@
 //! | module | what is there |
 //! |---|---|
 //! | [`shared`] | what the threads and the readers share |
+//! | [`rekey`] | which encryption keys files are under, and encrypting them under the first |
 //! | [`open`] | opening a data directory: lock, recovery, replay |
 //! | [`indexer`] | the thread that indexes journals' texts |
 //! | [`notary`] | the thread that takes blocks into the Merkle log and signs it |
@@ -29,6 +30,7 @@ mod indexer;
 mod notary;
 mod open;
 mod proof;
+mod rekey;
 mod sealer;
 mod shared;
 mod space;

@@ -21,6 +21,7 @@ use super::sealer;
 use super::shared::Shared;
 use crate::block::{BlockCache, BlockFile, FILE_HEADER_LEN, FileKind};
 use crate::catalog::{Catalog, Update};
+use crate::crypt::check_keys;
 use crate::disk::{Disk, EncryptedDisk, Lock, SharedDisk};
 use crate::error::Error;
 use crate::event::wire::Event;
@@ -67,6 +68,7 @@ pub(super) fn open(dir: &Path, mut options: Options) -> Result<Opened, Error> {
     options.disk = Arc::new(EncryptedDisk::new(options.disk, keys, cache_bytes));
     let disk = Arc::clone(&options.disk);
     let lock = prepare(&*disk, dir, writable)?;
+    check_keys(&*disk, dir)?;
     let (journal_dir, segments_dir) = (dir.join("journal"), dir.join("segments"));
     if writable {
         for made in [&journal_dir, &segments_dir] {
@@ -77,7 +79,6 @@ pub(super) fn open(dir: &Path, mut options: Options) -> Result<Opened, Error> {
     }
     let cache = Arc::new(BlockCache::new(options.cache_bytes));
     let segments = open_segments(&disk, &segments_dir, &cache, writable)?;
-    check_keys(&*disk, &journal_dir)?;
     let (catalog, covered) = open_catalog(&disk, dir, options.read_only)?;
     let mut recovery = Recovery {
         catalog: &catalog,
@@ -232,21 +233,6 @@ fn prepare(disk: &dyn Disk, dir: &Path, writable: bool) -> Result<Option<Box<dyn
         disk.replace(&marker, &text)?;
     }
     Ok(lock)
-}
-
-/// A key that is not there is a reason to stop before anything is changed. The segments have been asked
-/// by then; what else is wrong with a journal is for its replay to say.
-fn check_keys(disk: &dyn Disk, journal_dir: &Path) -> Result<(), Error> {
-    if !disk.exists(journal_dir)? {
-        return Ok(());
-    }
-    for base in file::list(disk, journal_dir)? {
-        let journal = BlockFile::open(disk, &file::path(journal_dir, base), FileKind::Journal);
-        if let Ok(journal) = journal {
-            journal.cipher()?;
-        }
-    }
-    Ok(())
 }
 
 /// Opens the catalog. A damaged one is set aside and made again from the log; at rest, where nothing

@@ -68,7 +68,7 @@ fn seal_journal(shared: &Shared, journal: &Arc<Journal>) -> Result<(), Error> {
     let plain: Vec<bool> = view.blocks().iter().map(|block| block.plain).collect();
     let text = text_path(&shared.journal_dir(), journal.base());
     let text = TextSource { dir: &text, keep: None };
-    let leaves = leaves(journal);
+    let leaves = leaves(journal)?;
     let input = SealInput {
         base: journal.base(),
         end: journal.end(),
@@ -100,12 +100,12 @@ fn seal_journal(shared: &Shared, journal: &Arc<Journal>) -> Result<(), Error> {
 }
 
 /// The journal's blocks, as the log's tree has them.
-fn leaves(journal: &Arc<Journal>) -> Leaves {
+fn leaves(journal: &Arc<Journal>) -> Result<Leaves, Error> {
     let view = journal.view();
     let counts: Vec<u32> = view.blocks().iter().map(|block| block.events.len() as u32).collect();
-    let secret = Secret(journal.file().header().id);
+    let secret = Secret(journal.file().secret()?);
     let run = Run { first_leaf: 0, base: journal.base(), counts, events: RunEvents::Whole(secret) };
-    Leaves { runs: vec![run] }
+    Ok(Leaves { runs: vec![run] })
 }
 
 /// The journal's sessions with their states, and for each event the place of its session.

@@ -1,5 +1,6 @@
 //! What is stored, and how the parts of the engine are doing.
 
+use super::rekey;
 use super::shared::Shared;
 use crate::disk::{Disk, Entry};
 use crate::error::Error;
@@ -7,6 +8,7 @@ use crate::event::Offset;
 use crate::journal::file::Finding;
 use crate::view::{Part as _, Sessions as _};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
@@ -51,6 +53,9 @@ pub struct Stats {
     pub read_only: Option<String>,
     /// What recovery found at the start: torn tails and damage.
     pub findings: Vec<Finding>,
+    /// How many files are under each encryption key, by its number; 0 is for those that are not
+    /// encrypted. Empty without encryption keys.
+    pub encryption_keys: BTreeMap<u32, u64>,
     /// CPU seconds since the start, by stage.
     pub cpu_seconds: StageSeconds,
 }
@@ -103,6 +108,7 @@ pub(super) fn collect(shared: &Shared) -> Result<Stats, Error> {
         full: shared.space.full().map(|what| what.to_string()),
         read_only: shared.read_only_reason().map(|reason| reason.to_string()),
         findings: shared.findings.clone(),
+        encryption_keys: rekey::keys_in_use(shared)?,
         cpu_seconds: StageSeconds {
             journal: seconds(&shared.counters.writer_cpu_us),
             index: seconds(&shared.counters.indexer_cpu_us),

@@ -108,6 +108,12 @@ impl Segment {
         self.dir.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
+    /// The number of the key that its events are encrypted with; 0 if they are not.
+    #[must_use]
+    pub fn key(&self) -> u32 {
+        self.events.header().key
+    }
+
     /// Its manifest.
     #[must_use]
     pub fn manifest(&self) -> &Manifest {

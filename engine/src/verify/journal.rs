@@ -40,7 +40,7 @@ impl Check<'_> {
         // What is written behind this while we read is not looked at.
         let end = blocks.file_len()?;
         self.count_file(end);
-        let secret = Secret(blocks.header().id);
+        let secret = Secret(blocks.secret()?);
         let mut next = base;
         let mut bad: Vec<(Range<u64>, Offset, String)> = Vec::new();
         let mut place = match &mut tree.leaves {

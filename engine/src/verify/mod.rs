@@ -32,6 +32,7 @@ mod tree;
 
 pub use report::{Deleted, Finding, Lost, Mend, Problem, Report, Statement};
 
+use crate::crypt::check_keys;
 use crate::disk::{Lock, SharedDisk};
 use crate::engine::FORMAT_VERSION;
 use crate::error::Error;
@@ -65,11 +66,12 @@ impl std::fmt::Debug for Options<'_> {
 /// Verifies a data directory.
 ///
 /// # Errors
-/// A directory that is none of daybook's, a key that can't be read, and the system's where nothing
+/// A directory that is none of daybook's, an encryption key that is not there, a key that can't be read, and the system's where nothing
 /// can be said without it. Damage is in the report.
 pub fn verify(disk: &SharedDisk, dir: &Path, options: &Options<'_>) -> Result<Report, Error> {
     let mut check = Check::new(disk, dir, options)?;
     check.marker()?;
+    check_keys(&**disk, dir)?;
     let mut tree = check.tree()?;
     let log = check.log(&mut tree)?;
     check.catalog(&log)?;

@@ -27,7 +27,7 @@
 //! chunk, so its length is certain before a byte is read; other chunks are opened as they are read.
 //!
 //! Which files: by name `index.bin`, `leaves.bin`, `events.parquet`, and all that tantivy keeps in
-//! `text/`, `*.text/` and `catalog/`. All others go through untouched: journals and `events.blk` seal
+//! `text/`, `*.text/`, `.tmp-text-*/`, `catalog/` and `catalog-*/` (one that was set aside). All others go through untouched: journals and `events.blk` seal
 //! their blocks themselves ([`crate::block`]), the rest holds no text of anybody's.
 //!
 //! What a caller sees is a plain file: positions and lengths are those of what was written, also for
@@ -116,7 +116,14 @@ pub fn is_encrypted(path: &Path) -> bool {
         // A data directory may itself be called `text` or `catalog`.
         "DAYBOOK" | "LOCK" | "retention.json" | "segment.json" | "events.blk" => false,
         name if name.ends_with(".journal") => false,
-        _ => dir == "text" || dir == "catalog" || dir.ends_with(".text"),
+        _ => {
+            let of_tantivy = ["text", "catalog", ".tmp-text"];
+            dir.ends_with(".text")
+                || of_tantivy.iter().any(|name| {
+                    dir.strip_prefix(name)
+                        .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+                })
+        }
     }
 }
 

@@ -1,0 +1,34 @@
+//! Which keys a data directory's files are under.
+
+use crate::block::{BlockFile, FileKind};
+use crate::disk::Disk;
+use crate::error::Error;
+use crate::journal::file;
+use crate::segment::{self, EVENTS_FILE};
+use std::path::Path;
+
+/// Are the keys of all journals and segments there? To be asked before anything is changed, or said to be
+/// damaged. What else is wrong with a file is not looked at.
+///
+/// # Errors
+/// [`Error::NoKey`] for the first file whose key is not there, and the system's.
+pub fn check_keys(disk: &dyn Disk, data_dir: &Path) -> Result<(), Error> {
+    let (journals, segments) = (data_dir.join("journal"), data_dir.join("segments"));
+    if disk.exists(&journals)? {
+        for base in file::list(disk, &journals)? {
+            check(disk, &file::path(&journals, base), FileKind::Journal)?;
+        }
+    }
+    for dir in segment::list(disk, &segments)? {
+        check(disk, &dir.join(EVENTS_FILE), FileKind::Segment)?;
+    }
+    Ok(())
+}
+
+fn check(disk: &dyn Disk, path: &Path, kind: FileKind) -> Result<(), Error> {
+    match BlockFile::open(disk, path, kind) {
+        Ok(file) => file.cipher().map(|_| ()),
+        Err(error @ Error::NoKey { .. }) => Err(error),
+        Err(_) => Ok(()),
+    }
+}
