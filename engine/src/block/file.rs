@@ -14,6 +14,7 @@ pub struct BlockFile {
     path: PathBuf,
     file: Arc<dyn DiskFile>,
     header: FileHeader,
+    mended: Option<&'static str>,
     cipher: Result<Option<Cipher>, NoKey>,
 }
 
@@ -39,10 +40,21 @@ impl BlockFile {
     ) -> Result<BlockFile, Error> {
         let mut bytes = [0; FILE_HEADER_LEN];
         read_exact_at(&*file, &mut bytes, 0).map_err(Error::io("read the header of", path))?;
-        let header =
-            FileHeader::decode(&bytes, kind).map_err(|what| Error::corrupt(path, 0, what))?;
+        let (header, mended) = match FileHeader::decode(&bytes, kind) {
+            Ok(header) => (header, None),
+            Err(what) => match FileHeader::mend(&bytes, kind) {
+                Some(header) => (header, Some(what)),
+                None => return Err(Error::corrupt(path, 0, what)),
+            },
+        };
         let cipher = header.cipher(keys);
-        Ok(BlockFile { path: path.to_owned(), file, header, cipher })
+        Ok(BlockFile { path: path.to_owned(), file, header, mended, cipher })
+    }
+
+    /// What is wrong with the header in the file, of which one byte rotted: it was put right in memory.
+    #[must_use]
+    pub fn mended(&self) -> Option<&'static str> {
+        self.mended
     }
 
     /// Its header.
