@@ -14,6 +14,7 @@ pub struct BlockFile {
     path: PathBuf,
     file: Arc<dyn DiskFile>,
     header: FileHeader,
+    mended: Option<&'static str>,
     cipher: Result<Option<Cipher>, NoKey>,
     secret: [u8; 16],
 }
@@ -40,13 +41,24 @@ impl BlockFile {
     ) -> Result<BlockFile, Error> {
         let mut bytes = [0; FILE_HEADER_LEN];
         read_exact_at(&*file, &mut bytes, 0).map_err(Error::io("read the header of", path))?;
-        let header =
-            FileHeader::decode(&bytes, kind).map_err(|what| Error::corrupt(path, 0, what))?;
+        let (header, mended) = match FileHeader::decode(&bytes, kind) {
+            Ok(header) => (header, None),
+            Err(what) => match FileHeader::mend(&bytes, kind) {
+                Some(header) => (header, Some(what)),
+                None => return Err(Error::corrupt(path, 0, what)),
+            },
+        };
         let file_key = header.file_key(keys);
         let secret = file_key.as_ref().ok().and_then(Option::as_ref).map(|key| key.secret);
         let secret = secret.unwrap_or(header.id);
         let cipher = file_key.map(|key| key.map(|key| key.cipher));
-        Ok(BlockFile { path: path.to_owned(), file, header, cipher, secret })
+        Ok(BlockFile { path: path.to_owned(), file, header, mended, cipher, secret })
+    }
+
+    /// What is wrong with the header in the file, of which one byte rotted: it was put right in memory.
+    #[must_use]
+    pub fn mended(&self) -> Option<&'static str> {
+        self.mended
     }
 
     /// Its header.

@@ -1,6 +1,7 @@
 //! The headers of files and of blocks, checksums, and opening a payload. The layout is drawn in
 //! [`super`].
 
+use super::mend::{Wrong, wrong_byte};
 use super::{Flags, RAW_LEN_MAX};
 use crate::crypt::{Cipher, FileKey, ID_LEN, Keyring, NONCE_LEN, NoKey, TAG_LEN, random};
 use crate::error::Error;
@@ -125,6 +126,18 @@ impl FileHeader {
         let mut out = [0; FILE_HEADER_LEN];
         out.copy_from_slice(&bytes);
         out
+    }
+
+    /// Reads a header of which one byte is wrong: it is put right by the checksum.
+    #[must_use]
+    pub fn mend(bytes: &[u8; FILE_HEADER_LEN], kind: FileKind) -> Option<FileHeader> {
+        let mut bytes = *bytes;
+        let (body, crc) = bytes.split_last_chunk_mut::<4>()?;
+        match wrong_byte(body, u32::from_le_bytes(*crc))? {
+            Wrong::Byte(at, value) => *body.get_mut(at)? ^= value,
+            Wrong::Checksum => *crc = crc32fast::hash(body).to_le_bytes(),
+        }
+        FileHeader::decode(&bytes, kind).ok()
     }
 
     /// Reads and checks a header.

@@ -68,11 +68,13 @@
 mod cache;
 mod file;
 mod header;
+mod mend;
 mod record;
 
 pub use cache::{BlockCache, FileId};
 pub use file::{BlockFile, scan};
 pub use header::{BLOCK_HEADER_LEN, BlockHeader, FILE_HEADER_LEN, FileHeader, FileKind};
+pub use mend::{Wrong, wrong_byte};
 pub use record::{RECORD_HEADER_LEN, Record, Records};
 
 use crate::crypt::{Cipher, TAG_LEN, random};

@@ -138,6 +138,14 @@ pub fn replay(
     let blocks = BlockFile::with_file(&path, Arc::clone(&file), FileKind::Journal, keys)?;
     // Without its key, or with another one, nothing can be said of it: it must not look torn.
     let encrypted = blocks.cipher()?.is_some();
+    if let Some(what) = blocks.mended() {
+        tracing::warn!(file = %path.display(), what, "a byte of a file's header rotted; it is put right");
+        if writable {
+            let header = blocks.header().encode();
+            write_all_at(&*file, &header, 0).map_err(Error::io("write", &path))?;
+            file.sync().map_err(Error::io("sync", &path))?;
+        }
+    }
     if blocks.header().base != base {
         return Err(Error::corrupt(
             &path,

@@ -72,6 +72,28 @@ impl Segment {
         Ok(segment)
     }
 
+    /// A segment of which something had to be made again in memory, because of `doubt`.
+    pub(super) fn mended(
+        disk: &SharedDisk,
+        dir: &Path,
+        (manifest, index, events): (Manifest, Index, BlockFile),
+        cache: Arc<BlockCache>,
+        doubt: Error,
+    ) -> Segment {
+        Segment {
+            disk: Arc::clone(disk),
+            dir: dir.to_owned(),
+            manifest,
+            index,
+            events,
+            id: FileId::next(),
+            cache,
+            texts: OnceLock::new(),
+            doubts: Mutex::new(Some(doubt)),
+            lacks_facts: AtomicBool::new(false),
+        }
+    }
+
     /// Is a file of this segment and of the length that was sealed?
     fn belongs(&self, name: &str, base: Offset, len: u64) -> Result<(), Error> {
         let path = self.dir.join(name);

@@ -33,6 +33,7 @@ impl Check<'_> {
                 return Ok((signed_end > base).then_some(signed_end));
             }
         };
+        self.mended(&path, &blocks);
         if blocks.header().base != base {
             let what = "the file's name and its header name different offsets";
             self.found(&path, 16..24, Problem::Altered, what, Vec::new(), Mend::Ask);
@@ -114,6 +115,14 @@ impl Check<'_> {
         let after = signed_end.max(next);
         self.settle(&path, &mut bad, after);
         Ok(Some(after))
+    }
+
+    /// Reports a header of which one byte rotted: nothing is lost with it.
+    pub(super) fn mended(&mut self, path: &Path, blocks: &BlockFile) {
+        if let Some(what) = blocks.mended() {
+            let bytes = 0..FILE_HEADER_LEN as u64;
+            self.found(path, bytes, Problem::Damaged, what, Vec::new(), Mend::Repair);
+        }
     }
 
     /// Reports bad places, the last of which ends where the event `after` starts.

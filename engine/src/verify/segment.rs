@@ -227,6 +227,7 @@ impl Check<'_> {
                 return Ok(end);
             }
         };
+        self.mended(&path, &blocks);
         let file_len = blocks.file_len()?;
         let mut hashes = Hashes::open(self, dir, named)?;
         let mut last = base;
@@ -271,6 +272,7 @@ impl Check<'_> {
         if differs
             && named
             && bad == 0
+            && blocks.mended().is_none()
             && misplaced.is_empty()
             && before == self.report.findings.len()
         {

@@ -67,7 +67,14 @@ impl Index {
     /// # Errors
     /// The system's, or [`Error::Corrupt`].
     pub fn open(disk: &dyn Disk, path: &Path) -> Result<Index, Error> {
-        let map = disk.map(path).map_err(Error::io("map", path))?;
+        Index::of(disk.map(path).map_err(Error::io("map", path))?, path)
+    }
+
+    /// The index whose bytes these are; `path` is named in errors.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`].
+    pub fn of(map: Map, path: &Path) -> Result<Index, Error> {
         let (header, sections) =
             decode(&map).map_err(|(at, what)| Error::corrupt(path, at as u64, what))?;
         Ok(Index {
