@@ -190,7 +190,7 @@ fn compare(around: &Around<'_>, notary: &Notary) -> Result<Option<Finding>, Erro
         return Ok(Some(finding(signed.end, what)));
     }
     for journal in around.journals {
-        let secret = Secret(journal.file().header().id);
+        let secret = Secret(journal.file().secret()?);
         let view = journal.view();
         for block in view.blocks() {
             let base = Offset(journal.base().0 + u64::from(block.first));
@@ -287,7 +287,7 @@ fn step(
 }
 
 fn add_blocks(journal: &Journal, log: &mut MerkleLog) -> Result<(), Error> {
-    let secret = Secret(journal.file().header().id);
+    let secret = Secret(journal.file().secret()?);
     let base = journal.base().0;
     let view = journal.blocks();
     let from = view.partition_point(|block| base + u64::from(block.first) < log.end().0);

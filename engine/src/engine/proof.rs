@@ -230,7 +230,7 @@ impl Source {
                 let at = blocks.partition_point(|block| place(block.first) < leaf.base.0);
                 let block = blocks.get(at).filter(|block| place(block.first) == leaf.base.0);
                 let block = block.ok_or(Error::NoSuchEvent(leaf.base))?;
-                let secret = Secret(journal.file().header().id);
+                let secret = Secret(journal.file().secret()?);
                 let payload = journal.payload(block)?;
                 let hashes = event_hashes(&secret, &payload)
                     .map_err(|what| Error::corrupt(journal.file().path(), block.at, what))?;

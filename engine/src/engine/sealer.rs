@@ -68,7 +68,7 @@ fn seal_journal(shared: &Shared, journal: &Arc<Journal>) -> Result<(), Error> {
     let plain: Vec<bool> = view.blocks().iter().map(|block| block.plain).collect();
     let text = text_path(&shared.journal_dir(), journal.base());
     let text = TextSource { dir: &text, keep: None };
-    let leaves = leaves(journal)?;
+    let leaves = leaves(shared, journal)?;
     let input = SealInput {
         base: journal.base(),
         end: journal.end(),
@@ -100,11 +100,17 @@ fn seal_journal(shared: &Shared, journal: &Arc<Journal>) -> Result<(), Error> {
 }
 
 /// The journal's blocks, as the log's tree has them.
-fn leaves(journal: &Arc<Journal>) -> Result<Leaves, Error> {
+fn leaves(shared: &Shared, journal: &Arc<Journal>) -> Result<Leaves, Error> {
+    let Some(notary) = &shared.notary else { return Ok(Leaves::default()) };
+    let (store, size) = (notary.store(), notary.latest().signed.size);
+    let Some((first_leaf, _)) = store.find(journal.base(), size)? else {
+        let what = format!("it has no leaf for event {}", journal.base());
+        return Err(Error::corrupt(&store.leaves_path(), 0, what));
+    };
     let view = journal.view();
     let counts: Vec<u32> = view.blocks().iter().map(|block| block.events.len() as u32).collect();
     let secret = Secret(journal.file().secret()?);
-    let run = Run { first_leaf: 0, base: journal.base(), counts, events: RunEvents::Whole(secret) };
+    let run = Run { first_leaf, base: journal.base(), counts, events: RunEvents::Whole(secret) };
     Ok(Leaves { runs: vec![run] })
 }
 
