@@ -1,6 +1,7 @@
 //! daybook's storage: an append-only log of sessions' events with the indexes that make it quick to
 //! read. No HTTP, no Arrow, no query language: those stand above.
 
+pub mod backup;
 mod batch;
 pub mod block;
 pub mod catalog;

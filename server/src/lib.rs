@@ -6,6 +6,7 @@
 //! | `sessions`, `timeline`, `search`, `export` | what investigators ask |
 //! | `merkle` | checkpoints, tiles and proofs |
 //! | `stats`, `metrics`, `health` | how the server is doing |
+//! | `backup` | backups of the running log |
 //! | `page` | the files of the pages |
 //! | `params`, `problem` | how requests are read and errors answered |
 //! | `listener` | the socket, with a bound on its connections |
@@ -15,6 +16,7 @@
 //! | `shapes` | the shapes of answers in that document |
 #![expect(unused_qualifications, reason = "utoipa's macros write the paths of their types out")]
 
+mod backup;
 mod export;
 mod health;
 mod ingest;

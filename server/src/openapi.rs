@@ -4,7 +4,8 @@ use crate::params::{NoParams, Params};
 use crate::problem::{self, Problem};
 use crate::state::{App, json_response};
 use crate::{
-    export, health, ingest, merkle, metrics, page, search, security, sessions, stats, timeline,
+    backup, export, health, ingest, merkle, metrics, page, search, security, sessions, stats,
+    timeline,
 };
 use axum::http::{Extensions, HeaderMap, StatusCode, Version, header};
 use axum::response::Response;
@@ -50,6 +51,7 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(merkle::get_proof))
         .routes(routes!(stats::get_stats))
         .routes(routes!(metrics::get_metrics))
+        .routes(routes!(backup::post_backup))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
 }

@@ -425,3 +425,20 @@ pub struct Stats {
     /// Seconds since the server started.
     uptime_seconds: u64,
 }
+
+/// A backup that was made.
+#[derive(ToSchema)]
+pub struct Backup {
+    /// Its directory.
+    path: String,
+    /// When it was begun.
+    created: String,
+    /// Events in it.
+    events: u64,
+    /// The offset after its last event.
+    next_offset: u64,
+    /// Files.
+    files: u64,
+    /// Their bytes.
+    bytes: u64,
+}

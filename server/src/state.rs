@@ -32,6 +32,8 @@ pub struct Shared {
     pub exports: Arc<Semaphore>,
     /// The connections that are open.
     pub connections: Arc<Connections>,
+    /// Backups: one at a time.
+    pub backups: Arc<Semaphore>,
     /// What is counted.
     pub metrics: Metrics,
     /// When the server started.
@@ -55,6 +57,7 @@ impl Shared {
             parsers: Pool::new(cores),
             uploads: Arc::new(Semaphore::new(uploads_kib)),
             exports: Arc::new(Semaphore::new(config.exports_max.max(1))),
+            backups: Arc::new(Semaphore::new(1)),
             connections: Arc::default(),
             metrics: Metrics::default(),
             started: Instant::now(),

@@ -1,7 +1,8 @@
 //! The command line: what can be asked for, and where it goes.
 
 use crate::command::{
-    config, export, import, inspect, keygen, load, proof, search, serve, sessions, show, verify,
+    backup, config, export, import, inspect, keygen, load, proof, search, serve, sessions, show,
+    verify,
 };
 use clap::{Parser, Subcommand};
 
@@ -38,6 +39,10 @@ pub enum Command {
     Proof(proof::Args),
     /// Check a proof
     Verify(verify::Args),
+    /// Back up a running server, or a data directory at rest, into a new directory
+    Backup(backup::Args),
+    /// Make a data directory of a backup, and verify it
+    Restore(backup::RestoreArgs),
     /// Show what a file or a directory of the log holds, and any damage in it
     Inspect(inspect::Args),
     /// Print a new encryption key for the file that --encryption-key-file names
@@ -71,6 +76,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Export(args) => export::run(args, quiet).await,
         Command::Proof(args) => proof::run(args, quiet).await,
         Command::Verify(args) => verify::run(&args),
+        Command::Backup(args) => backup::run(args).await,
+        Command::Restore(args) => backup::restore(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Keygen(args) => keygen::run(&args),
         Command::Load(args) => load::run(args, quiet).await,

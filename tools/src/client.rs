@@ -89,6 +89,25 @@ impl Client {
         })
     }
 
+    /// Asks for something with a JSON body; answers what the server says to it.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let mut request = self.http.post(format!("{}{path}", self.base)).json(body);
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        if !response.status().is_success() {
+            bail!(problem(response).await)
+        }
+        let answer = response.bytes().await.with_context(|| self.lost())?;
+        serde_json::from_slice(&answer).with_context(|| {
+            format!("{} answered {path} with something that is not JSON", self.base)
+        })
+    }
+
     /// Opens a path for reading as a stream.
     ///
     /// # Errors

@@ -42,6 +42,7 @@ pub(crate) use shared::Shared;
 pub(crate) use space::Said;
 pub use stats::{StageSeconds, Stats};
 
+use crate::backup;
 use crate::batch::{Ack, Batch};
 use crate::crypt::Keyring;
 use crate::disk::{RealDisk, SharedDisk};
@@ -281,6 +282,32 @@ impl Engine {
         &self.shared.options
     }
 
+    /// Makes a backup of all that was acknowledged before, in a directory that is not there or is empty
+    /// (see [`backup`]). Ingest and reads go on meanwhile; one backup runs at a time.
+    ///
+    /// # Errors
+    /// A directory that can't be used, and the system's. What was not finished has no `backup.json`.
+    pub fn backup(&self, to: &Path) -> Result<backup::Report, Error> {
+        backup::make::make(&self.shared, to)
+    }
+
+    /// Restores a backup into a directory that is not there or is empty, opens it at rest with
+    /// `options`, and compares what it holds with what was backed up.
+    ///
+    /// # Errors
+    /// A directory that is no finished backup, the first file that is not as it was backed up, a target
+    /// that is not empty, and the system's.
+    pub fn restore(from: &Path, to: &Path, options: Options) -> Result<backup::Report, Error> {
+        let report = backup::restore::restore(&*options.disk, from, to)?;
+        let engine = Engine::open(to, Options { read_only: true, ..options })?;
+        let events = engine.snapshot().events();
+        if events != report.events {
+            let what = format!("it holds {events} events, but {} were backed up", report.events);
+            return Err(Error::Unusable { path: to.to_owned(), what });
+        }
+        Ok(report)
+    }
+
     /// Closes the journal and waits until everything is in sealed segments.
     ///
     /// # Errors
@@ -303,6 +330,7 @@ impl Engine {
         for thread in threads {
             let _ = thread.join();
         }
+        let _alone = self.shared.background.lock();
         self.shared.catalog.commit().map(|_| ())
     }
 }

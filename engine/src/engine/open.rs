@@ -65,6 +65,7 @@ pub(super) fn open(dir: &Path, mut options: Options) -> Result<Opened, Error> {
     // Also without keys, so that a file that wants one says so.
     let keys = options.encryption.clone().unwrap_or_default();
     let cache_bytes = options.encryption_cache_bytes;
+    let raw_disk = Arc::clone(&options.disk);
     options.disk = Arc::new(EncryptedDisk::new(options.disk, keys, cache_bytes));
     let disk = Arc::clone(&options.disk);
     let lock = prepare(&*disk, dir, writable)?;
@@ -161,6 +162,7 @@ pub(super) fn open(dir: &Path, mut options: Options) -> Result<Opened, Error> {
         raw_bytes,
         notary,
         lock,
+        raw_disk,
     ));
     let writer = match (read_only, last) {
         (None, Some(Replayed { journal, file: Some(file), end, .. })) => {

@@ -6,7 +6,7 @@ use super::{Options, StageSeconds};
 use crate::block::{BlockCache, Record};
 use crate::catalog::Catalog;
 use crate::cpu::thread_cpu_us;
-use crate::disk::Lock;
+use crate::disk::{Lock, SharedDisk};
 use crate::error::Error;
 use crate::event::{Offset, Seq};
 use crate::journal::admit::test_record;
@@ -26,6 +26,8 @@ use std::time::Duration;
 pub(crate) struct Shared {
     pub dir: PathBuf,
     pub options: Options,
+    /// The disk below the layer that encrypts.
+    pub raw_disk: SharedDisk,
     pub cache: Arc<BlockCache>,
     pub catalog: Arc<Catalog>,
     pub queue: Queue,
@@ -90,9 +92,11 @@ impl Shared {
         raw_bytes: u64,
         notary: Option<Notary>,
         lock: Option<Box<dyn Lock>>,
+        raw_disk: SharedDisk,
     ) -> Shared {
         Shared {
             dir: dir.to_owned(),
+            raw_disk,
             queue: Queue::new(options.queue_bytes_max),
             space: Space::new(&*options.disk, dir, options.free_bytes_min),
             background: Mutex::default(),

@@ -33,7 +33,8 @@ async fn every_documented_path_answers_as_the_document_says() {
         ("/readyz", vec![""]),
     ]);
     let paths = document["paths"].as_object().unwrap();
-    let known: BTreeSet<&str> = calls.keys().copied().chain(["/v1/events"]).collect();
+    let known: BTreeSet<&str> =
+        calls.keys().copied().chain(["/v1/events", "/v1/admin/backup"]).collect();
     assert_eq!(paths.keys().map(String::as_str).collect::<BTreeSet<_>>(), known);
 
     for (path, calls) in calls {
@@ -50,6 +51,14 @@ async fn every_documented_path_answers_as_the_document_says() {
         let response =
             request.header("content-encoding", encoding).body(body).send().await.unwrap();
         check(&document, &paths["/v1/events"]["post"], response, "/v1/events").await;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let to = dir.path().join("backup");
+    for wish in [json!({"to": to}), json!({"to": to}), json!({"to": "here"}), json!({"x": 1})] {
+        let request = service.http.post(format!("{}/v1/admin/backup", service.url));
+        let response = request.json(&wish).send().await.unwrap();
+        let operation = &paths["/v1/admin/backup"]["post"];
+        check(&document, operation, response, "/v1/admin/backup").await;
     }
 }
 

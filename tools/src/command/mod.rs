@@ -1,5 +1,6 @@
 //! The commands, one a module: each has its `Args` and its `run`.
 
+pub mod backup;
 pub mod config;
 pub mod export;
 pub mod import;
