@@ -143,9 +143,9 @@ struct Budget {
     limit: u64,
 }
 
-/// What a block's events hash to.
+/// What blocks' events hash to, block by block.
 struct Hashed {
-    hashes: Vec<Hash>,
+    hashes: Vec<Vec<Hash>>,
     salts: Salts,
 }
 
@@ -200,45 +200,59 @@ impl Source {
         out: &mut Vec<BlockProof>,
     ) -> Result<(), Error> {
         let store = notary.store();
-        let path = store.leaves_path();
+        let size = latest.signed.size;
+        let mut groups = Vec::new();
+        let mut leaves = Vec::new();
         let mut events = events.into_iter().peekable();
         while let Some(first) = events.peek().map(|event| event.offset) {
-            let Some((index, leaf)) = store.find(first, latest.signed.size)? else {
-                return Err(Error::NoSuchEvent(first));
-            };
-            let hashed = self.hashed(index, &leaf)?;
+            let found = store.find(first, size)?;
+            let (index, leaf) = found.ok_or(Error::NoSuchEvent(first))?;
             let mut here = Vec::new();
-            while let Some(mut event) = events.next_if(|event| event.offset < leaf.end()) {
-                let salt = hashed.salts.of(event.offset);
-                event.salt = salt.ok_or(Error::NoSuchEvent(event.offset))?;
+            while let Some(event) = events.next_if(|event| event.offset < leaf.end()) {
                 here.push(event);
             }
-            let inclusion = tree::inclusion(&**store, index, latest.signed.size)?;
-            let block = BlockProof::new(index, leaf, inclusion, &hashed.hashes, here)
-                .map_err(|what| Error::corrupt(&path, index, what))?;
+            groups.push((index, here));
+            leaves.push(leaf);
+        }
+        let hashed = self.hashed(&leaves)?;
+        for (((index, mut events), leaf), hashes) in
+            groups.into_iter().zip(leaves).zip(&hashed.hashes)
+        {
+            for event in &mut events {
+                let salt = hashed.salts.of(event.offset);
+                event.salt = salt.ok_or(Error::NoSuchEvent(event.offset))?;
+            }
+            let path = tree::inclusion(&**store, index, size)?;
+            let block = BlockProof::new(index, leaf, path, hashes, events)
+                .map_err(|what| Error::corrupt(&store.leaves_path(), index, what))?;
             out.push(block);
         }
         Ok(())
     }
 
-    /// Hashes the events of a leaf's block again.
-    fn hashed(&self, index: u64, leaf: &Leaf) -> Result<Hashed, Error> {
+    /// Hashes the events of these leaves' blocks again.
+    fn hashed(&self, leaves: &[Leaf]) -> Result<Hashed, Error> {
         match self {
             Source::Journal(journal) => {
+                let secret = Secret(journal.file().header().id);
                 let blocks = journal.blocks();
                 let place = |first: u32| journal.base().0 + u64::from(first);
-                let at = blocks.partition_point(|block| place(block.first) < leaf.base.0);
-                let block = blocks.get(at).filter(|block| place(block.first) == leaf.base.0);
-                let block = block.ok_or(Error::NoSuchEvent(leaf.base))?;
-                let secret = Secret(journal.file().header().id);
-                let payload = journal.payload(block)?;
-                let hashes = event_hashes(&secret, &payload)
-                    .map_err(|what| Error::corrupt(journal.file().path(), block.at, what))?;
+                let hash = |leaf: &Leaf| {
+                    let at = blocks.partition_point(|block| place(block.first) < leaf.base.0);
+                    let block = blocks.get(at).filter(|block| place(block.first) == leaf.base.0);
+                    let block = block.ok_or(Error::NoSuchEvent(leaf.base))?;
+                    event_hashes(&secret, &journal.payload(block)?)
+                        .map_err(|what| Error::corrupt(journal.file().path(), block.at, what))
+                };
+                let hashes = leaves.iter().map(hash).collect::<Result<Vec<_>, _>>()?;
                 Ok(Hashed { hashes, salts: Salts::Secret(secret) })
+            }
+            Source::Segment(_) if leaves.is_empty() => {
+                Ok(Hashed { hashes: Vec::new(), salts: Salts::Secret(Secret([0; 16])) })
             }
             Source::Segment(segment) => Err(Error::corrupt(
                 segment.path(),
-                index,
+                0,
                 "the segment does not keep what its blocks' hashes are made from",
             )),
         }
