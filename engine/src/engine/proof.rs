@@ -10,8 +10,9 @@ use crate::merkle::bundle::{BlockProof, Bundle, EventProof, FORMAT};
 use crate::merkle::leaf::{Leaf, Salt, Secret, event_hashes};
 use crate::merkle::tile::Tile;
 use crate::merkle::{Hash, tree};
-use crate::segment::Segment;
-use crate::view::{Part, Session, Sessions as _};
+use crate::segment::{LEAVES_FILE, Leaves, Segment};
+use crate::view::{Ordinals, Part, Session, Sessions as _};
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -143,20 +144,22 @@ struct Budget {
     limit: u64,
 }
 
-/// What a block's events hash to.
+/// What blocks' events hash to, block by block.
 struct Hashed {
-    hashes: Vec<Hash>,
+    hashes: Vec<Vec<Hash>>,
     salts: Salts,
 }
 
 enum Salts {
     Secret(Secret),
+    Runs(Leaves),
 }
 
 impl Salts {
     fn of(&self, offset: Offset) -> Option<Salt> {
         match self {
             Salts::Secret(secret) => Some(secret.salt(offset)),
+            Salts::Runs(runs) => runs.run_of(offset)?.salt(offset),
         }
     }
 }
@@ -200,47 +203,92 @@ impl Source {
         out: &mut Vec<BlockProof>,
     ) -> Result<(), Error> {
         let store = notary.store();
-        let path = store.leaves_path();
+        let size = latest.signed.size;
+        let mut groups = Vec::new();
+        let mut leaves = Vec::new();
         let mut events = events.into_iter().peekable();
         while let Some(first) = events.peek().map(|event| event.offset) {
-            let Some((index, leaf)) = store.find(first, latest.signed.size)? else {
-                return Err(Error::NoSuchEvent(first));
-            };
-            let hashed = self.hashed(index, &leaf)?;
+            let found = store.find(first, size)?;
+            let (index, leaf) = found.ok_or(Error::NoSuchEvent(first))?;
             let mut here = Vec::new();
-            while let Some(mut event) = events.next_if(|event| event.offset < leaf.end()) {
-                let salt = hashed.salts.of(event.offset);
-                event.salt = salt.ok_or(Error::NoSuchEvent(event.offset))?;
+            while let Some(event) = events.next_if(|event| event.offset < leaf.end()) {
                 here.push(event);
             }
-            let inclusion = tree::inclusion(&**store, index, latest.signed.size)?;
-            let block = BlockProof::new(index, leaf, inclusion, &hashed.hashes, here)
-                .map_err(|what| Error::corrupt(&path, index, what))?;
+            groups.push((index, here));
+            leaves.push(leaf);
+        }
+        let hashed = self.hashed(&leaves)?;
+        for (((index, mut events), leaf), hashes) in
+            groups.into_iter().zip(leaves).zip(&hashed.hashes)
+        {
+            for event in &mut events {
+                let salt = hashed.salts.of(event.offset);
+                event.salt = salt.ok_or(Error::NoSuchEvent(event.offset))?;
+            }
+            let path = tree::inclusion(&**store, index, size)?;
+            let block = BlockProof::new(index, leaf, path, hashes, events)
+                .map_err(|what| Error::corrupt(&store.leaves_path(), index, what))?;
             out.push(block);
         }
         Ok(())
     }
 
-    /// Hashes the events of a leaf's block again.
-    fn hashed(&self, index: u64, leaf: &Leaf) -> Result<Hashed, Error> {
+    /// Hashes the events of these leaves' blocks again.
+    fn hashed(&self, leaves: &[Leaf]) -> Result<Hashed, Error> {
         match self {
             Source::Journal(journal) => {
+                let secret = Secret(journal.file().secret()?);
                 let blocks = journal.blocks();
                 let place = |first: u32| journal.base().0 + u64::from(first);
-                let at = blocks.partition_point(|block| place(block.first) < leaf.base.0);
-                let block = blocks.get(at).filter(|block| place(block.first) == leaf.base.0);
-                let block = block.ok_or(Error::NoSuchEvent(leaf.base))?;
-                let secret = Secret(journal.file().secret()?);
-                let payload = journal.payload(block)?;
-                let hashes = event_hashes(&secret, &payload)
-                    .map_err(|what| Error::corrupt(journal.file().path(), block.at, what))?;
+                let hash = |leaf: &Leaf| {
+                    let at = blocks.partition_point(|block| place(block.first) < leaf.base.0);
+                    let block = blocks.get(at).filter(|block| place(block.first) == leaf.base.0);
+                    let block = block.ok_or(Error::NoSuchEvent(leaf.base))?;
+                    event_hashes(&secret, &journal.payload(block)?)
+                        .map_err(|what| Error::corrupt(journal.file().path(), block.at, what))
+                };
+                let hashes = leaves.iter().map(hash).collect::<Result<Vec<_>, _>>()?;
                 Ok(Hashed { hashes, salts: Salts::Secret(secret) })
             }
-            Source::Segment(segment) => Err(Error::corrupt(
-                segment.path(),
-                index,
-                "the segment does not keep what its blocks' hashes are made from",
-            )),
+            Source::Segment(segment) => {
+                let runs = segment.leaves()?;
+                let hashes = sealed_hashes(segment, &runs, leaves)?;
+                Ok(Hashed { hashes, salts: Salts::Runs(runs) })
+            }
         }
     }
+}
+
+/// Hashes the events of leaves' blocks that are sealed again. A block's events are scattered over the
+/// segment, so that all are read in one pass.
+fn sealed_hashes(
+    segment: &Segment,
+    runs: &Leaves,
+    leaves: &[Leaf],
+) -> Result<Vec<Vec<Hash>>, Error> {
+    let offsets = || leaves.iter().flat_map(|leaf| (leaf.base.0..leaf.end().0).map(Offset));
+    let mut ordinals: Vec<u32> = offsets().filter_map(|at| segment.ordinal_of(at)).collect();
+    ordinals.sort_unstable();
+    let unknown = |offset: Offset| {
+        let what = format!("it does not reproduce the hash of event {offset}");
+        Error::corrupt(&segment.path().join(LEAVES_FILE), 0, what)
+    };
+    let mut there = HashMap::new();
+    let mut bytes = Vec::new();
+    segment.read(&Ordinals::List(ordinals), None, &mut |_, record| {
+        bytes.clear();
+        record.encode(&mut bytes);
+        let offset = record.offset;
+        let hash = runs.run_of(offset).and_then(|run| run.hash(offset, Some(&bytes)));
+        there.insert(offset, hash.ok_or_else(|| unknown(offset))?);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    let hash = |offset: Offset| {
+        let erased = || runs.run_of(offset).and_then(|run| run.hash(offset, None));
+        there.get(&offset).copied().or_else(erased).ok_or_else(|| unknown(offset))
+    };
+    leaves
+        .iter()
+        .map(|leaf| (leaf.base.0..leaf.end().0).map(|at| hash(Offset(at))).collect())
+        .collect()
 }

@@ -56,12 +56,12 @@ fn history(disk: &SimDisk, steps: &[u64]) -> Vec<(u64, String)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(16))]
 
     #[test]
     fn a_crash_takes_back_nothing_that_was_signed(
         steps in prop::collection::vec(0u64..120, 1..6),
-        crashes in prop::collection::vec((any::<prop::sample::Index>(), any::<u64>()), 40),
+        crashes in prop::collection::vec((any::<prop::sample::Index>(), any::<u64>()), 25),
     ) {
         let disk = SimDisk::new();
         let notes = history(&disk, &steps);
