@@ -14,6 +14,7 @@ use daybook_tools::client::{Client, Sent};
 use daybook_tools::demo::rng::Rng;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 const PRODUCERS: u64 = 4;
@@ -78,6 +79,7 @@ fn the_same_holds_with_encryption_and_small_journals() {
     let keys = dir.path().join("keys");
     let line = run(0, &["keygen", "--id", "5"]);
     std::fs::write(&keys, line).unwrap();
+    std::fs::set_permissions(&keys, std::fs::Permissions::from_mode(0o600)).unwrap();
     let keys = keys.to_str().unwrap();
     kill_again_and_again(8, &["--encryption-key-file", keys, "--journal-bytes", "256KiB"]);
 }
@@ -143,6 +145,6 @@ fn kill_again_and_again(kills: u64, flags: &[&str]) {
         assert_eq!(shown.lines().count(), stored.len());
     }
     server.stop();
-    // Without the keys, where there are any, it sees that every block is whole.
+    // Without the keys, where there are any, it sees all the same that every block is whole.
     run(0, &["inspect", data.to_str().unwrap()]);
 }
