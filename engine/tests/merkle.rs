@@ -182,6 +182,21 @@ fn a_session_in_journals_is_proved_across_a_restart() {
     assert!(cut.check(None).unwrap_err().contains("missing"));
 }
 
+#[test]
+fn a_session_is_proved_wherever_its_events_are_sealed_or_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = open(dir.path());
+    for seal in 0..3 {
+        (0..10).for_each(|seq| append(&engine, seal * 10 + seq, &["a", "b", "c"]));
+        engine.seal_now().unwrap();
+    }
+    (30..35).for_each(|seq| append(&engine, seq, &["c", "a"]));
+    let bundle = engine.proof("a").unwrap().unwrap();
+    let proved = bundle.check(Some(&key(&engine))).unwrap();
+    assert_eq!((proved.events, proved.first, proved.before), (35, Offset(0), None));
+    assert_eq!(proved.last, Offset(99));
+}
+
 /// Puts other events into a journal: everything that only guards against accidents is made to fit.
 fn rewrite(path: &Path, change: impl FnOnce(&mut Vec<Vec<u8>>)) {
     let file = BlockFile::open(&RealDisk, path, FileKind::Journal).unwrap();
