@@ -88,6 +88,12 @@ pub enum Error {
         /// The bound.
         limit: u64,
     },
+    /// What was asked for can't be done as it was asked. The text says how it can.
+    #[error("{what}")]
+    Refused {
+        /// What is wrong with it.
+        what: String,
+    },
     /// The engine is shutting down.
     #[error("daybook is shutting down")]
     Closed,

@@ -179,6 +179,13 @@ impl View {
         Ok(Session { id: id.into(), key, state: Arc::new(state) })
     }
 
+    /// The number of the session at a place, without reading its state.
+    pub(super) fn number(&self, place: Place) -> Result<Option<SessionKey>, Error> {
+        let Some(segment) = self.segments.get(place.segment) else { return Ok(None) };
+        let keys = segment.reader.fast_fields().u64(KEY).map_err(Error::catalog)?;
+        Ok(keys.first(place.doc).map(SessionKey))
+    }
+
     /// How many sessions are in it.
     pub(super) fn len(&self) -> u64 {
         self.segments.iter().map(|segment| u64::from(segment.reader.num_docs())).sum()

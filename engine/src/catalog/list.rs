@@ -33,6 +33,22 @@ impl Catalog {
             .collect();
         Seen { view: Arc::clone(&inner.view), hidden: Arc::clone(&inner.hidden), changed }
     }
+
+    /// The number of a session, by its id.
+    ///
+    /// # Errors
+    /// A damaged index.
+    pub fn number(&self, id: &str) -> Result<Option<SessionKey>, Error> {
+        let inner = self.inner.read();
+        if let Some(key) = inner.ids.get(id) {
+            return Ok(Some(*key));
+        }
+        let number = inner.view.guarded(|| match inner.view.place_of_id(id)? {
+            Some(place) => inner.view.number(place),
+            None => Ok(None),
+        })?;
+        Ok(number.filter(|key| !inner.removed.contains(key)))
+    }
 }
 
 impl Seen {

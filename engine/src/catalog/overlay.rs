@@ -224,7 +224,9 @@ impl Inner {
     /// Removes a session; the next commit removes it from the index.
     fn remove(&mut self, key: SessionKey) -> Result<(), Error> {
         let place = self.view.place_of(key)?;
-        if let Some(entry) = self.overlay.remove(&key) {
+        if let Some(entry) = self.overlay.remove(&key)
+            && self.ids.get(&entry.session.id) == Some(&key)
+        {
             self.ids.remove(&entry.session.id);
         }
         // Also one that the view does not have: a commit that is under way may bring it.

@@ -25,12 +25,16 @@
 //! | [`proof`] | proofs of sessions, checkpoints and tiles for others |
 //! | [`sealer`] | the thread that turns closed journals into segments |
 //! | [`space`] | the disk's free space: when ingest stops for the lack of it |
+//! | [`own`] | the events that daybook itself writes |
+//! | [`retention`] | policy, holds and deletion, and the thread that deletes |
 
 mod indexer;
 mod notary;
 mod open;
+mod own;
 mod proof;
 mod rekey;
+mod retention;
 mod sealer;
 mod shared;
 mod space;
@@ -48,6 +52,7 @@ use crate::crypt::Keyring;
 use crate::disk::{RealDisk, SharedDisk};
 use crate::error::Error;
 use crate::event::wire::{LINE_BYTES_MAX, SESSION_BYTES_MAX};
+use crate::retention::HoldQueries;
 use crate::segment::Columnar;
 use crate::view::Snapshot;
 use parking_lot::Mutex;
@@ -108,6 +113,10 @@ pub struct Options {
     pub encryption_cache_bytes: u64,
     /// Writes the columnar copy of each segment.
     pub columnar: Option<Arc<dyn Columnar>>,
+    /// How often what the policy says is deleted, beginning at the start; `None` for only on request.
+    pub retention_interval: Option<Duration>,
+    /// Evaluates the queries of legal holds.
+    pub hold_queries: Option<Arc<dyn HoldQueries>>,
 }
 
 impl std::fmt::Debug for Options {
@@ -136,6 +145,8 @@ impl std::fmt::Debug for Options {
             .field("encryption", &self.encryption)
             .field("encryption_cache_bytes", &self.encryption_cache_bytes)
             .field("columnar", &self.columnar.is_some())
+            .field("retention_interval", &self.retention_interval)
+            .field("hold_queries", &self.hold_queries.is_some())
             .finish()
     }
 }
@@ -166,6 +177,8 @@ impl Default for Options {
             encryption: None,
             encryption_cache_bytes: 32 << 20,
             columnar: None,
+            retention_interval: Some(Duration::from_secs(3_600)),
+            hold_queries: None,
         }
     }
 }
@@ -203,7 +216,15 @@ impl Engine {
                 let shared = Arc::clone(&shared);
                 threads.push(spawn("daybook-indexer", move || behind(|| indexer::run(&shared)))?);
             }
+            let retainer = Arc::clone(&shared);
             threads.push(spawn("daybook-sealer", move || behind(|| sealer::run(&shared)))?);
+            retention::resume(&retainer);
+            if retainer.options.retention_interval.is_some() {
+                let run = move || behind(|| retention::run(&retainer));
+                threads.push(spawn("daybook-retention", run)?);
+            }
+        } else {
+            retention::resume(&opened.shared);
         }
         Ok(Arc::new(Engine { shared: opened.shared, threads: Mutex::new(threads) }))
     }

@@ -10,6 +10,7 @@
 //!   merkle/     the Merkle log and its last checkpoint
 //!   keys/       the key that signs checkpoints
 //!   quarantine/ torn tails that were cut off
+//!   retention.json  the policy and the legal holds
 //! ```
 //!
 //! A start reads the journals that are not sealed yet, no segment: it costs the same with ten segments
@@ -31,11 +32,13 @@ use crate::journal::part::Journal;
 use crate::journal::seen::{Seen, SeenSession, SeqSet};
 use crate::journal::writer::Writer;
 use crate::merkle::log::{self, MerkleLog};
+use crate::retention::Keeper;
 use crate::segment::{self, Replaced, Segment};
 use crate::session::Change;
 use crate::text::TextReader;
 use crate::view::{Ordinals, Part as _};
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -78,6 +81,7 @@ pub(super) fn open(dir: &Path, mut options: Options) -> Result<Opened, Error> {
         disk.sync_dir(dir).map_err(Error::io("sync", dir))?;
         segment::clean(&*disk, &segments_dir)?;
     }
+    let retention = Keeper::open(&*disk, dir)?;
     let cache = Arc::new(BlockCache::new(options.cache_bytes));
     let segments = open_segments(&disk, &segments_dir, &cache, writable)?;
     let (catalog, covered) = open_catalog(&disk, dir, options.read_only)?;
@@ -89,6 +93,7 @@ pub(super) fn open(dir: &Path, mut options: Options) -> Result<Opened, Error> {
         updates: Vec::new(),
         raw_bytes: segments.iter().map(|s| s.manifest().raw_bytes).sum(),
         base: Offset(0),
+        numbers: retention.numbers(),
     };
     for segment in &segments {
         recovery.fold_segment(segment)?;
@@ -163,6 +168,7 @@ pub(super) fn open(dir: &Path, mut options: Options) -> Result<Opened, Error> {
         notary,
         lock,
         raw_disk,
+        retention,
     ));
     let writer = match (read_only, last) {
         (None, Some(Replayed { journal, file: Some(file), end, .. })) => {
@@ -231,6 +237,8 @@ fn prepare(disk: &dyn Disk, dir: &Path, writable: bool) -> Result<Option<Box<dyn
             "its file DAYBOOK is missing; put back `{{\"daybook\":{FORMAT_VERSION}}}` if you are sure"
         )));
     } else {
+        // First: a directory with a marker always has it.
+        Keeper::create(disk, dir)?;
         let text = serde_json::to_vec(&Marker { daybook: FORMAT_VERSION }).unwrap_or_default();
         disk.replace(&marker, &text)?;
     }
@@ -308,6 +316,8 @@ struct Recovery<'a> {
     raw_bytes: u64,
     /// The journal that is being read.
     base: Offset,
+    /// The numbers of sessions that were erased in part.
+    numbers: HashMap<Box<str>, SessionKey>,
 }
 
 impl Recovery<'_> {
@@ -404,12 +414,19 @@ impl Recovery<'_> {
                     last: None,
                     touched: self.base,
                 };
+                let mut known = false;
                 for segment in self.segments {
                     if let Some((key, ranges)) = segment.seqs(&event.session)? {
-                        session.key = key;
+                        (session.key, known) = (key, true);
                         ranges.into_iter().for_each(|range| session.seqs.insert_range(range));
                         session.last = session.last.max(segment.last_of(&event.session)?);
                     }
+                }
+                if !known {
+                    // Its first event may have been erased, and journals store no numbers.
+                    let number = self.catalog.number(&event.session)?;
+                    let number = number.or_else(|| self.numbers.get(&*event.session).copied());
+                    session.key = number.unwrap_or(session.key);
                 }
                 let id = Arc::clone(&session.id);
                 self.seen.insert(session);

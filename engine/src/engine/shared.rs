@@ -1,6 +1,7 @@
 //! What the engine's threads and its readers share.
 
 use super::notary::Notary;
+use super::own::Own;
 use super::space::Space;
 use super::{Options, StageSeconds};
 use crate::block::{BlockCache, Record};
@@ -13,6 +14,7 @@ use crate::journal::admit::test_record;
 use crate::journal::file::Finding;
 use crate::journal::part::Journal;
 use crate::journal::queue::Queue;
+use crate::retention::Keeper;
 use crate::segment::Segment;
 use crate::view::{Part, Sessions, Snapshot};
 use parking_lot::{Condvar, Mutex, RwLock};
@@ -31,6 +33,8 @@ pub(crate) struct Shared {
     pub cache: Arc<BlockCache>,
     pub catalog: Arc<Catalog>,
     pub queue: Queue,
+    pub own: Own,
+    pub retention: Keeper,
     pub findings: Vec<Finding>,
     pub space: Space,
     /// Held by whoever changes what is sealed (sealing, merging, retention) or the catalog's files,
@@ -93,6 +97,7 @@ impl Shared {
         notary: Option<Notary>,
         lock: Option<Box<dyn Lock>>,
         raw_disk: SharedDisk,
+        retention: Keeper,
     ) -> Shared {
         Shared {
             dir: dir.to_owned(),
@@ -103,6 +108,8 @@ impl Shared {
             options,
             cache,
             catalog,
+            own: Own::default(),
+            retention,
             findings,
             counters: Counters { raw_bytes: AtomicU64::new(raw_bytes), ..Counters::default() },
             parts: RwLock::new(Parts { segments, journals }),
@@ -163,6 +170,23 @@ impl Shared {
         let mut parts = self.parts.write();
         parts.journals.retain(|other| !Arc::ptr_eq(other, journal));
         parts.segments.push(Arc::new(segment));
+    }
+
+    /// Segments have gone, and maybe one has come in their place.
+    pub fn replace_segments(&self, gone: &[Arc<Segment>], new: Option<Arc<Segment>>) {
+        let mut parts = self.parts.write();
+        let known = parts.segments.len();
+        let bytes = |segment: &Arc<Segment>| segment.manifest().raw_bytes;
+        let is_gone = |segment: &Arc<Segment>| gone.iter().any(|gone| Arc::ptr_eq(gone, segment));
+        let lost: u64 = parts.segments.iter().filter(|segment| is_gone(segment)).map(bytes).sum();
+        parts.segments.retain(|segment| !is_gone(segment));
+        self.counters.raw_bytes.fetch_sub(lost, Ordering::Relaxed);
+        if let Some(new) = new {
+            self.counters.raw_bytes.fetch_add(bytes(&new), Ordering::Relaxed);
+            let at = parts.segments.partition_point(|segment| segment.base() < new.base());
+            parts.segments.insert(at, new);
+        }
+        tracing::debug!(before = known, after = parts.segments.len(), "the segments changed");
     }
 
     /// Applies `test` to the stored event of a session's number; `None` if it can't be found.

@@ -5,13 +5,13 @@
 
 use super::seen::{SeenSession, SeqSet};
 use super::writer::Writer;
-use crate::batch::{Ack, Batch, Incoming, Rejection};
+use crate::batch::{Ack, Batch, Incoming, OWN_SESSION, Rejection};
 use crate::block::Record;
 use crate::error::Error;
 use crate::event::time::excerpt;
 use crate::event::wire::Event;
 use crate::event::{Kind, Offset, Seq, SessionKey, Verdict};
-use crate::view::{Ordinals, Sessions as _};
+use crate::view::{Ordinals, Part as _, Sessions as _};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -57,7 +57,9 @@ impl Writer {
     }
 
     fn admission(&mut self, event: &Incoming, line: &[u8]) -> Result<Admission, Error> {
-        if let Some(refusal) = self.over_bounds(event, line) {
+        // What daybook has to tell of itself is bounded by what it does.
+        let own = *event.session == *OWN_SESSION;
+        if !own && let Some(refusal) = self.over_bounds(event, line) {
             return Ok(Admission::Refused(refusal));
         }
         let next = self.next;
@@ -76,7 +78,7 @@ impl Writer {
             Some(seq) if session.seqs.contains(seq) => {
                 return self.repeated(&event.session, seq, line);
             }
-            _ if session.seqs.holds(events_max) => {
+            _ if !own && session.seqs.holds(events_max) => {
                 return Ok(Admission::Refused(format!(
                     "session `{}` has {events_max} events, as many as it may (session_events_max); go on in another session",
                     excerpt(&event.session)
@@ -155,6 +157,47 @@ impl Writer {
         }
         self.seen.insert(session);
         Ok(new)
+    }
+
+    /// Learns again what is stored of a session, after events of it were erased: their numbers may be
+    /// taken again. Nothing is staged when this is called.
+    pub(super) fn relearn(&mut self, id: &str) {
+        if !self.seen.forget_session(id) {
+            return;
+        }
+        let learn = |seen: &mut SeenSession| -> Result<bool, Error> {
+            let mut any = false;
+            for segment in self.shared.segments() {
+                if let Some((key, ranges)) = segment.seqs(id)? {
+                    (seen.key, any) = (key, true);
+                    ranges.into_iter().for_each(|range| seen.seqs.insert_range(range));
+                    seen.last = seen.last.max(segment.last_of(id)?);
+                }
+            }
+            for journal in self.shared.journals() {
+                let view = journal.view();
+                if let Some(run) = view.session(id)? {
+                    (seen.key, any) = (run.key, true);
+                    let facts = run.ordinals.iter().filter_map(|ordinal| view.facts(ordinal));
+                    facts.for_each(|facts| {
+                        seen.seqs.insert(facts.seq);
+                        seen.last = seen.last.max(Some(facts.offset));
+                    });
+                }
+            }
+            Ok(any)
+        };
+        let mut session = SeenSession {
+            id: id.into(),
+            key: SessionKey(self.next.0),
+            seqs: SeqSet::default(),
+            last: None,
+            touched: self.journal.base(),
+        };
+        // A segment that can't be read: as before, a later look refuses the event and says why.
+        if learn(&mut session).unwrap_or(false) {
+            self.seen.insert(session);
+        }
     }
 
     /// An event whose number has been stored: the same content is a duplicate, other content a conflict.

@@ -4,6 +4,7 @@ use crate::batch::{Ack, Batch};
 use crate::error::Error;
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -24,6 +25,8 @@ struct QueueState {
     bytes: u64,
     closed: bool,
     rotate: bool,
+    /// Sessions of which events were erased.
+    erased: Vec<Arc<str>>,
 }
 
 #[derive(Debug)]
@@ -35,6 +38,8 @@ pub(super) struct Pending {
 /// What the writer has to do next.
 pub(super) enum Work {
     Batches(Vec<Pending>),
+    /// Events of these sessions were erased.
+    Relearn(Vec<Arc<str>>),
     Rotate,
     Idle,
     Close,
@@ -77,6 +82,12 @@ impl Queue {
         self.wake.notify_one();
     }
 
+    /// Tells the writer of sessions of which events were erased, before it takes more events.
+    pub(crate) fn erased(&self, sessions: Vec<Arc<str>>) {
+        self.state.lock().erased.extend(sessions);
+        self.wake.notify_one();
+    }
+
     /// Takes no more batches; what waits is still written.
     pub(crate) fn close(&self) {
         self.state.lock().closed = true;
@@ -85,8 +96,11 @@ impl Queue {
 
     pub(super) fn take(&self, timeout: Duration) -> Work {
         let mut state = self.state.lock();
-        if state.batches.is_empty() && !state.rotate && !state.closed {
+        if state.batches.is_empty() && state.erased.is_empty() && !state.rotate && !state.closed {
             self.wake.wait_for(&mut state, timeout);
+        }
+        if !state.erased.is_empty() {
+            return Work::Relearn(std::mem::take(&mut state.erased));
         }
         if state.batches.is_empty() {
             return match (std::mem::take(&mut state.rotate), state.closed) {

@@ -131,6 +131,11 @@ impl Seen {
         }
     }
 
+    /// Forgets a session; was it known?
+    pub fn forget_session(&mut self, id: &str) -> bool {
+        self.sessions.remove(id).is_some()
+    }
+
     /// Forgets the sessions whose last event is in a journal before `oldest`: they are all sealed.
     pub fn forget_before(&mut self, oldest: Offset) {
         self.sessions.retain(|_, session| session.touched >= oldest);

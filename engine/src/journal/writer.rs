@@ -105,6 +105,10 @@ impl Writer {
                     self.write(batches);
                     self.is_full()
                 }
+                Work::Relearn(sessions) => {
+                    sessions.iter().for_each(|id| self.relearn(id));
+                    false
+                }
                 Work::Rotate => true,
                 Work::Idle => {
                     self.shared.space.look_again(&*self.shared.options.disk);

@@ -99,6 +99,14 @@ impl NewHold {
     }
 }
 
+impl NewHold {
+    /// The hold, once it is placed.
+    pub(super) fn placed(self, id: Box<str>, placed: Micros) -> Hold {
+        let NewHold { scope, case, reason, by } = self;
+        Hold { id, scope, case, reason, by, placed, matched: Keys::default() }
+    }
+}
+
 /// A text that is not empty and not too long.
 pub(super) fn bounded(what: &str, text: &str, limit: usize) -> Result<(), String> {
     if text.trim().is_empty() {
@@ -130,7 +138,7 @@ impl Hold {
             || self.matched.0.contains(&key)
     }
 
-    /// What it covers, for its event.
+    /// What it covers, for its events.
     pub(super) fn metadata(&self) -> BTreeMap<Box<str>, Box<str>> {
         let join = |names: Vec<String>| (!names.is_empty()).then(|| names.join(" ").into());
         let Scope { sessions, users, roles, query } = &self.scope;
