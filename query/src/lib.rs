@@ -6,6 +6,7 @@ pub mod cursor;
 pub mod error;
 #[cfg(feature = "columnar")]
 pub mod export;
+pub mod holds;
 pub mod item;
 pub mod lang;
 pub mod scan;

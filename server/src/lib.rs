@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `ingest` | `POST /v1/events` |
 //! | `sessions`, `timeline`, `search`, `export` | what investigators ask |
+//! | `retention` | how long what is kept, and legal holds |
 //! | `merkle` | checkpoints, tiles and proofs |
 //! | `stats`, `metrics`, `health` | how the server is doing |
 //! | `backup` | backups of the running log |
@@ -28,6 +29,7 @@ mod page;
 mod params;
 mod pool;
 mod problem;
+mod retention;
 mod search;
 mod security;
 mod sessions;

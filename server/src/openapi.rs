@@ -4,8 +4,8 @@ use crate::params::{NoParams, Params};
 use crate::problem::{self, Problem};
 use crate::state::{App, json_response};
 use crate::{
-    backup, export, health, ingest, merkle, metrics, page, search, security, sessions, stats,
-    timeline,
+    backup, export, health, ingest, merkle, metrics, page, retention, search, security, sessions,
+    stats, timeline,
 };
 use axum::http::{Extensions, HeaderMap, StatusCode, Version, header};
 use axum::response::Response;
@@ -34,6 +34,7 @@ use utoipa_axum::routes;
         (name = "search", description = "Events by what is in them"),
         (name = "export", description = "Events as files"),
         (name = "proof", description = "What shows that nothing was altered"),
+        (name = "retention", description = "How long what is kept, and legal holds"),
         (name = "operation", description = "How the server is doing"),
     )
 )]
@@ -49,6 +50,10 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(export::get_export))
         .routes(routes!(merkle::get_checkpoint))
         .routes(routes!(merkle::get_proof))
+        .routes(routes!(retention::get_policy, retention::put_policy))
+        .routes(routes!(retention::run))
+        .routes(routes!(retention::list_holds, retention::post_hold))
+        .routes(routes!(retention::delete_hold))
         .routes(routes!(stats::get_stats))
         .routes(routes!(metrics::get_metrics))
         .routes(routes!(backup::post_backup))

@@ -220,6 +220,9 @@ impl From<EngineError> for Problem {
                 error.to_string(),
             )
             .retry_after(5),
+            EngineError::Refused { .. } => {
+                Problem::new("refused", StatusCode::BAD_REQUEST, "Refused", error.to_string())
+            }
             EngineError::TooLarge { .. } => Problem::new(
                 "too-large",
                 StatusCode::PAYLOAD_TOO_LARGE,

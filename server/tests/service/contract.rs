@@ -27,14 +27,17 @@ async fn every_documented_path_answers_as_the_document_says() {
         ("/v1/checkpoint", vec!["", "?fresh=true", "?fresh=no"]),
         ("/v1/tile/{path}", vec!["0/000.p/1", "entries/000.p/1", "0/001", "0/1", "0/000.p/1?x=1"]),
         ("/v1/sessions/{id}/proof", vec!["s", "none", "s?x=1"]),
+        ("/v1/admin/retention", vec!["", "?x=1"]),
+        ("/v1/admin/holds", vec!["", "?x=1"]),
         ("/v1/stats", vec!["", "?x=1"]),
         ("/metrics", vec![""]),
         ("/healthz", vec![""]),
         ("/readyz", vec![""]),
     ]);
     let paths = document["paths"].as_object().unwrap();
-    let known: BTreeSet<&str> =
-        calls.keys().copied().chain(["/v1/events", "/v1/admin/backup"]).collect();
+    let others =
+        ["/v1/events", "/v1/admin/backup", "/v1/admin/retention/run", "/v1/admin/holds/{id}"];
+    let known: BTreeSet<&str> = calls.keys().copied().chain(others).collect();
     assert_eq!(paths.keys().map(String::as_str).collect::<BTreeSet<_>>(), known);
 
     for (path, calls) in calls {
@@ -60,6 +63,36 @@ async fn every_documented_path_answers_as_the_document_says() {
         let operation = &paths["/v1/admin/backup"]["post"];
         check(&document, operation, response, "/v1/admin/backup").await;
     }
+    let policy = r#"{"by":"eve@example.com","policy":{"rules":[{"type":"ssh","keep":"30d"},{"user":"*","role":"lab-*","keep":"1d"}],"default":"7y","bytes_max":1}}"#;
+    let hold = r#"{"users":["alice@*"],"query":"cards","case":"2026-17","reason":"subpoena","by":"eve@example.com"}"#;
+    for (method, path, at, body) in [
+        ("post", "/v1/admin/holds", "", "{"),
+        ("post", "/v1/admin/holds", "", r#"{"case":"c","reason":"r","by":"b"}"#),
+        ("post", "/v1/admin/holds", "", hold),
+        ("put", "/v1/admin/retention", "", policy),
+        ("put", "/v1/admin/retention", "", r#"{"policy":{}}"#),
+        ("get", "/v1/admin/retention", "", ""),
+        ("get", "/v1/admin/holds", "", ""),
+        ("post", "/v1/admin/retention/run", "?dry_run=true", ""),
+        ("post", "/v1/admin/retention/run", "?by=eve@example.com", ""),
+        ("post", "/v1/admin/retention/run", "", ""),
+        ("delete", "/v1/admin/holds/{id}", "none?by=a&reason=b", ""),
+        ("delete", "/v1/admin/holds/{id}", "none?by=a", ""),
+        ("delete", "/v1/admin/holds/{id}", "HOLD?by=a&reason=b", ""),
+    ] {
+        if path == "/v1/admin/retention/run" {
+            service.engine.seal_now().unwrap();
+        }
+        let held = service.engine.holds();
+        let at = at.replace("HOLD", held.first().map_or("", |hold| &*hold.id));
+        let (id, query) = at.split_once('?').unwrap_or(("", ""));
+        let url = format!("{}?{query}", path.replace("{id}", id));
+        let verb = reqwest::Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+        let request = service.http.request(verb, format!("{}{url}", service.url));
+        let response = request.body(body).send().await.unwrap();
+        check(&document, &paths[path][method], response, &format!("{method} {url} {body}")).await;
+    }
+    assert!(service.engine.holds().is_empty());
 }
 
 #[tokio::test]

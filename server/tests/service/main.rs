@@ -13,5 +13,6 @@ mod limits;
 mod lines;
 mod pages;
 mod reads;
+mod retention;
 mod stop;
 mod support;

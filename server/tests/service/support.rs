@@ -30,7 +30,11 @@ impl Service {
 
     pub async fn with(config: Config) -> Service {
         let dir = tempfile::tempdir().unwrap();
-        let options = Options { index_heap_bytes: 16 << 20, ..Options::default() };
+        let options = Options {
+            index_heap_bytes: 16 << 20,
+            hold_queries: Some(Arc::new(daybook_query::holds::QueryHolds)),
+            ..Options::default()
+        };
         let data = dir.path().to_owned();
         Service::on(dir, &data, options, config).await
     }
@@ -75,6 +79,16 @@ impl Service {
 
     pub async fn raw(&self, path: &str) -> Response {
         self.http.get(format!("{}{path}", self.url)).send().await.unwrap()
+    }
+
+    pub async fn send(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        body: &str,
+    ) -> (StatusCode, Value) {
+        let request = self.http.request(method, format!("{}{path}", self.url));
+        read(request.body(body.to_owned()).send().await.unwrap()).await
     }
 
     /// How many events a query finds.

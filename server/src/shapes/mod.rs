@@ -4,6 +4,10 @@
 //! compares real answers with these shapes, field by field and both ways.
 #![expect(dead_code, reason = "only their schemas are used")]
 
+mod retention;
+
+pub use retention::*;
+
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
