@@ -1,8 +1,8 @@
 //! The command line: what can be asked for, and where it goes.
 
 use crate::command::{
-    backup, config, export, import, inspect, keygen, load, proof, search, serve, sessions, show,
-    verify,
+    backup, config, export, hold, import, inspect, keygen, load, proof, retention, search, serve,
+    sessions, show, verify,
 };
 use clap::{Parser, Subcommand};
 
@@ -45,6 +45,10 @@ pub enum Command {
     Restore(backup::RestoreArgs),
     /// Show what a file or a directory of the log holds, and any damage in it
     Inspect(inspect::Args),
+    /// Show or change how long what is kept; delete what is past that
+    Retention(retention::Args),
+    /// Place, list and release legal holds
+    Hold(hold::Args),
     /// Print a new encryption key for the file that --encryption-key-file names
     Keygen(keygen::Args),
     /// Send generated or recorded events to a server, and measure it
@@ -79,6 +83,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Backup(args) => backup::run(args).await,
         Command::Restore(args) => backup::restore(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Retention(args) => retention::run(args).await,
+        Command::Hold(args) => hold::run(args).await,
         Command::Keygen(args) => keygen::run(&args),
         Command::Load(args) => load::run(args, quiet).await,
     }

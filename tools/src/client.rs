@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
-use reqwest::{Response, StatusCode, Url};
+use reqwest::{Method, Response, StatusCode, Url};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::time::Duration;
@@ -94,7 +94,26 @@ impl Client {
     /// # Errors
     /// As [`Client::get`].
     pub async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
-        let mut request = self.http.post(format!("{}{path}", self.base)).json(body);
+        self.change(Method::POST, path, &[], Some(body)).await
+    }
+
+    /// Asks for a change, and reads the JSON that is answered.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn change(
+        &self,
+        method: Method,
+        path: &str,
+        params: &[(&str, String)],
+        body: Option<&Value>,
+    ) -> anyhow::Result<Value> {
+        let url = Url::parse_with_params(&format!("{}{path}", self.base), params)
+            .with_context(|| format!("can't build the address of {path}"))?;
+        let mut request = self.http.request(method, url);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
         }
@@ -102,8 +121,8 @@ impl Client {
         if !response.status().is_success() {
             bail!(problem(response).await)
         }
-        let answer = response.bytes().await.with_context(|| self.lost())?;
-        serde_json::from_slice(&answer).with_context(|| {
+        let body = response.bytes().await.with_context(|| self.lost())?;
+        serde_json::from_slice(&body).with_context(|| {
             format!("{} answered {path} with something that is not JSON", self.base)
         })
     }

@@ -6,6 +6,7 @@
 //! | [`cli`], [`command`] | the command line; one module a command |
 //! | [`config`] | what the server runs with: every bound in one place |
 //! | [`source`], [`client`] | where commands read and write: a server, or a data directory |
+//! | [`admin`] | policy and legal holds, of either |
 //! | [`filter`] | the flags that narrow lists and searches |
 //! | [`keys`] | the encryption keys that a command was given |
 //! | [`output`], [`show`] | what people see |
@@ -14,6 +15,7 @@
 //! | [`load`] | what the load generator sends |
 //! | [`inspect`] | the log's files, read without the engine |
 
+pub mod admin;
 pub mod asciicast;
 pub mod cli;
 pub mod client;

@@ -299,8 +299,8 @@ fn at_rest(dir: &Path, error: Error) -> anyhow::Error {
     anyhow::Error::new(error).context(format!("can't open {}", dir.display()))
 }
 
-/// A session's id as one piece of a path.
-fn escape(id: &str) -> String {
+/// An id as one piece of a path.
+pub(crate) fn escape(id: &str) -> String {
     use std::fmt::Write as _;
     let mut out = String::new();
     for byte in id.bytes() {
@@ -372,6 +372,9 @@ impl Sink {
 pub fn writable() -> Options {
     Options {
         columnar: Some(Arc::new(daybook_query::columnar::parquet::SegmentParquet::default())),
+        // A command deletes nothing that it was not told to.
+        retention_interval: None,
+        hold_queries: Some(Arc::new(daybook_query::holds::QueryHolds)),
         ..Options::default()
     }
 }

@@ -178,3 +178,36 @@ fn what_can_not_be_done_is_said_with_exit_code_2() {
         run(2, args);
     }
 }
+
+#[test]
+fn holds_and_retention_are_the_same_on_a_server_and_on_a_directory_at_rest() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let server = Server::start(&data, &["--demo", "--keep", "type:ssh 30d", "--keep", "7y"]);
+    let live = ["--server", server.address.as_str()];
+    let show = run(0, &[&["retention", "show"], &live[..]].concat());
+    assert_eq!(show, "type:ssh 30d\nall others 7y\n");
+    let why = ["--case", "2026-17", "--reason", "subpoena", "--by", "eve@example.com"];
+    let add = ["hold", "add", "--user", "ana@*", "--query", "\"drop table\"", "--json"];
+    let hold: Value = serde_json::from_str(&run(0, &[&add[..], &why, &live].concat())).unwrap();
+    run(2, &[&["hold", "add"], &why[..], &live].concat());
+    let listed = run(0, &[&["hold", "list", "--json"], &live[..]].concat());
+    assert_eq!(serde_json::from_str::<Value>(&listed).unwrap(), hold);
+    let plan = run(0, &[&["retention", "run", "--dry-run", "--by", "eve"], &live[..]].concat());
+    assert_eq!(plan, "nothing is past its age\n");
+    server.stop();
+
+    let rest = ["--data", data.to_str().unwrap()];
+    assert_eq!(run(0, &[&["hold", "list", "--json"], &rest[..]].concat()), listed);
+    assert_eq!(run(0, &[&["retention", "show"], &rest[..]].concat()), show);
+    let id = hold["id"].as_str().unwrap();
+    let release = ["hold", "release", id, "--reason", "closed", "--by", "eve@example.com"];
+    run(0, &[&release[..], &rest].concat());
+    run(2, &[&release[..], &rest].concat());
+    let set = ["retention", "set", "role:lab-* 1d", "--bytes-max", "1GiB", "--by", "eve"];
+    run(0, &[&set[..], &rest].concat());
+    let show = run(0, &[&["retention", "show"], &rest[..]].concat());
+    assert_eq!(show, "role:lab-* 1d\nall others forever\nat most 1.1 GB in sealed segments\n");
+    let told = run(0, &[&["show", "daybook"], &rest[..]].concat());
+    assert!(told.contains("(case 2026-17): closed"), "{told}");
+}

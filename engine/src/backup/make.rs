@@ -17,7 +17,9 @@ use std::io::Write as _;
 use std::path::Path;
 
 /// Names that are no part of a backup: the lock, and what is copied by hand.
-const APART: [&str; 3] = ["LOCK", "journal", "merkle"];
+const APART: [&str; 4] = ["LOCK", "journal", "merkle", HOLDS];
+/// What is held: taken last, so that nothing is held less than the log that was copied says.
+const HOLDS: &str = "retention.json";
 /// The tree's files that are replaced; in this order each speaks of no more than the next.
 const SIGNED: [&str; 2] = ["checkpoint", "signed"];
 
@@ -52,7 +54,7 @@ fn copy(shared: &Shared, disk: &dyn Disk, to: &Path) -> Result<Manifest, Error> 
     let created = Micros::now();
     shared.catalog.commit()?;
     for entry in disk.list(&shared.dir).map_err(Error::io("list", &shared.dir))? {
-        if !APART.contains(&entry.name.as_str()) {
+        if !APART.contains(&entry.name.as_str()) && !entry.name.ends_with(".tmp") {
             link(disk, &shared.dir.join(&entry.name), &to.join(&entry.name), entry.meta.is_dir)?;
         }
     }
@@ -63,6 +65,7 @@ fn copy(shared: &Shared, disk: &dyn Disk, to: &Path) -> Result<Manifest, Error> 
     for journal in &journals {
         copy_journal(disk, journal, &file::path(&dir, journal.base()))?;
     }
+    link(disk, &shared.dir.join(HOLDS), &to.join(HOLDS), false)?;
     let segments = shared.segments();
     let in_segments: u64 = segments.iter().map(|segment| u64::from(segment.len())).sum();
     let events = journals.iter().map(|journal| u64::from(journal.len())).sum::<u64>() + in_segments;

@@ -3,6 +3,7 @@
 use crate::cli::Exit;
 use crate::config::{self, Config, setting};
 use crate::output;
+use daybook_engine::retention::{Policy, Rule};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -32,6 +33,13 @@ pub struct ConfigArgs {
     /// DAYBOOK_ENCRYPTION_KEY, or no encryption]
     #[arg(long, value_name = "FILE")]
     encryption_key_file: Option<PathBuf>,
+    /// How long some sessions are kept, such as "type:ssh role:lab-* 30d"; the first that fits decides,
+    /// and one without conditions ("1y") is for all others. May be repeated
+    #[arg(long, value_name = "RULE")]
+    keep: Vec<Rule>,
+    /// The most bytes of sealed segments, such as 500GiB: past it the oldest go
+    #[arg(long, value_name = "SIZE", value_parser = setting::size)]
+    keep_bytes: Option<u64>,
     /// Do not index texts: searches read the log
     #[arg(long)]
     no_text_index: bool,
@@ -65,10 +73,29 @@ impl ConfigArgs {
         if let Some(file) = &self.encryption_key_file {
             config.encryption_key_file = Some(file.clone());
         }
+        if !self.keep.is_empty() || self.keep_bytes.is_some() {
+            config.retention = Some(policy(&self.keep, self.keep_bytes)?);
+        }
         config.engine.text_index &= !self.no_text_index;
         config.parquet &= !self.no_parquet;
         Ok(config)
     }
+}
+
+/// The policy of some rules; the one without conditions is the default.
+pub(super) fn policy(rules: &[Rule], bytes_max: Option<u64>) -> anyhow::Result<Policy> {
+    let mut policy = Policy { bytes_max, ..Policy::default() };
+    let mut default = None;
+    for rule in rules {
+        if rule.user.is_some() || rule.role.is_some() || rule.kind.is_some() {
+            policy.rules.push(rule.clone());
+        } else if default.replace(rule.keep).is_some() {
+            anyhow::bail!("two rules without conditions; only one can be for all others");
+        }
+    }
+    policy.default = default.unwrap_or_default();
+    policy.check().map_err(anyhow::Error::msg)?;
+    Ok(policy)
 }
 
 /// The arguments of `daybook config`.

@@ -3,11 +3,13 @@
 pub mod backup;
 pub mod config;
 pub mod export;
+pub mod hold;
 pub mod import;
 pub mod inspect;
 pub mod keygen;
 pub mod load;
 pub mod proof;
+pub mod retention;
 pub mod search;
 pub mod serve;
 pub mod sessions;

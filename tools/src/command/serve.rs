@@ -48,6 +48,13 @@ pub async fn run(args: Args, quiet: bool) -> anyhow::Result<Exit> {
     if let Some(reason) = engine.read_only_reason() {
         tracing::error!(%reason, "the log takes no events; reads go on");
     }
+    if let Some(policy) = config.retention.clone().filter(|policy| *policy != engine.policy()) {
+        let engine = Arc::clone(&engine);
+        tokio::task::spawn_blocking(move || engine.set_policy(policy, "configuration"))
+            .await
+            .context("setting the retention policy broke")?
+            .context("can't set the retention policy of the configuration")?;
+    }
     if args.demo {
         load_demo(&engine, &config.data).await?;
     }

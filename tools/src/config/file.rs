@@ -1,7 +1,9 @@
-//! Reading the configuration's file: TOML, all keys on its top level.
+//! Reading the configuration's file: TOML, all keys on its top level but for the table `[retention]`.
 
 use super::{Config, setting};
 use crate::output::clean;
+use daybook_engine::retention::Policy;
+use serde::Deserialize;
 use toml::de::{DeTable, DeValue};
 
 /// Sets what a file says.
@@ -19,6 +21,10 @@ pub(super) fn read(text: &str, config: &mut Config) -> Result<(), String> {
     for (key, value) in entries {
         let name = key.get_ref().as_ref();
         let said = |what: String| format!("line {}: {what}", line(text, key.span().start));
+        if name == "retention" {
+            config.retention = Some(retention(text).map_err(|what| said(clean::line(&what)))?);
+            continue;
+        }
         let setting = setting(name)
             .map_err(|hint| said(format!("unknown key `{}`; {hint}", clean::line(name))))?;
         let value = match value.get_ref() {
@@ -36,6 +42,16 @@ pub(super) fn read(text: &str, config: &mut Config) -> Result<(), String> {
         setting.set(config, &value).map_err(|what| said(format!("`{name}`: {what}")))?;
     }
     Ok(())
+}
+
+/// The table `[retention]`: the policy, as the admin API has it too.
+fn retention(text: &str) -> Result<Policy, String> {
+    #[derive(Deserialize)]
+    struct Only {
+        retention: Policy,
+    }
+    let Only { retention } = toml::from_str(text).map_err(|error| error.message().to_owned())?;
+    retention.check().map(|()| retention)
 }
 
 /// The line of a byte, from 1.
@@ -64,6 +80,20 @@ mod tests {
         assert_eq!(config.server.upload_bytes_max, 1 << 20);
         assert!(!config.parquet);
         assert_eq!(config.engine.queue_bytes_max, Config::default().engine.queue_bytes_max);
+    }
+
+    #[test]
+    fn a_table_says_how_long_what_is_kept() {
+        let mut config = Config::default();
+        let text = "exports_max = 2\n[retention]\ndefault = \"1y\"\nbytes_max = 1000\n\
+                    [[retention.rules]]\ntype = \"ssh\"\nrole = \"lab-*\"\nkeep = \"30d\"\n";
+        read(text, &mut config).unwrap();
+        let policy = config.retention.unwrap();
+        assert_eq!(policy.rules[0].to_string(), "role:lab-* type:ssh 30d");
+        assert_eq!((policy.default.to_string(), policy.bytes_max), ("1y".to_owned(), Some(1000)));
+        let error = refused("[retention]\ndefault = \"soon\"\n");
+        assert!(error.starts_with("line 1: `soon` is not an age"), "{error}");
+        assert!(refused("[retention]\nkeep = \"1d\"\n").contains("unknown field `keep`"));
     }
 
     #[test]

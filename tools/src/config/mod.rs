@@ -33,7 +33,9 @@ pub use print::{fixed_table, settings_table, toml};
 use crate::keys::KeyArgs;
 use anyhow::{Context as _, bail};
 use daybook_engine::Options;
+use daybook_engine::retention::Policy;
 use daybook_query::columnar::parquet::SegmentParquet;
+use daybook_query::holds::QueryHolds;
 use setting::Setting;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -54,6 +56,8 @@ pub struct Config {
     pub engine: Options,
     /// The service's settings.
     pub server: daybook_server::Config,
+    /// How long what is kept; `None` leaves it to the admin API.
+    pub retention: Option<Policy>,
 }
 
 impl Default for Config {
@@ -64,6 +68,7 @@ impl Default for Config {
             encryption_key_file: None,
             engine: Options::default(),
             server: daybook_server::Config::default(),
+            retention: None,
         }
     }
 }
@@ -105,6 +110,7 @@ impl Config {
     pub fn options(&self) -> anyhow::Result<Options> {
         let mut options = self.engine.clone();
         options.columnar = self.parquet.then(|| Arc::new(SegmentParquet::default()) as _);
+        options.hold_queries = Some(Arc::new(QueryHolds));
         options.encryption = KeyArgs::of(self.encryption_key_file.clone()).read()?;
         Ok(options)
     }
