@@ -145,6 +145,7 @@ fn render(app: &App, stats: &Stats) -> Result<String, fmt::Error> {
         ("merkle", cpu.merkle),
         ("merge", cpu.merge),
         ("columnar", cpu.columnar),
+        ("rewrite", cpu.rewrite),
     ] {
         out.sample("daybook_cpu_seconds_total", &[("stage", stage)], seconds)?;
     }

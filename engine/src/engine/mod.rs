@@ -12,7 +12,10 @@
 //!              indexer, notary ──► text index, checkpoints│
 //!                        │                                │
 //!                        ▼                                │
-//!                     sealer ──► segment ─────────────────┘
+//!                     sealer ──► segment ─────────────────┤
+//!                                   │                     │
+//!                                   ▼                     │
+//!                                merger ──► segment ──────┘
 //! ```
 //!
 //! | module | what is there |
@@ -24,11 +27,13 @@
 //! | [`notary`] | the thread that takes blocks into the Merkle log and signs it |
 //! | [`proof`] | proofs of sessions, checkpoints and tiles for others |
 //! | [`sealer`] | the thread that turns closed journals into segments |
+//! | [`merger`] | the thread that makes few large segments of many small ones |
 //! | [`space`] | the disk's free space: when ingest stops for the lack of it |
 //! | [`own`] | the events that daybook itself writes |
 //! | [`retention`] | policy, holds and deletion, and the thread that deletes |
 
 mod indexer;
+mod merger;
 mod notary;
 mod open;
 mod own;
@@ -94,6 +99,11 @@ pub struct Options {
     pub index_heap_bytes: usize,
     /// Index texts? Without it searches read the log.
     pub text_index: bool,
+    /// Merge small segments of a day into larger ones, in the background?
+    pub merge: bool,
+    /// At most this many bytes of lines are in a segment that was merged; memory while merging is about
+    /// this.
+    pub merge_bytes_max: u64,
     /// Keep the Merkle log? Off only to measure: a log that was without it once can't be proved.
     pub merkle: bool,
     /// The log's name, which is also its key's: a URL without the scheme, such as
@@ -139,6 +149,8 @@ impl std::fmt::Debug for Options {
             .field("merkle", &self.merkle)
             .field("origin", &self.origin)
             .field("checkpoint_age_max", &self.checkpoint_age_max)
+            .field("merge", &self.merge)
+            .field("merge_bytes_max", &self.merge_bytes_max)
             .field("proof_bytes_max", &self.proof_bytes_max)
             .field("read_only", &self.read_only)
             .field("disk", &self.disk)
@@ -171,6 +183,8 @@ impl Default for Options {
             merkle: true,
             origin: "localhost/daybook".to_owned(),
             checkpoint_age_max: Duration::from_secs(60),
+            merge: true,
+            merge_bytes_max: 256 << 20,
             proof_bytes_max: 256 << 20,
             read_only: false,
             disk: Arc::new(RealDisk),
@@ -217,6 +231,10 @@ impl Engine {
                 threads.push(spawn("daybook-indexer", move || behind(|| indexer::run(&shared)))?);
             }
             let retainer = Arc::clone(&shared);
+            if shared.options.merge {
+                let shared = Arc::clone(&shared);
+                threads.push(spawn("daybook-merger", move || behind(|| merger::run(&shared)))?);
+            }
             threads.push(spawn("daybook-sealer", move || behind(|| sealer::run(&shared)))?);
             retention::resume(&retainer);
             if retainer.options.retention_interval.is_some() {
@@ -335,6 +353,17 @@ impl Engine {
     /// What stopped the sealing; it is tried again in the background.
     pub fn seal_now(&self) -> Result<(), Error> {
         self.shared.seal_now()
+    }
+
+    /// Merges small segments until nothing is left to be merged; answers how often that was done.
+    ///
+    /// # Errors
+    /// What stopped the merging; the segments are then as they were.
+    pub fn merge_now(&self) -> Result<u64, Error> {
+        if let Some(reason) = self.shared.read_only_reason() {
+            return Err(Error::ReadOnly { reason });
+        }
+        merger::merge_now(&self.shared)
     }
 
     /// Writes what waits, commits the indexes and stops. Appending afterwards answers

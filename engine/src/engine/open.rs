@@ -33,7 +33,7 @@ use crate::journal::seen::{Seen, SeenSession, SeqSet};
 use crate::journal::writer::Writer;
 use crate::merkle::log::{self, MerkleLog};
 use crate::retention::Keeper;
-use crate::segment::{self, Replaced, Segment};
+use crate::segment::{self, Live, Segment};
 use crate::session::Change;
 use crate::text::TextReader;
 use crate::view::{Ordinals, Part as _};
@@ -276,13 +276,13 @@ fn open_segments(
     writable: bool,
 ) -> Result<Vec<Arc<Segment>>, Error> {
     let mut segments = Vec::new();
-    for path in segment::list(&**disk, dir)? {
-        segments.push(Arc::new(Segment::open(disk, &path, Arc::clone(cache))?));
+    let live = Live::of(&**disk, dir)?;
+    for (path, manifest) in live.segments {
+        segments.push(Arc::new(Segment::open_with(disk, &path, manifest?, Arc::clone(cache))?));
     }
-    let replaced = Replaced::of(&mut segments);
     if writable {
-        // What a crash left of segments that another stands for.
-        for name in &replaced.names {
+        // A crash left them.
+        for name in &live.replaced {
             segment::delete(&**disk, dir, name)?;
         }
     }
@@ -353,15 +353,17 @@ impl Recovery<'_> {
     ) -> Result<Vec<Replayed>, Error> {
         let disk = &*options.disk;
         let mut bases = if disk.exists(dir)? { file::list(disk, dir)? } else { Vec::new() };
-        // A journal that has become a segment was to be deleted when the process stopped.
-        let sealed =
-            |base: &Offset| self.segments.iter().any(|s| s.base() == *base && !s.is_empty());
-        if let Some(base) = bases.iter().copied().find(sealed) {
-            if !options.read_only {
+        // A journal that has become a segment was to be deleted when the process stopped. The segment
+        // may have been merged since.
+        let sealed_end = self.segments.last().map_or(Offset(0), |segment| segment.end());
+        let (sealed, left): (Vec<Offset>, Vec<Offset>) =
+            bases.iter().partition(|base| **base < sealed_end);
+        if !options.read_only {
+            for base in sealed {
                 sealer::remove(disk, dir, base)?;
             }
-            bases.retain(|other| *other != base);
         }
+        bases = left;
         if let Some(newest) = bases.last().copied()
             && never_used(disk, &file::path(dir, newest))?
         {

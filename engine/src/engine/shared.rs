@@ -1,5 +1,6 @@
 //! What the engine's threads and its readers share.
 
+use super::merger::Merger;
 use super::notary::Notary;
 use super::own::Own;
 use super::space::Space;
@@ -21,7 +22,7 @@ use parking_lot::{Condvar, Mutex, RwLock};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What the engine's threads and its readers share.
 #[derive(Debug)]
@@ -43,6 +44,7 @@ pub(crate) struct Shared {
     pub counters: Counters,
     /// The Merkle log, if there is one.
     pub notary: Option<Notary>,
+    pub merger: Mutex<Merger>,
     parts: RwLock<Parts>,
     read_only: RwLock<Option<Arc<str>>>,
     closing: AtomicBool,
@@ -61,6 +63,8 @@ pub(crate) struct Counters {
     pub writer_cpu_us: AtomicU64,
     pub indexer_cpu_us: AtomicU64,
     pub notary_cpu_us: AtomicU64,
+    /// How often segments were merged.
+    pub merges: AtomicU64,
     pub sealed: Mutex<StageSeconds>,
 }
 
@@ -68,6 +72,8 @@ pub(crate) struct Counters {
 struct Parts {
     /// Oldest first.
     segments: Vec<Arc<Segment>>,
+    /// Counts the changes of `segments`.
+    segments_version: u64,
     /// Oldest first; the last one is being written.
     journals: Vec<Arc<Journal>>,
 }
@@ -112,7 +118,8 @@ impl Shared {
             retention,
             findings,
             counters: Counters { raw_bytes: AtomicU64::new(raw_bytes), ..Counters::default() },
-            parts: RwLock::new(Parts { segments, journals }),
+            merger: Mutex::default(),
+            parts: RwLock::new(Parts { segments, segments_version: 0, journals }),
             read_only: RwLock::new(read_only),
             closing: AtomicBool::new(false),
             writer_stopped: AtomicBool::new(false),
@@ -170,6 +177,29 @@ impl Shared {
         let mut parts = self.parts.write();
         parts.journals.retain(|other| !Arc::ptr_eq(other, journal));
         parts.segments.push(Arc::new(segment));
+        parts.segments_version += 1;
+    }
+
+    /// Segments have gone, and maybe one has come in their place: readers see the ones or the other,
+    /// never both or neither. The caller holds `background` since it chose them.
+    pub fn replace_segments(&self, gone: &[Arc<Segment>], new: Option<Arc<Segment>>) {
+        let mut parts = self.parts.write();
+        let bytes = |segment: &Arc<Segment>| segment.manifest().raw_bytes;
+        let is_gone = |segment: &Arc<Segment>| gone.iter().any(|gone| Arc::ptr_eq(gone, segment));
+        let lost: u64 = parts.segments.iter().filter(|segment| is_gone(segment)).map(bytes).sum();
+        parts.segments.retain(|segment| !is_gone(segment));
+        self.counters.raw_bytes.fetch_sub(lost, Ordering::Relaxed);
+        if let Some(new) = new {
+            self.counters.raw_bytes.fetch_add(bytes(&new), Ordering::Relaxed);
+            let at = parts.segments.partition_point(|segment| segment.base() < new.base());
+            parts.segments.insert(at, new);
+        }
+        parts.segments_version += 1;
+    }
+
+    /// Counts how often the segments have changed.
+    pub fn segments_version(&self) -> u64 {
+        self.parts.read().segments_version
     }
 
     /// Segments have gone, and maybe one has come in their place.
@@ -290,6 +320,14 @@ impl Shared {
         if news.generation == seen && !self.closing() {
             self.wake.wait_for(&mut news, timeout);
         }
+        news.generation
+    }
+
+    /// Waits for the timeout, or for the end; answers what has been seen then.
+    pub fn rest(&self, timeout: Duration) -> u64 {
+        let until = Instant::now() + timeout;
+        let mut news = self.news.lock();
+        while !self.closing() && !self.wake.wait_until(&mut news, until).timed_out() {}
         news.generation
     }
 

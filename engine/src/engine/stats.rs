@@ -25,6 +25,8 @@ pub struct Stats {
     pub stored_bytes: u64,
     /// Sealed segments.
     pub segments: u64,
+    /// How often segments were merged since the start.
+    pub merges: u64,
     /// Journals: the one that is written, and those that wait to be sealed.
     pub journals: u64,
     /// Bytes of records in journals, before compression.
@@ -75,6 +77,8 @@ pub struct StageSeconds {
     pub merge: f64,
     /// Sealing: the columnar copy.
     pub columnar: f64,
+    /// Merging: small segments into larger ones.
+    pub rewrite: f64,
 }
 
 pub(super) fn collect(shared: &Shared) -> Result<Stats, Error> {
@@ -94,6 +98,7 @@ pub(super) fn collect(shared: &Shared) -> Result<Stats, Error> {
         bytes: shared.counters.raw_bytes.load(Ordering::Relaxed),
         stored_bytes: directory_bytes(&*shared.options.disk, &shared.dir),
         segments: segments.len() as u64,
+        merges: shared.counters.merges.load(Ordering::Relaxed),
         journals: journals.len() as u64,
         journal_bytes: journals.iter().map(|journal| journal.raw_bytes()).sum(),
         next_offset,

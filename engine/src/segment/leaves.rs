@@ -78,6 +78,17 @@ impl Run {
         self.counts.iter().map(|count| u64::from(*count)).sum()
     }
 
+    /// How many of them were erased.
+    #[must_use]
+    pub fn erased(&self) -> u64 {
+        match &self.events {
+            RunEvents::Whole(_) => 0,
+            RunEvents::Erased(seals) => {
+                seals.iter().filter(|seal| matches!(seal, EventSeal::Gone(_))).count() as u64
+            }
+        }
+    }
+
     /// Had it no events? Runs that are written have some.
     #[must_use]
     pub fn is_empty(&self) -> bool {

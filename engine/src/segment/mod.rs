@@ -27,6 +27,7 @@ mod build;
 mod events;
 mod index;
 pub mod leaves;
+mod live;
 mod manifest;
 mod mend;
 mod read;
@@ -37,9 +38,11 @@ mod tests;
 
 pub use index::{Index, SessionRow};
 pub use leaves::Leaves;
+pub use live::{Live, delete_replaced};
 pub use manifest::{FileEntry, Manifest};
 pub use mend::KeyOf;
 pub use read::Segment;
+pub(crate) use rewrite::rewrite_unless;
 pub use rewrite::{Rewrite, rewrite};
 pub use seal::{SealReport, clean, delete, list, seal};
 
@@ -49,7 +52,6 @@ use crate::event::{Micros, Offset};
 use crate::session::SessionState;
 use crate::text::TextSource;
 use crate::view::Session;
-use std::collections::BTreeSet;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -65,23 +67,6 @@ pub const MANIFEST_FILE: &str = "segment.json";
 pub const PARQUET_FILE: &str = "events.parquet";
 /// The text index, in a segment's directory.
 pub const TEXT_DIR: &str = "text";
-
-/// Names of segments that others stand for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Replaced {
-    /// The names, which may still be there.
-    pub names: BTreeSet<String>,
-}
-
-impl Replaced {
-    /// Takes the segments that another one stands for out of a list, and answers their names.
-    pub fn of(segments: &mut Vec<Arc<Segment>>) -> Replaced {
-        let names: BTreeSet<String> =
-            segments.iter().flat_map(|s| s.manifest().replaces.iter().cloned()).collect();
-        segments.retain(|segment| !names.contains(&segment.name()));
-        Replaced { names }
-    }
-}
 
 /// Writes a columnar copy of a segment's events.
 pub trait Columnar: Send + Sync {

@@ -22,6 +22,8 @@ use std::sync::{Arc, OnceLock};
 pub struct Segment {
     disk: SharedDisk,
     dir: PathBuf,
+    /// Where it is since it has lost its name.
+    moved: OnceLock<PathBuf>,
     manifest: Manifest,
     index: Index,
     events: BlockFile,
@@ -41,7 +43,19 @@ impl Segment {
     /// # Errors
     /// The system's, or [`Error::Corrupt`] for files that do not belong together.
     pub fn open(disk: &SharedDisk, dir: &Path, cache: Arc<BlockCache>) -> Result<Segment, Error> {
-        let manifest = Manifest::read(&**disk, dir)?;
+        Segment::open_with(disk, dir, Manifest::read(&**disk, dir)?, cache)
+    }
+
+    /// As [`Segment::open`], with the manifest that was read before.
+    ///
+    /// # Errors
+    /// As [`Segment::open`].
+    pub fn open_with(
+        disk: &SharedDisk,
+        dir: &Path,
+        manifest: Manifest,
+        cache: Arc<BlockCache>,
+    ) -> Result<Segment, Error> {
         let index = Index::open(&**disk, &dir.join(INDEX_FILE))?;
         let events = BlockFile::open(&**disk, &dir.join(EVENTS_FILE), FileKind::Segment)?;
         events.cipher()?;
@@ -49,6 +63,7 @@ impl Segment {
         let segment = Segment {
             disk: Arc::clone(disk),
             dir: dir.to_owned(),
+            moved: OnceLock::new(),
             manifest,
             index,
             events,
@@ -83,6 +98,7 @@ impl Segment {
         Segment {
             disk: Arc::clone(disk),
             dir: dir.to_owned(),
+            moved: OnceLock::new(),
             manifest,
             index,
             events,
@@ -113,7 +129,28 @@ impl Segment {
     /// Its directory.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.dir
+        self.moved.get().unwrap_or(&self.dir)
+    }
+
+    /// Takes its name away, durably: from then on it does not count. Whoever has it open goes on reading
+    /// until [`Segment::delete`].
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn retire(&self) -> Result<(), Error> {
+        let parent = self.dir.parent().unwrap_or(Path::new("."));
+        if let Some(gone) = super::seal::set_aside(&*self.disk, parent, &self.name())? {
+            let _ = self.moved.set(gone);
+        }
+        Ok(())
+    }
+
+    /// Deletes what [`Segment::retire`] left.
+    ///
+    /// # Errors
+    /// The system's. The next start deletes the rest.
+    pub fn delete(&self) -> Result<(), Error> {
+        self.moved.get().map_or(Ok(()), |gone| self.disk.remove_tree(gone))
     }
 
     /// The journal blocks that it was made from.
@@ -121,7 +158,7 @@ impl Segment {
     /// # Errors
     /// The system's, or [`Error::Corrupt`].
     pub fn leaves(&self) -> Result<Leaves, Error> {
-        Leaves::read(&*self.disk, &self.dir.join(LEAVES_FILE))
+        Leaves::read(&*self.disk, &self.path().join(LEAVES_FILE))
     }
 
     /// The name of its directory.
@@ -203,7 +240,7 @@ impl Segment {
     /// The system's, or [`Error::Corrupt`] for the first file that differs.
     pub fn verify(&self) -> Result<(), Error> {
         self.index.verify()?;
-        self.manifest.verify(&*self.disk, &self.dir)
+        self.manifest.verify(&*self.disk, self.path())
     }
 
     /// The text index, opened by the first who asks; `None` if the segment has none.
@@ -211,7 +248,7 @@ impl Segment {
         if let Some(texts) = self.texts.get() {
             return Ok(texts.as_ref());
         }
-        let dir = self.dir.join(TEXT_DIR);
+        let dir = self.path().join(TEXT_DIR);
         let there = self.disk.exists(&dir)?;
         let texts = if there { Some(TextReader::open(&self.disk, &dir)?) } else { None };
         Ok(self.texts.get_or_init(|| texts).as_ref())

@@ -8,8 +8,8 @@
 //! made again. Memory is about the raw size of what is kept.
 
 use super::leaves::{EventSeal, Leaves, Run, RunEvents};
-use super::seal::seal_in_steps;
-use super::{Columnar, SealInput, SealReport, Segment, SessionRow, TEXT_DIR};
+use super::seal::{Step, name, seal_in_steps, tmp_path};
+use super::{Columnar, SealInput, SealReport, Segment, SessionRow, TEXT_DIR, delete};
 use crate::block::{Record, Records};
 use crate::disk::SharedDisk;
 use crate::error::Error;
@@ -54,6 +54,14 @@ impl std::fmt::Debug for Rewrite<'_> {
     }
 }
 
+impl Rewrite<'_> {
+    /// How often the result's events were rewritten: more than those of any source, so that the result has
+    /// a name that nothing else had.
+    fn generation(&self) -> u32 {
+        self.sources.iter().map(|source| source.manifest().generation).max().unwrap_or(0) + 1
+    }
+}
+
 /// What is kept of the sources.
 #[derive(Default)]
 struct Kept {
@@ -64,6 +72,8 @@ struct Kept {
     places: HashMap<SessionKey, u32>,
     offsets: BTreeSet<Offset>,
     erased: BTreeMap<Offset, Hash>,
+    /// Something is not kept.
+    some_gone: bool,
 }
 
 /// Writes what is kept of the sources as one segment, which from then on stands for them; the sources
@@ -72,14 +82,37 @@ struct Kept {
 /// # Errors
 /// The system's, damage in the sources, or what the columnar writer says. The sources are as before.
 pub fn rewrite(asked: &Rewrite<'_>) -> Result<Option<SealReport>, Error> {
-    rewrite_in_steps(asked, &mut |_| Ok(()))
+    rewrite_unless(asked, &|| false)
 }
 
-/// [`rewrite`], with a word after each step of the sealing.
+/// [`rewrite`]; [`Error::Closed`] as soon as nobody wants it any more.
+pub(crate) fn rewrite_unless(
+    asked: &Rewrite<'_>,
+    unwanted: &dyn Fn() -> bool,
+) -> Result<Option<SealReport>, Error> {
+    let Some(first) = asked.sources.first() else { return Ok(None) };
+    let (disk, dir, generation) = (&**asked.disk, asked.segments_dir, asked.generation());
+    // Left by a try whose last step failed: since then, the sources count.
+    delete(disk, dir, &name(first.base(), generation))?;
+    let result = rewrite_in_steps(asked, &mut |_| match unwanted() {
+        true => Err(Error::Closed),
+        false => Ok(()),
+    });
+    if result.is_err() {
+        // What can't be removed now is removed when daybook starts again.
+        let _ = disk.remove_tree(&tmp_path(dir, first.base(), generation));
+        let _ = delete(disk, dir, &name(first.base(), generation));
+    }
+    result
+}
+
+/// [`rewrite`], with a word after each step of the sealing. An error leaves everything as it is, as a
+/// crash would.
 pub(super) fn rewrite_in_steps(
     asked: &Rewrite<'_>,
-    step: super::seal::Step<'_>,
+    step: Step<'_>,
 ) -> Result<Option<SealReport>, Error> {
+    let generation = asked.generation();
     let (Some(first), Some(last)) = (asked.sources.first(), asked.sources.last()) else {
         return Ok(None);
     };
@@ -95,12 +128,12 @@ pub(super) fn rewrite_in_steps(
         return Ok(None);
     }
     let leaves = kept.seal_leaves(leaves);
-    let generation = asked.sources.iter().map(|s| s.manifest().generation).max().unwrap_or(0) + 1;
     let replaces = replaced(asked)?;
     let text = texts(asked, &kept, generation)?;
     let keep = |offset: Offset| kept.offsets.contains(&offset);
+    let keep: Option<&dyn Fn(Offset) -> bool> = kept.some_gone.then_some(&keep);
     let sources: Vec<TextSource<'_>> =
-        text.dirs.iter().map(|dir| TextSource { dir, keep: Some(&keep) }).collect();
+        text.dirs.iter().map(|dir| TextSource { dir, keep }).collect();
     let input = SealInput {
         base: first.base(),
         end: last.end(),
@@ -146,18 +179,19 @@ impl Kept {
     /// Reads a source: keeps its events or remembers their hashes.
     fn read(&mut self, asked: &Rewrite<'_>, source: &Segment, runs: &[Run]) -> Result<(), Error> {
         let index = source.index();
-        for at in 0..index.sessions() {
-            let row = index.session_at(at)?;
-            let place = if (asked.keep)(&row) { Some(self.place(asked, &row)?) } else { None };
-            source.read(&Ordinals::Range(row.ordinals.clone()), None, &mut |_, record| {
-                match place {
-                    Some(place) => self.keep(&record, place),
-                    None => self.erase(source, runs, &record)?,
-                }
-                Ok(ControlFlow::Continue(()))
-            })?;
-        }
-        Ok(())
+        let (mut next, mut end, mut place) = (0, 0, None);
+        source.read(&Ordinals::Range(0..source.len()), None, &mut |ordinal, record| {
+            while ordinal >= end {
+                let row = index.session_at(next)?;
+                place = if (asked.keep)(&row) { Some(self.place(asked, &row)?) } else { None };
+                (next, end) = (next + 1, row.ordinals.end);
+            }
+            match place {
+                Some(place) => self.keep(&record, place),
+                None => self.erase(source, runs, &record)?,
+            }
+            Ok(ControlFlow::Continue(()))
+        })
     }
 
     fn place(&mut self, asked: &Rewrite<'_>, row: &SessionRow<'_>) -> Result<u32, Error> {
@@ -187,6 +221,7 @@ impl Kept {
     }
 
     fn erase(&mut self, source: &Segment, runs: &[Run], record: &Record<'_>) -> Result<(), Error> {
+        self.some_gone = true;
         let mut bytes = Vec::new();
         record.encode(&mut bytes);
         let at = runs.partition_point(|run| run.base <= record.offset).checked_sub(1);

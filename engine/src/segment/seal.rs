@@ -60,7 +60,7 @@ pub fn seal(
     let result = seal_in_steps(disk, segments_dir, input, columnar, &mut |_| Ok(()));
     if result.is_err() {
         // What fails here is removed when daybook starts again.
-        let _ = disk.remove_tree(&tmp_path(segments_dir, input));
+        let _ = disk.remove_tree(&tmp_path(segments_dir, input.base, input.generation));
     }
     result
 }
@@ -90,19 +90,32 @@ pub fn clean(disk: &dyn Disk, segments_dir: &Path) -> Result<usize, Error> {
 /// # Errors
 /// The system's.
 pub fn delete(disk: &dyn Disk, segments_dir: &Path, name: &str) -> Result<(), Error> {
+    if let Some(gone) = set_aside(disk, segments_dir, name)? {
+        disk.remove_tree(&gone)?;
+        disk.sync_dir(segments_dir).map_err(Error::io("sync", segments_dir))?;
+    }
+    Ok(())
+}
+
+/// Takes a segment's name away, durably: from then on it does not count. Answers where it is now, if it was
+/// there.
+pub(super) fn set_aside(
+    disk: &dyn Disk,
+    segments_dir: &Path,
+    name: &str,
+) -> Result<Option<PathBuf>, Error> {
     let (path, gone) = (segments_dir.join(name), segments_dir.join(format!("{GONE_PREFIX}{name}")));
     if !disk.exists(&path)? {
-        return Ok(());
+        return Ok(None);
     }
     disk.remove_tree(&gone)?;
     disk.rename(&path, &gone).map_err(Error::io("rename", &path))?;
     disk.sync_dir(segments_dir).map_err(Error::io("sync", segments_dir))?;
-    disk.remove_tree(&gone)?;
-    disk.sync_dir(segments_dir).map_err(Error::io("sync", segments_dir))
+    Ok(Some(gone))
 }
 
 /// A segment's name: its base, and behind a dash how often its events were rewritten.
-fn name(base: Offset, generation: u32) -> String {
+pub(super) fn name(base: Offset, generation: u32) -> String {
     match generation {
         0 => format!("{:020}", base.0),
         _ => format!("{:020}-{generation}", base.0),
@@ -139,8 +152,8 @@ fn entries(disk: &dyn Disk, dir: &Path) -> Result<Vec<(String, PathBuf)>, Error>
     Ok(listing.into_iter().map(|entry| (entry.name.clone(), dir.join(entry.name))).collect())
 }
 
-fn tmp_path(segments_dir: &Path, input: &SealInput<'_>) -> PathBuf {
-    segments_dir.join(format!("{TMP_PREFIX}{}", name(input.base, input.generation)))
+pub(super) fn tmp_path(segments_dir: &Path, base: Offset, generation: u32) -> PathBuf {
+    segments_dir.join(format!("{TMP_PREFIX}{}", name(base, generation)))
 }
 
 /// [`seal`], with a word after each step.
@@ -161,7 +174,7 @@ pub(super) fn seal_in_steps(
         let parent = parent.unwrap_or(Path::new("."));
         disk.sync_dir(parent).map_err(Error::io("sync", parent))?;
     }
-    let tmp = tmp_path(segments_dir, input);
+    let tmp = tmp_path(segments_dir, input.base, input.generation);
     disk.remove_tree(&tmp)?;
     disk.create_dir(&tmp).map_err(Error::io("create", &tmp))?;
     step("directory")?;

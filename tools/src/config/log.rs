@@ -86,6 +86,18 @@ pub(super) const SETTINGS: &[Setting] = &[
         field: Field::Switch(|config| &mut config.engine.text_index),
     },
     Setting {
+        key: "merge",
+        what: "are small segments of a day merged into larger ones?",
+        at: "without it, they stay as they were sealed",
+        field: Field::Switch(|config| &mut config.engine.merge),
+    },
+    Setting {
+        key: "merge_bytes_max",
+        what: "events in a segment that was merged; merging takes about this much memory",
+        at: "what would be more stays in segments of its own",
+        field: Field::Size(|config| &mut config.engine.merge_bytes_max, 64 << 10, 1 << 30),
+    },
+    Setting {
         key: "index_bytes_max",
         what: "records whose texts are not in the index yet",
         at: "they are committed to it; searches read the rest themselves",

@@ -5,7 +5,8 @@ use anyhow::{Context as _, bail};
 use daybook_engine::Error;
 use daybook_engine::block::FileKind;
 use daybook_engine::disk::{Disk, DiskFile, checked, read_exact_at};
-use daybook_engine::segment::{Index, Manifest};
+use daybook_engine::segment::leaves::Run;
+use daybook_engine::segment::{Index, Leaves, Manifest};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -45,7 +46,7 @@ fn entries(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
 /// Is it a file that [`file`] knows, by its name?
 fn is_ours(path: &Path) -> bool {
     let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-    matches!(name, "events.blk" | "index.bin" | "segment.json" | "events.parquet")
+    matches!(name, "events.blk" | "index.bin" | "leaves.bin" | "segment.json" | "events.parquet")
         || name.ends_with(".journal")
 }
 
@@ -81,6 +82,8 @@ fn file(disk: &dyn Disk, path: &Path) -> anyhow::Result<Report> {
         manifest(disk, path, length)?
     } else if name == "index.bin" {
         segment_index(disk, path, length)
+    } else if start == b"DAYBKLVS" || name == "leaves.bin" {
+        leaves(disk, path, length)
     } else {
         bail!("{} is not a journal, a segment's file or an index of daybook's", path.display())
     };
@@ -118,6 +121,7 @@ fn segment_index(disk: &dyn Disk, path: &Path, length: u64) -> Report {
     let mut report = Report::new(path, "index of a segment", length);
     let checked = Index::open(disk, path).and_then(|index| {
         report.say("first_offset", index.base().0);
+        report.say("end_offset", index.end().0);
         report.say("events", index.events());
         report.say("sessions", index.sessions());
         let (from, to) = index.times();
@@ -125,11 +129,32 @@ fn segment_index(disk: &dyn Disk, path: &Path, length: u64) -> Report {
         report.say("to", to.to_string());
         index.verify()
     });
+    say_damage(&mut report, checked);
+    report
+}
+
+fn say_damage(report: &mut Report, checked: Result<(), Error>) {
     match checked {
         Ok(()) => {}
         Err(Error::Corrupt { at, what, .. }) => report.damaged(at, what),
         Err(error) => report.damaged(0, error.to_string()),
     }
+}
+
+/// What reproduces the leaves of the Merkle log: which leaves, and how much of their blocks was erased.
+fn leaves(disk: &dyn Disk, path: &Path, length: u64) -> Report {
+    let mut report = Report::new(path, "leaves of a segment's blocks", length);
+    let checked = Leaves::read(disk, path).map(|leaves| {
+        let (runs, blocks) = (&leaves.runs, leaves.blocks().count());
+        report.say("journals", runs.len());
+        report.say("leaves", blocks);
+        report.say("first_leaf", runs.first().map(|run| run.first_leaf));
+        report.say("first_offset", runs.first().map(|run| run.base.0));
+        report.say("end_offset", runs.last().map(|run| run.end().0));
+        report.say("events", runs.iter().map(Run::len).sum::<u64>());
+        report.say("erased", runs.iter().map(Run::erased).sum::<u64>());
+    });
+    say_damage(&mut report, checked);
     report
 }
 

@@ -21,6 +21,7 @@ use crate::event::{Kind, Micros, Offset, Seq, SessionKey, Verdict};
 use crate::merkle::Secret;
 use crate::session::SessionState;
 use crate::view::Session;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -42,7 +43,10 @@ pub struct Made {
 /// A closed journal.
 pub struct Journal {
     pub base: u64,
+    pub end: u64,
     pub made: Vec<Made>,
+    /// Their offsets; what is missing in between was erased.
+    pub offsets: Vec<u64>,
     payloads: Vec<Arc<Vec<u8>>>,
     plain: Vec<bool>,
     session_of: Vec<u32>,
@@ -58,6 +62,18 @@ pub fn id(session: usize) -> String {
 impl Journal {
     /// Events in the order of arrival from `base`, `per_block` to a block.
     pub fn new(base: u64, made: Vec<Made>, per_block: usize) -> Journal {
+        let end = base + made.len() as u64;
+        Journal::sparse(base..end, made, (base..end).collect(), per_block)
+    }
+
+    /// Events in the order of their offsets, which lie in `span`.
+    pub fn sparse(
+        span: Range<u64>,
+        made: Vec<Made>,
+        offsets: Vec<u64>,
+        per_block: usize,
+    ) -> Journal {
+        let base = span.start;
         let count = made.iter().map(|e| e.session + 1).max().unwrap_or(0);
         let mut sessions: Vec<Session> = (0..count)
             .map(|n| Session {
@@ -66,17 +82,17 @@ impl Journal {
                 state: Arc::new(SessionState::default()),
             })
             .collect();
-        for (offset, event) in made.iter().enumerate().rev() {
+        for (offset, event) in offsets.iter().zip(&made).rev() {
             // Session 0 began in an earlier segment, if there is one.
             let earlier = event.session == 0 && base > 0;
-            let began = if earlier { base / 2 } else { base + offset as u64 };
+            let began = if earlier { base / 2 } else { *offset };
             sessions[event.session].key = SessionKey(began);
         }
         let (mut payloads, mut plain) = (Vec::new(), Vec::new());
-        for (n, chunk) in made.chunks(per_block).enumerate() {
+        for (chunk, offsets) in made.chunks(per_block).zip(offsets.chunks(per_block)) {
             let mut payload = Vec::new();
-            for (i, event) in chunk.iter().enumerate() {
-                event.record(base + (n * per_block + i) as u64).encode(&mut payload);
+            for (event, offset) in chunk.iter().zip(offsets) {
+                event.record(*offset).encode(&mut payload);
             }
             payloads.push(Arc::new(payload));
             plain.push(chunk.iter().all(|e| crate::block::is_plain(&e.json)));
@@ -86,13 +102,23 @@ impl Journal {
         let events = RunEvents::Whole(Secret([9; 16]));
         let run = Run { first_leaf: 7, base: Offset(base), counts, events };
         let leaves = Leaves { runs: vec![run] };
-        Journal { base, made, payloads, plain, session_of, sessions, leaves }
+        Journal {
+            base,
+            end: span.end,
+            made,
+            offsets,
+            payloads,
+            plain,
+            session_of,
+            sessions,
+            leaves,
+        }
     }
 
     pub fn input(&self) -> SealInput<'_> {
         SealInput {
             base: Offset(self.base),
-            end: Offset(self.base + self.made.len() as u64),
+            end: Offset(self.end),
             payloads: &self.payloads,
             plain: &self.plain,
             session_of: &self.session_of,
@@ -126,7 +152,17 @@ impl Made {
 
 /// A few sessions, interleaved.
 pub fn small() -> Journal {
-    let made = (0..40)
+    Journal::new(1000, few(), 7)
+}
+
+/// The same, with holes between the offsets.
+pub fn small_sparse() -> Journal {
+    let offsets = (0..40).map(|n| 1000 + n + n / 3 * 2).collect();
+    Journal::sparse(998..1070, few(), offsets, 7)
+}
+
+fn few() -> Vec<Made> {
+    (0..40)
         .map(|n: usize| Made {
             session: n % 4,
             seq: ((n * 7) % 40) as u32,
@@ -135,8 +171,7 @@ pub fn small() -> Journal {
             verdict: Verdict::ALL.get(n % 7).copied(),
             json: format!("{{\"n\":{n}}}").into_bytes(),
         })
-        .collect();
-    Journal::new(1000, made, 7)
+        .collect()
 }
 
 pub fn open(dir: &Path) -> Result<Segment, crate::Error> {

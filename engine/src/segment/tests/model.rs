@@ -52,8 +52,7 @@ fn events() -> impl Strategy<Value = Vec<Made>> {
 
 /// The journal's events as (ordinal, offset), from the definition: by session id, then seq.
 fn ordered(journal: &Journal) -> Vec<(u64, &Made)> {
-    let mut order: Vec<(u64, &Made)> =
-        journal.made.iter().enumerate().map(|(n, e)| (journal.base + n as u64, e)).collect();
+    let mut order: Vec<(u64, &Made)> = journal.offsets.iter().copied().zip(&journal.made).collect();
     order.sort_by_key(|(_, e)| (id(e.session), e.seq));
     order
 }
@@ -75,8 +74,17 @@ proptest! {
     fn a_segment_answers_as_the_journal_that_it_was_made_from(
         made in events(), base in prop_oneof![Just(0u64), 1u64..1 << 40], per_block in 1usize..30,
         asked in vec(any::<prop::sample::Index>(), 0..60),
+        holes in prop_oneof![Just(Vec::new()), vec((any::<prop::sample::Index>(), 1u64..9000), 1..9)],
     ) {
-        let journal = Journal::new(base, made, per_block);
+        let mut offsets: Vec<u64> = (base..base + made.len() as u64).collect();
+        let mut span = base..base + made.len() as u64;
+        for (at, len) in &holes {
+            // Behind the last event, too.
+            let at = at.index(offsets.len() + 1);
+            offsets[at..].iter_mut().for_each(|offset| *offset += len);
+            span.end += len;
+        }
+        let journal = Journal::sparse(span.clone(), made, offsets.clone(), per_block);
         let dir = tempfile::tempdir().unwrap();
         let report = seal(&disk(), dir.path(), &journal.input(), None).unwrap();
         let segment = open(&report.path).unwrap();
@@ -84,7 +92,7 @@ proptest! {
         let order = ordered(&journal);
 
         prop_assert_eq!(segment.len() as usize, order.len());
-        prop_assert_eq!(segment.base(), Offset(base));
+        prop_assert_eq!(segment.base()..segment.end(), Offset(span.start)..Offset(span.end));
         let times = order.iter().map(|(_, e)| e.time);
         prop_assert_eq!(
             segment.time_range(),
@@ -104,7 +112,11 @@ proptest! {
         }
         let end = order.len() as u32;
         prop_assert_eq!(segment.facts(end), None);
-        prop_assert_eq!(segment.ordinal_of(Offset(base + u64::from(end))), None);
+        let around = offsets.iter().flat_map(|offset| [offset.saturating_sub(1), offset + 1]);
+        for offset in around.chain([span.start, span.end - 1, span.end, u64::MAX]) {
+            let there = offsets.contains(&offset);
+            prop_assert_eq!(segment.ordinal_of(Offset(offset)).is_some(), there);
+        }
         if base > 0 {
             prop_assert_eq!(segment.ordinal_of(Offset(base - 1)), None);
         }

@@ -2,7 +2,7 @@
 
 use super::super::leaves::{Leaves, Run, RunEvents};
 use super::super::rewrite::{Rewrite, rewrite, rewrite_in_steps};
-use super::super::{MANIFEST_FILE, Manifest, Replaced, Segment, delete, list, seal};
+use super::super::{Live, MANIFEST_FILE, Manifest, Segment, delete, seal};
 use super::{Journal, Made, disk, id, open};
 use crate::disk::RealDisk;
 use crate::error::Error;
@@ -35,8 +35,10 @@ fn journals(sizes: &[usize]) -> Vec<Journal> {
             .collect();
         let mut journal = Journal::new(base, made, 4);
         // A session keeps the number that it got first.
-        for session in &mut journal.sessions {
-            session.key = *keys.entry(Arc::clone(&session.id)).or_insert(session.key);
+        for (number, session) in journal.sessions.iter_mut().enumerate() {
+            if journal.made.iter().any(|event| event.session == number) {
+                session.key = *keys.entry(Arc::clone(&session.id)).or_insert(session.key);
+            }
         }
         journals.push(journal);
         base += *size as u64;
@@ -105,10 +107,8 @@ fn sealed(dir: &Path, journals: &[Journal]) -> Vec<Arc<Segment>> {
 
 /// What counts in a directory, as an open finds it.
 fn found(dir: &Path) -> Vec<Arc<Segment>> {
-    let mut segments: Vec<Arc<Segment>> =
-        list(&RealDisk, dir).unwrap().iter().map(|path| Arc::new(open(path).unwrap())).collect();
-    Replaced::of(&mut segments);
-    segments
+    let live = Live::of(&RealDisk, dir).unwrap();
+    live.segments.iter().map(|(path, _)| Arc::new(open(path).unwrap())).collect()
 }
 
 proptest! {
