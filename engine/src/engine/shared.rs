@@ -42,6 +42,8 @@ pub(crate) struct Shared {
     parts: RwLock<Parts>,
     read_only: RwLock<Option<Arc<str>>>,
     closing: AtomicBool,
+    /// Stopping leaves everything as it is.
+    killed: AtomicBool,
     writer_stopped: AtomicBool,
     /// Counts what the background threads wait for: new blocks, closed journals, commits, seals.
     news: Mutex<News>,
@@ -108,6 +110,7 @@ impl Shared {
             parts: RwLock::new(Parts { segments, journals }),
             read_only: RwLock::new(read_only),
             closing: AtomicBool::new(false),
+            killed: AtomicBool::new(false),
             writer_stopped: AtomicBool::new(false),
             notary,
             news: Mutex::default(),
@@ -208,6 +211,16 @@ impl Shared {
         tracing::error!(%reason, "the log is read-only from here on");
         self.read_only.write().get_or_insert(reason);
         self.announce(|_| ());
+    }
+
+    pub fn killed(&self) -> bool {
+        self.killed.load(Ordering::Acquire)
+    }
+
+    #[cfg(any(test, feature = "sim"))]
+    pub fn kill(&self) {
+        self.killed.store(true, Ordering::Release);
+        self.close();
     }
 
     pub fn closing(&self) -> bool {

@@ -52,11 +52,13 @@ fn recover(disk: &SimDisk, model: &Model, operation: u64, random: &mut Random, d
         check::against(&model, disk.operations(), &found);
     }
     if random.one_in(8) {
+        engine.close().expect("it closes after a crash");
         drop(engine);
         let engine = Engine::open(Path::new(DIR), options()).expect("it opens once more");
         check::against(&model, disk.operations(), &check::whole(&engine.snapshot()));
+        engine.kill();
     } else {
-        drop(engine);
+        engine.kill();
     }
     if depth > 0 {
         let operation = random.below(disk.operations() + 1);
