@@ -213,6 +213,7 @@ impl Shared {
         self.announce(|_| ());
     }
 
+    /// Is everything to stay as it is, uncommitted? Only tests ask for that.
     pub fn killed(&self) -> bool {
         self.killed.load(Ordering::Acquire)
     }
