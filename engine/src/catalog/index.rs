@@ -218,7 +218,8 @@ impl ViewSegment {
 pub(super) struct Writer {
     index: Index,
     directory: DiskDirectory,
-    writer: IndexWriter,
+    /// Made for the first commit, and again after one that failed: it takes threads and memory.
+    writer: Option<IndexWriter>,
     fields: Fields,
 }
 
@@ -249,15 +250,8 @@ pub(super) fn open(
         if read_only {
             return Ok((None, View::open(&index, &directory)?));
         }
-        let options = IndexWriterOptions::builder()
-            .num_worker_threads(1)
-            .num_merge_threads(1)
-            .memory_budget_per_thread(64 << 20)
-            .build();
-        let writer: IndexWriter = index.writer_with_options(options).map_err(Error::catalog)?;
-        writer.set_merge_policy(Box::new(NoMergePolicy));
         let view = View::open(&index, &directory)?;
-        Ok((Some(Writer { index, directory, writer, fields }), view))
+        Ok((Some(Writer { index, directory, writer: None, fields }), view))
     })
 }
 
@@ -281,12 +275,13 @@ impl Writer {
         through: Offset,
     ) -> Result<View, Error> {
         let written = self.write(sessions, removed, through);
-        if written.is_err() {
-            // What was added must not slip into the next commit.
-            self.writer.rollback().map_err(Error::catalog)?;
+        let merged = written.and_then(|()| self.merge());
+        if merged.is_err() {
+            // What was added must not slip into the next commit; and a writer whose threads have met
+            // an error does nothing any more.
+            self.writer = None;
         }
-        written?;
-        self.merge()?;
+        merged?;
         if self.directory.faulted() {
             // What was merged may be zeroes.
             let what = format!("a file in {:?} shrank while it was merged", self.directory);
@@ -295,24 +290,43 @@ impl Writer {
         View::open(&self.index, &self.directory)
     }
 
+    fn writer(&mut self) -> Result<&mut IndexWriter, Error> {
+        let writer = match self.writer.take() {
+            Some(writer) => writer,
+            None => {
+                let options = IndexWriterOptions::builder()
+                    .num_worker_threads(1)
+                    .num_merge_threads(1)
+                    .memory_budget_per_thread(64 << 20)
+                    .build();
+                let writer = self.index.writer_with_options(options).map_err(Error::catalog)?;
+                writer.set_merge_policy(Box::new(NoMergePolicy));
+                writer
+            }
+        };
+        Ok(self.writer.insert(writer))
+    }
+
     fn write(
         &mut self,
         sessions: &[(Session, bool)],
         removed: &[SessionKey],
         through: Offset,
     ) -> Result<(), Error> {
+        let fields = self.fields;
+        let writer = self.writer()?;
         for key in removed {
-            self.writer.delete_term(Term::from_field_u64(self.fields.key, key.0));
+            writer.delete_term(Term::from_field_u64(fields.key, key.0));
         }
         for (session, replace) in sessions {
             if *replace {
-                let key = Term::from_field_u64(self.fields.key, session.key.0);
-                self.writer.delete_term(key);
+                let key = Term::from_field_u64(fields.key, session.key.0);
+                writer.delete_term(key);
             }
-            let doc = self.fields.document(session)?;
-            self.writer.add_document(doc).map_err(Error::catalog)?;
+            let doc = fields.document(session)?;
+            writer.add_document(doc).map_err(Error::catalog)?;
         }
-        let mut commit = self.writer.prepare_commit().map_err(Error::catalog)?;
+        let mut commit = writer.prepare_commit().map_err(Error::catalog)?;
         commit.set_payload(&through.to_string());
         commit.commit().map_err(Error::catalog)?;
         Ok(())
@@ -322,7 +336,7 @@ impl Writer {
         let segments = self.index.searchable_segment_metas().map_err(Error::catalog)?;
         let ids = worth_merging(segments);
         if !ids.is_empty() {
-            self.writer.merge(&ids).wait().map_err(Error::catalog)?;
+            self.writer()?.merge(&ids).wait().map_err(Error::catalog)?;
         }
         Ok(())
     }

@@ -39,6 +39,9 @@ pub(super) fn run(shared: &Shared) {
     let mut seen = 0;
     let said = Said::default();
     loop {
+        if shared.killed() {
+            return;
+        }
         let closing = shared.closing();
         let pause = match step(shared, &mut current, closing) {
             Ok(()) => {

@@ -385,6 +385,17 @@ impl Engine {
     }
 }
 
+#[cfg(any(test, feature = "sim"))]
+impl Engine {
+    /// Stops as a process that is killed: nothing is committed any more.
+    pub fn kill(&self) {
+        self.shared.kill();
+        for thread in std::mem::take(&mut *self.threads.lock()) {
+            let _ = thread.join();
+        }
+    }
+}
+
 impl Drop for Engine {
     fn drop(&mut self) {
         if let Err(error) = self.close() {

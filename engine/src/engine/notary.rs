@@ -218,7 +218,7 @@ pub(super) fn run(shared: &Shared, mut log: MerkleLog) {
     let Some(notary) = &shared.notary else { return };
     let mut seen = 0;
     let mut since = None;
-    loop {
+    while !shared.killed() {
         // What the writer still writes while the engine closes is covered, too.
         let closing = shared.closing() && shared.writer_stopped();
         let mut pause = Duration::from_millis(500).min(shared.options.checkpoint_age_max);

@@ -48,6 +48,8 @@ pub(crate) struct Shared {
     parts: RwLock<Parts>,
     read_only: RwLock<Option<Arc<str>>>,
     closing: AtomicBool,
+    /// Stopping leaves everything as it is.
+    killed: AtomicBool,
     writer_stopped: AtomicBool,
     /// Counts what the background threads wait for: new blocks, closed journals, commits, seals.
     news: Mutex<News>,
@@ -122,6 +124,7 @@ impl Shared {
             parts: RwLock::new(Parts { segments, segments_version: 0, journals }),
             read_only: RwLock::new(read_only),
             closing: AtomicBool::new(false),
+            killed: AtomicBool::new(false),
             writer_stopped: AtomicBool::new(false),
             notary,
             news: Mutex::default(),
@@ -262,6 +265,17 @@ impl Shared {
         tracing::error!(%reason, "the log is read-only from here on");
         self.read_only.write().get_or_insert(reason);
         self.announce(|_| ());
+    }
+
+    /// Is everything to stay as it is, uncommitted? Only tests ask for that.
+    pub fn killed(&self) -> bool {
+        self.killed.load(Ordering::Acquire)
+    }
+
+    #[cfg(any(test, feature = "sim"))]
+    pub fn kill(&self) {
+        self.killed.store(true, Ordering::Release);
+        self.close();
     }
 
     pub fn closing(&self) -> bool {

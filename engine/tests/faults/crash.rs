@@ -9,7 +9,7 @@ use daybook_engine::{Engine, Options};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Crash points of one workload.
 const POINTS: u64 = 125;
@@ -52,11 +52,13 @@ fn recover(disk: &SimDisk, model: &Model, operation: u64, random: &mut Random, d
         check::against(&model, disk.operations(), &found);
     }
     if random.one_in(8) {
+        engine.close().expect("it closes after a crash");
         drop(engine);
         let engine = Engine::open(Path::new(DIR), options()).expect("it opens once more");
         check::against(&model, disk.operations(), &check::whole(&engine.snapshot()));
+        engine.kill();
     } else {
-        drop(engine);
+        engine.kill();
     }
     if depth > 0 {
         let operation = random.below(disk.operations() + 1);
@@ -152,4 +154,17 @@ crash_tests! {
     acknowledged_events_outlive_crashes_6 50..60;
     acknowledged_events_outlive_crashes_7 60..70;
     acknowledged_events_outlive_crashes_8 70..80;
+}
+
+/// Nothing, unless `DAYBOOK_SOAK_SECONDS` says how long.
+#[test]
+fn acknowledged_events_outlive_crashes_for_as_long_as_asked() {
+    let Ok(seconds) = std::env::var("DAYBOOK_SOAK_SECONDS") else { return };
+    let until = Instant::now() + Duration::from_secs(seconds.parse().unwrap());
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    let mut seed = now.as_secs() << 16;
+    while Instant::now() < until {
+        crashes(std::iter::once(seed));
+        seed += 1;
+    }
 }

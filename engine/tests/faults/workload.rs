@@ -21,18 +21,21 @@ enum Step {
     Append(Vec<Vec<(Name, String)>>),
     Seal,
     Reopen,
+    /// The process is killed, and started again.
+    Kill,
     Pause,
 }
 
 impl Step {
     fn random(random: &mut Random, next: &mut [u32; 6]) -> Step {
-        match random.below(16) {
+        match random.below(17) {
             0..12 => {
                 let batches = 1 + random.below(3);
                 Step::Append((0..batches).map(|_| some_events(random, next)).collect())
             }
             12 | 13 => Step::Seal,
             14 => Step::Reopen,
+            15 => Step::Kill,
             _ => Step::Pause,
         }
     }
@@ -92,6 +95,12 @@ impl Run {
             }
             Step::Seal => engine.seal_now().unwrap(),
             Step::Reopen => {
+                engine.close().unwrap();
+                drop(engine);
+                self.open();
+            }
+            Step::Kill => {
+                engine.kill();
                 drop(engine);
                 self.open();
             }
