@@ -9,8 +9,9 @@ use crate::state::{App, json_response};
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
+use daybook_engine::Error;
 use daybook_engine::merkle::tile::Tile;
 use std::sync::Arc;
 use utoipa::IntoParams;
@@ -50,7 +51,7 @@ pub async fn get_checkpoint(
     let engine = Arc::clone(&app.engine);
     let note = if asked.fresh {
         let sign = move || engine.checkpoint().map(Some);
-        app.reads.run_within(app.config.read_time_max, sign).await??
+        app.reads.run_within(app.config.read_time_max, sign).await?.map_err(unprovable)?
     } else {
         engine.last_checkpoint()
     };
@@ -114,11 +115,21 @@ pub async fn get_proof(
     let json = app
         .reads
         .run_within(app.config.read_time_max, move || -> Result<_, Problem> {
-            let bundle = engine.proof(&id)?.ok_or_else(|| no_session(&id))?;
+            let bundle = engine.proof(&id).map_err(unprovable)?.ok_or_else(|| no_session(&id))?;
             serde_json::to_vec(&bundle).map_err(Problem::internal)
         })
         .await??;
     Ok(json_response(json))
+}
+
+/// A log that nothing can be proved of says why; everything else is as everywhere.
+fn unprovable(error: Error) -> Problem {
+    match error {
+        Error::Unusable { what, .. } => {
+            Problem::new("unprovable", StatusCode::SERVICE_UNAVAILABLE, "No proof", what)
+        }
+        other => other.into(),
+    }
 }
 
 fn bytes(body: Vec<u8>, media_type: &'static str, cache: &'static str) -> Response {
