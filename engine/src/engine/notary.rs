@@ -152,7 +152,12 @@ fn damaged(
     error: Error,
     findings: &mut Vec<Finding>,
 ) -> Result<(Option<Notary>, Option<MerkleLog>), Error> {
-    let Error::Corrupt { path, at, what } = error else { return Err(error) };
+    let (path, at, what) = match error {
+        Error::Corrupt { path, at, what } => (path, at, what),
+        // A bad sector here is no reason not to read the rest.
+        Error::Io { action, path, source } => (path, 0, format!("can't {action} it: {source}")),
+        other => return Err(other),
+    };
     findings.push(Finding {
         path,
         from: at,
