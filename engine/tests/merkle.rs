@@ -183,18 +183,27 @@ fn a_session_in_journals_is_proved_across_a_restart() {
 }
 
 #[test]
-fn a_session_is_proved_wherever_its_events_are_sealed_or_not() {
+fn a_session_is_proved_across_seals_and_restarts() {
     let dir = tempfile::tempdir().unwrap();
     let engine = open(dir.path());
-    for seal in 0..3 {
-        (0..10).for_each(|seq| append(&engine, seal * 10 + seq, &["a", "b", "c"]));
+    let mut seq = 0;
+    for _ in 0..3 {
+        for _ in 0..30 {
+            append(&engine, seq, &["a", "b", "c"]);
+            seq += 1;
+        }
         engine.seal_now().unwrap();
+        let proved = engine.proof("b").unwrap().unwrap().check(Some(&key(&engine))).unwrap();
+        assert_eq!((proved.events, proved.before), (u64::from(seq), None));
     }
-    (30..35).for_each(|seq| append(&engine, seq, &["c", "a"]));
-    let bundle = engine.proof("a").unwrap().unwrap();
-    let proved = bundle.check(Some(&key(&engine))).unwrap();
-    assert_eq!((proved.events, proved.first, proved.before), (35, Offset(0), None));
-    assert_eq!(proved.last, Offset(99));
+    append(&engine, seq, &["c", "b"]);
+    drop(engine);
+    let engine = open(dir.path());
+    append(&engine, seq + 1, &["b"]);
+    let proved = engine.proof("b").unwrap().unwrap().check(Some(&key(&engine))).unwrap();
+    assert_eq!((proved.events, proved.before), (92, None));
+    assert_eq!((proved.first, proved.last), (Offset(1), Offset(272)));
+    assert_eq!(proved.unused_seqs, []);
 }
 
 /// Puts other events into a journal: everything that only guards against accidents is made to fit.

@@ -9,11 +9,12 @@ use crate::state::{App, json_response};
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
+use daybook_engine::Error;
 use daybook_engine::merkle::tile::Tile;
 use std::sync::Arc;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 /// The parameters of a checkpoint.
 #[derive(Clone, Copy, Debug, IntoParams)]
@@ -50,7 +51,7 @@ pub async fn get_checkpoint(
     let engine = Arc::clone(&app.engine);
     let note = if asked.fresh {
         let sign = move || engine.checkpoint().map(Some);
-        app.reads.run_within(app.config.read_time_max, sign).await??
+        app.reads.run_within(app.config.read_time_max, sign).await?.map_err(unprovable)?
     } else {
         engine.last_checkpoint()
     };
@@ -97,7 +98,7 @@ pub async fn get_tile(
     tag = "proof",
     params(("id" = String, Path, description = "the session's id")),
     responses(
-        (status = 200, description = "the proof", body = crate::shapes::Proof),
+        (status = 200, description = "the proof", body = Proof),
         (status = 400, description = "a parameter can't be used", body = Document, content_type = "application/problem+json"),
         (status = 404, description = "no such session", body = Document, content_type = "application/problem+json"),
         (status = 413, description = "the session is too large for one proof", body = Document, content_type = "application/problem+json"),
@@ -114,11 +115,21 @@ pub async fn get_proof(
     let json = app
         .reads
         .run_within(app.config.read_time_max, move || -> Result<_, Problem> {
-            let bundle = engine.proof(&id)?.ok_or_else(|| no_session(&id))?;
+            let bundle = engine.proof(&id).map_err(unprovable)?.ok_or_else(|| no_session(&id))?;
             serde_json::to_vec(&bundle).map_err(Problem::internal)
         })
         .await??;
     Ok(json_response(json))
+}
+
+/// A log that nothing can be proved of says why; everything else is as everywhere.
+fn unprovable(error: Error) -> Problem {
+    match error {
+        Error::Unusable { what, .. } => {
+            Problem::new("unprovable", StatusCode::SERVICE_UNAVAILABLE, "No proof", what)
+        }
+        other => other.into(),
+    }
 }
 
 fn bytes(body: Vec<u8>, media_type: &'static str, cache: &'static str) -> Response {
@@ -127,4 +138,61 @@ fn bytes(body: Vec<u8>, media_type: &'static str, cache: &'static str) -> Respon
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
     response
+}
+
+/// The proof of a session.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub struct Proof {
+    /// `daybook-proof-1`.
+    format: String,
+    /// The session's id.
+    session: String,
+    /// The key that checks the checkpoint: `name+id+base64`.
+    key: String,
+    /// The signed checkpoint.
+    checkpoint: String,
+    /// The blocks that hold the session's events, in order.
+    blocks: Vec<ProofBlock>,
+}
+
+/// What proves the events of one block.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub struct ProofBlock {
+    /// The leaf's index in the tree.
+    index: u64,
+    /// The leaf, 64 bytes in base64.
+    leaf: String,
+    /// The leaf's inclusion path, hashes in base64, from its sibling upward.
+    path: Vec<String>,
+    /// The session's events in the block.
+    events: Vec<ProofEvent>,
+    /// What the rest of the block hashes to, from left to right.
+    cover: Vec<String>,
+}
+
+/// One event, with all that its hash is over.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub struct ProofEvent {
+    /// Its place in the log.
+    offset: u64,
+    /// The place of the session's event before it.
+    #[schema(required = true)]
+    previous: Option<u64>,
+    /// Its number in its session.
+    seq: u32,
+    /// When it happened.
+    #[schema(format = DateTime)]
+    time: String,
+    /// What happened.
+    kind: String,
+    /// The verdict, for commands that carry one.
+    #[schema(nullable = false)]
+    verdict: Option<String>,
+    /// 16 bytes in base64.
+    salt: String,
+    /// The line as it was stored.
+    line: String,
 }

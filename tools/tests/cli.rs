@@ -211,3 +211,27 @@ fn holds_and_retention_are_the_same_on_a_server_and_on_a_directory_at_rest() {
     let told = run(0, &[&["show", "daybook"], &rest[..]].concat());
     assert!(told.contains("(case 2026-17): closed"), "{told}");
 }
+
+#[test]
+fn a_session_is_proved_by_a_server_or_a_directory_and_checked_with_the_file_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let server = Server::start(&data, &["--demo"]);
+    let listed = run(0, &["sessions", "--server", &server.address, "--json", "-n", "1"]);
+    let id = serde_json::from_str::<Value>(&listed).unwrap()["id"].as_str().unwrap().to_owned();
+    let (live, at_rest) = (dir.path().join("live.json"), dir.path().join("rest.json"));
+    let (live, at_rest) = (live.to_str().unwrap(), at_rest.to_str().unwrap());
+    run(0, &["proof", "--server", &server.address, "-o", live, &id]);
+    server.stop();
+    run(0, &["proof", "--data", data.to_str().unwrap(), "-o", at_rest, &id]);
+    let key = data.join("keys/verifier.key");
+    for file in [live, at_rest] {
+        let said = run(0, &["verify", file, "--key", key.to_str().unwrap()]);
+        assert!(said.contains("the proof holds") && said.contains("none between these"), "{said}");
+        let proved: Value = serde_json::from_str(&run(0, &["verify", "--json", file])).unwrap();
+        assert_eq!(proved["session"], id.as_str());
+    }
+    let text = std::fs::read_to_string(live).unwrap();
+    std::fs::write(live, text.replacen("\"time\":\"20", "\"time\":\"21", 1)).unwrap();
+    assert!(run(1, &["verify", live]).contains("does not hold"));
+}

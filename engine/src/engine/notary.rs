@@ -10,6 +10,7 @@
 
 use super::Options;
 use super::shared::Shared;
+use super::space::Said;
 use crate::cpu::thread_cpu_us;
 use crate::error::Error;
 use crate::event::Offset;
@@ -36,6 +37,7 @@ pub(crate) struct Notary {
     /// Somebody wants a checkpoint that covers everything below this offset.
     wish: AtomicU64,
     failures: Mutex<Failures>,
+    said: Said,
 }
 
 /// The last checkpoint.
@@ -133,6 +135,7 @@ fn open_whole(around: &Around<'_>) -> Result<(Notary, Option<MerkleLog>), Openin
         latest: RwLock::new(Latest { signed, note: note.unwrap_or_default().into() }),
         wish: AtomicU64::new(0),
         failures: Mutex::default(),
+        said: Said::default(),
     };
     if around.writable {
         let (log, note) = MerkleLog::open(disk, around.data, &around.options.origin)?;
@@ -149,7 +152,12 @@ fn damaged(
     error: Error,
     findings: &mut Vec<Finding>,
 ) -> Result<(Option<Notary>, Option<MerkleLog>), Error> {
-    let Error::Corrupt { path, at, what } = error else { return Err(error) };
+    let (path, at, what) = match error {
+        Error::Corrupt { path, at, what } => (path, at, what),
+        // A bad sector here is no reason not to read the rest.
+        Error::Io { action, path, source } => (path, 0, format!("can't {action} it: {source}")),
+        other => return Err(other),
+    };
     findings.push(Finding {
         path,
         from: at,
@@ -223,13 +231,17 @@ pub(super) fn run(shared: &Shared, mut log: MerkleLog) {
         let closing = shared.closing() && shared.writer_stopped();
         let mut pause = Duration::from_millis(500).min(shared.options.checkpoint_age_max);
         if let Err(error) = step(shared, notary, &mut log, &mut since, closing) {
-            tracing::warn!(%error, "the Merkle log can't be written; starting again from the last checkpoint");
+            notary.said.failed(
+                &error,
+                "the Merkle log can't be written; starting again from the last checkpoint",
+            );
             {
                 let mut failures = notary.failures.lock();
                 failures.count += 1;
-                failures.last = Some(error);
+                failures.last = Some(error.clone());
             }
-            shared.progressed();
+            // Sealing waits for a checkpoint: who waits for it is told.
+            shared.seal_failed(error);
             if let Err(error) = log.reset() {
                 tracing::warn!(%error, "the Merkle log can't be read");
             }
@@ -281,6 +293,7 @@ fn step(
         *since = None;
         *notary.latest.write() = Latest { signed: *log.signed(), note: note.into() };
         notary.failures.lock().last = None;
+        notary.said.worked("the Merkle log is written again");
         shared.progressed();
     }
     Ok(())

@@ -202,6 +202,9 @@ impl Source {
         events: Vec<EventProof>,
         out: &mut Vec<BlockProof>,
     ) -> Result<(), Error> {
+        if events.is_empty() {
+            return Ok(());
+        }
         let store = notary.store();
         let size = latest.signed.size;
         let mut groups = Vec::new();

@@ -158,60 +158,6 @@ pub struct CheckpointItem {
     covered: bool,
 }
 
-/// The proof of a session.
-#[derive(ToSchema)]
-pub struct Proof {
-    /// `daybook-proof-1`.
-    format: String,
-    /// The session's id.
-    session: String,
-    /// The key that checks the checkpoint: `name+id+base64`.
-    key: String,
-    /// The signed checkpoint.
-    checkpoint: String,
-    /// The blocks that hold the session's events, in order.
-    blocks: Vec<ProofBlock>,
-}
-
-/// What proves the events of one block.
-#[derive(ToSchema)]
-pub struct ProofBlock {
-    /// The leaf's index in the tree.
-    index: u64,
-    /// The leaf, 64 bytes in base64.
-    leaf: String,
-    /// The leaf's inclusion path, hashes in base64, from its sibling upward.
-    path: Vec<String>,
-    /// The session's events in the block.
-    events: Vec<ProofEvent>,
-    /// What the rest of the block hashes to, from left to right.
-    cover: Vec<String>,
-}
-
-/// One event, with all that its hash is over.
-#[derive(ToSchema)]
-pub struct ProofEvent {
-    /// Its place in the log.
-    offset: u64,
-    /// The place of the session's event before it.
-    #[schema(required = true)]
-    previous: Option<u64>,
-    /// Its number in its session.
-    seq: u32,
-    /// When it happened.
-    #[schema(format = DateTime)]
-    time: String,
-    /// What happened.
-    kind: String,
-    /// The verdict, for commands that carry one.
-    #[schema(nullable = false)]
-    verdict: Option<String>,
-    /// 16 bytes in base64.
-    salt: String,
-    /// The line as it was stored.
-    line: String,
-}
-
 /// Where a review stands.
 #[derive(ToSchema)]
 #[schema(rename_all = "lowercase")]
@@ -407,6 +353,8 @@ pub struct Stats {
     /// Why no events are taken, if so.
     #[schema(required = true)]
     read_only: Option<String>,
+    /// Files by the number of the key that they are encrypted with; 0 for those that are not.
+    encryption_keys: BTreeMap<String, u64>,
     /// What recovery found at the start.
     #[schema(value_type = Vec<Object>)]
     findings: (),
