@@ -13,6 +13,7 @@
 
 mod disk;
 mod ingest;
+mod long_session;
 mod reads;
 mod server;
 mod source;
@@ -40,6 +41,9 @@ struct Arguments {
     /// Segments at the start that is measured.
     #[arg(long, default_value_t = 1_000)]
     segments: u64,
+    /// The length of the long session, such as 10GiB.
+    #[arg(long, default_value = "1GiB", value_parser = daybook_tools::config::setting::size)]
+    session_bytes: u64,
     /// Only some parts of the report.
     #[arg(long, value_delimiter = ',')]
     only: Vec<Section>,
@@ -65,6 +69,8 @@ enum Section {
     List,
     /// A long session among many.
     Timeline,
+    /// One session of `--session-bytes`, page by page.
+    LongSession,
     /// A start with many segments.
     Start,
 }
@@ -74,6 +80,7 @@ fn main() -> Result<()> {
     if arguments.quick {
         arguments.sessions = arguments.sessions.min(5_000);
         arguments.segments = arguments.segments.min(10);
+        arguments.session_bytes = arguments.session_bytes.min(16 << 20);
     }
     let wanted = |section| arguments.only.is_empty() || arguments.only.contains(&section);
     let holder = match &arguments.dir {
@@ -117,6 +124,9 @@ fn main() -> Result<()> {
     }
     if wanted(Section::Timeline) {
         reads::timeline(&dir.join("timeline"), arguments.quick)?;
+    }
+    if wanted(Section::LongSession) {
+        long_session::report(&dir.join("long-session"), arguments.session_bytes)?;
     }
     if wanted(Section::Start) {
         reads::start(&dir.join("start"), arguments.segments)?;

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Instant;
 
 /// The p50 and p95 of some requests to the same address, in milliseconds, and the last answer.
-fn times(server: &Server, path: &str, rounds: usize) -> Result<(f64, f64, Value)> {
+pub(crate) fn times(server: &Server, path: &str, rounds: usize) -> Result<(f64, f64, Value)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let client = reqwest::Client::new();

@@ -55,10 +55,19 @@ impl Server {
         cpu_seconds(&format!("/proc/{}/stat", self.child.id()))
     }
 
+    /// The server's resident memory now, in MiB.
+    pub(crate) fn memory_mib(&self) -> Result<u64> {
+        self.memory("VmRSS")
+    }
+
     /// The server's largest resident memory so far, in MiB.
     pub(crate) fn memory_peak_mib(&self) -> Result<u64> {
+        self.memory("VmHWM")
+    }
+
+    fn memory(&self, name: &str) -> Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default();
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap_or_default();
         let kib: u64 = line.split_whitespace().nth(1).unwrap_or("0").parse()?;
         Ok(kib / 1024)
     }

@@ -8,6 +8,7 @@ use crate::block::Record;
 use crate::catalog::filter::{SessionFilter, Sort, TextFact};
 use crate::error::Error;
 use crate::event::{Kind, Micros, Offset, Seq, SessionKey, Verdict};
+pub use crate::journal::order::SharedOrdinals;
 use crate::session::SessionState;
 use crate::text::narrow::Narrow;
 use std::collections::HashSet;
@@ -47,6 +48,8 @@ pub enum Ordinals {
     Range(Range<u32>),
     /// One by one; ascending unless said otherwise.
     List(Vec<u32>),
+    /// A session's in a journal, in the order of `seq`, shared with the journal.
+    Shared(SharedOrdinals),
 }
 
 impl Ordinals {
@@ -56,6 +59,7 @@ impl Ordinals {
         match self {
             Ordinals::Range(range) => range.len(),
             Ordinals::List(list) => list.len(),
+            Ordinals::Shared(shared) => shared.len(),
         }
     }
 
@@ -71,6 +75,7 @@ impl Ordinals {
         match self {
             Ordinals::Range(range) => range.clone().nth(index),
             Ordinals::List(list) => list.get(index).copied(),
+            Ordinals::Shared(shared) => shared.get(index),
         }
     }
 
@@ -135,6 +140,13 @@ pub trait Part: Send + Sync {
     /// # Errors
     /// A damaged index.
     fn session_by_key(&self, key: SessionKey) -> Result<Option<SessionRun>, Error>;
+
+    /// The place in `ordinals` of the first event of a time or later. Times need not rise along them
+    /// (clocks are set back); what is early as a whole is passed over, so that a place deep in a long
+    /// session costs little.
+    fn first_from(&self, ordinals: &Ordinals, time: Micros) -> Option<usize> {
+        ordinals.iter().position(|o| self.facts(o).is_some_and(|facts| facts.time >= time))
+    }
 
     /// The ordinals of events that may satisfy a narrowing (ascending), or `None` when the index
     /// can't help and every event may.

@@ -11,6 +11,7 @@
     reason = "tests"
 )]
 
+use daybook_engine::disk::sim::SimDisk;
 use daybook_engine::view::Ordinals;
 use daybook_engine::{Ack, Batch, Engine, Error, Options};
 use std::collections::BTreeSet;
@@ -241,4 +242,42 @@ fn many_who_wait_all_hear_it() {
     assert_eq!(stored(&engine).len() as u64, acked + 10);
     fs::remove_file(ballast).unwrap();
     within(Duration::from_secs(10), || send(&engine, 99, 10..20).is_ok());
+}
+
+/// On a disk in memory, whose every operation is known: the write that finds no room stops at any
+/// byte, and the power may go at any moment after.
+#[test]
+fn a_crash_after_a_write_that_found_no_room_loses_nothing_that_was_acked() {
+    for seed in 0..12_u64 {
+        let disk = SimDisk::new();
+        let options = || Options {
+            disk: disk.shared(),
+            text_index: seed % 2 == 0,
+            merkle: seed % 3 == 0,
+            ..options()
+        };
+        let engine = Engine::open(Path::new("/data"), options()).unwrap();
+        let mut acked = BTreeSet::new();
+        send(&engine, 0, 0..50).unwrap();
+        acked.extend((0..50).map(|seq| ("s0".to_owned(), seq)));
+        disk.set_capacity(Some(disk.used_bytes() + 20_000 + seed * 1_337));
+        let batch = fill_by_appending(&engine, &mut acked, 7);
+        assert_eq!(stored(&engine), acked);
+        let crashed = disk.crash(disk.operations(), seed);
+        disk.set_capacity(None);
+        within(Duration::from_secs(10), || engine.full_reason().is_none());
+        let (session, first) = (batch % 7, batch / 7 * 50);
+        send(&engine, session, first..first + 50).unwrap();
+        assert_eq!(stored(&engine).len(), acked.len() + 50);
+        let after = disk.crash(disk.operations(), seed);
+        drop(engine);
+        for (crashed, more) in [(crashed, 0), (after, 50)] {
+            let options = Options { disk: crashed.shared(), ..options() };
+            let engine = Engine::open(Path::new("/data"), options).unwrap();
+            assert_eq!(engine.read_only_reason(), None, "seed {seed}");
+            let found = stored(&engine);
+            assert!(found.is_superset(&acked), "seed {seed}");
+            assert!(found.len() <= acked.len() + 50 && found.len() >= acked.len() + more);
+        }
+    }
 }

@@ -235,3 +235,56 @@ fn a_session_is_proved_by_a_server_or_a_directory_and_checked_with_the_file_alon
     std::fs::write(live, text.replacen("\"time\":\"20", "\"time\":\"21", 1)).unwrap();
     assert!(run(1, &["verify", live]).contains("does not hold"));
 }
+
+#[test]
+fn a_data_directory_that_can_not_be_used_is_refused_with_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let said = |args: &[&str]| -> String {
+        let output = common::daybook().args(args).arg("--data").arg(&data).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let server = Server::start(&data, &["--demo", "--journal-age", "200ms"]);
+    let serve = ["serve", "--listen", "127.0.0.1:0"];
+    for args in [&serve[..], &["sessions"]] {
+        let said = said(args);
+        assert!(said.contains("has it open") && said.contains("--server"), "{said}");
+    }
+    let sealed = || std::fs::read_dir(data.join("segments")).unwrap().next();
+    while sealed().is_none() {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    server.stop();
+    let segment = sealed().unwrap().unwrap().path();
+    for (file, part) in [
+        (data.join("DAYBOOK"), "its file DAYBOOK is missing"),
+        (data.join("journal"), "`journal` is missing"),
+        (segment.join("events.blk"), "events.blk"),
+        (segment.join("segment.json"), "segment.json"),
+    ] {
+        let aside = dir.path().join("aside");
+        std::fs::rename(&file, &aside).unwrap();
+        // What is damaged may be served read-only; here only what is said counts.
+        let mut child = common::daybook();
+        child.args(serve).arg("--data").arg(&data).stdout(std::process::Stdio::null());
+        let child = child.stderr(std::process::Stdio::piped()).spawn().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        let pid = child.id().to_string();
+        let _ = std::process::Command::new("kill").args(["-TERM", &pid]).output();
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains(part), "{}: {said}", file.display());
+        std::fs::rename(&aside, &file).unwrap();
+    }
+    let marker = std::fs::read(data.join("DAYBOOK")).unwrap();
+    for (text, part) in
+        [("{\"daybook\":99}", "a newer version"), ("{\"daybook\":1}", "an older version")]
+    {
+        std::fs::write(data.join("DAYBOOK"), text).unwrap();
+        assert!(said(&serve).contains(part));
+        assert!(said(&["search", "x"]).contains(part));
+    }
+    std::fs::write(data.join("DAYBOOK"), marker).unwrap();
+    assert!(!run(0, &["sessions", "--data", data.to_str().unwrap()]).is_empty());
+}

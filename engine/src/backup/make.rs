@@ -35,12 +35,6 @@ pub(crate) fn make(shared: &Shared, to: &Path) -> Result<Report, Error> {
         let _alone = shared.background.lock();
         copy(shared, disk, to)?
     };
-    for path in ["catalog", "journal", "keys", "merkle", "quarantine", "segments"] {
-        let dir = to.join(path);
-        if disk.exists(&dir)? {
-            sync_tree(disk, &dir)?;
-        }
-    }
     measure(disk, to, "", &mut manifest.files)?;
     sync_tree(disk, to)?;
     let json = serde_json::to_vec_pretty(&manifest).map_err(std::io::Error::other);

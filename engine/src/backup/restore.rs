@@ -93,5 +93,7 @@ fn copy_file(disk: &dyn Disk, from: &Path, to: &Path, expected: &FileEntry) -> R
 
 /// A new file; a key only for its owner.
 fn create(disk: &dyn Disk, path: &Path) -> Result<Arc<dyn DiskFile>, Error> {
-    disk.open(path, Open::CreateNew).map_err(Error::io("create", path))
+    let is_key = path.parent().is_some_and(|dir| dir.ends_with("keys"));
+    let made = if is_key { disk.create_private(path) } else { disk.open(path, Open::CreateNew) };
+    made.map_err(Error::io("create", path))
 }

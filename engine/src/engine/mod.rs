@@ -22,7 +22,7 @@
 //! |---|---|
 //! | [`shared`] | what the threads and the readers share |
 //! | [`rekey`] | which encryption keys files are under, and encrypting them under the first |
-//! | [`open`] | opening a data directory: lock, recovery, replay |
+//! | [`prepare`], [`open`] | opening a data directory: lock and refusals; recovery, replay |
 //! | [`indexer`] | the thread that indexes journals' texts |
 //! | [`notary`] | the thread that takes blocks into the Merkle log and signs it |
 //! | [`proof`] | proofs of sessions, checkpoints and tiles for others |
@@ -37,6 +37,7 @@ mod merger;
 mod notary;
 mod open;
 mod own;
+mod prepare;
 mod proof;
 mod rekey;
 mod retention;
@@ -45,7 +46,7 @@ mod shared;
 mod space;
 mod stats;
 
-pub use open::FORMAT_VERSION;
+pub use prepare::FORMAT_VERSION;
 pub use proof::Coverage;
 pub(crate) use shared::Shared;
 pub(crate) use space::Said;

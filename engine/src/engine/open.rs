@@ -18,12 +18,13 @@
 
 use super::Options;
 use super::notary;
+use super::prepare::{journals_are_there, prepare, raise_open_files};
 use super::sealer;
 use super::shared::Shared;
 use crate::block::{BlockCache, BlockFile, FILE_HEADER_LEN, FileKind};
 use crate::catalog::{Catalog, Update};
 use crate::crypt::check_keys;
-use crate::disk::{Disk, EncryptedDisk, Lock, SharedDisk};
+use crate::disk::{Disk, EncryptedDisk, SharedDisk};
 use crate::error::Error;
 use crate::event::wire::Event;
 use crate::event::{Micros, Offset, SessionKey};
@@ -37,21 +38,12 @@ use crate::segment::{self, Live, Segment};
 use crate::session::Change;
 use crate::text::TextReader;
 use crate::view::{Ordinals, Part as _};
-use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-/// The version of the data directory's format that this code reads and writes.
-pub const FORMAT_VERSION: u32 = 2;
-
 const HEADER_LEN: u64 = FILE_HEADER_LEN as u64;
-
-#[derive(Serialize, Deserialize)]
-struct Marker {
-    daybook: u32,
-}
 
 /// What opening answers.
 pub(super) struct Opened {
@@ -73,6 +65,7 @@ pub(super) fn open(dir: &Path, mut options: Options) -> Result<Opened, Error> {
     let disk = Arc::clone(&options.disk);
     let lock = prepare(&*disk, dir, writable)?;
     check_keys(&*disk, dir)?;
+    journals_are_there(&*disk, dir)?;
     let (journal_dir, segments_dir) = (dir.join("journal"), dir.join("segments"));
     if writable {
         for made in [&journal_dir, &segments_dir] {
@@ -178,71 +171,6 @@ pub(super) fn open(dir: &Path, mut options: Options) -> Result<Opened, Error> {
     };
     let log = log.filter(|_| writer.is_some());
     Ok(Opened { shared, writer, log })
-}
-
-/// Each segment keeps a file open, and the usual soft limit of 1,024 is for programs that use
-/// `select`: the limit is raised as far as the system lets this process.
-fn raise_open_files(most: u64) {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    let asked = (most > 0).then_some(most);
-    let wish = match (asked, maximum) {
-        (Some(asked), Some(maximum)) => Some(asked.min(maximum)),
-        (asked, maximum) => asked.or(maximum),
-    };
-    if wish.is_some_and(|wish| asked.is_some_and(|asked| wish < asked)) {
-        tracing::warn!(?maximum, open_files_max = most, "the system allows fewer open files");
-    }
-    if current != wish
-        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: wish, maximum })
-    {
-        tracing::warn!(%error, ?current, "the limit of open files could not be raised");
-    }
-}
-
-/// Checks the marker and takes the lock; makes both in a directory that is new.
-fn prepare(disk: &dyn Disk, dir: &Path, writable: bool) -> Result<Option<Box<dyn Lock>>, Error> {
-    let unusable = |what: &str| Error::Unusable { path: dir.to_owned(), what: what.to_owned() };
-    let marker = dir.join("DAYBOOK");
-    if !writable && !disk.exists(&marker)? {
-        return Err(unusable("it is not a data directory of daybook's (there is no file DAYBOOK)"));
-    }
-    if writable {
-        disk.create_dir_durably(dir)?;
-    }
-    let lock_path = dir.join("LOCK");
-    let lock = if writable || disk.exists(&lock_path)? {
-        let lock = disk.lock(&lock_path, writable).map_err(Error::io("lock", &lock_path))?;
-        Some(lock.ok_or_else(|| {
-            unusable(
-                "another daybook process has it open; use that one's --server address, or stop it",
-            )
-        })?)
-    } else {
-        None
-    };
-    if disk.exists(&marker)? {
-        let found: Marker = serde_json::from_slice(&disk.read(&marker)?)
-            .map_err(|_| unusable("its file DAYBOOK is damaged"))?;
-        if found.daybook > FORMAT_VERSION {
-            return Err(unusable("a newer version of daybook wrote it; use that version"));
-        }
-        if found.daybook < FORMAT_VERSION {
-            return Err(unusable(
-                "an older version of daybook wrote it; export its events with that version and import them with this one",
-            ));
-        }
-    } else if disk.exists(&dir.join("journal"))? || disk.exists(&dir.join("segments"))? {
-        return Err(unusable(&format!(
-            "its file DAYBOOK is missing; put back `{{\"daybook\":{FORMAT_VERSION}}}` if you are sure"
-        )));
-    } else {
-        // First: a directory with a marker always has it.
-        Keeper::create(disk, dir)?;
-        let text = serde_json::to_vec(&Marker { daybook: FORMAT_VERSION }).unwrap_or_default();
-        disk.replace(&marker, &text)?;
-    }
-    Ok(lock)
 }
 
 /// Opens the catalog. A damaged one is set aside and made again from the log; at rest, where nothing

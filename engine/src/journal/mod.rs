@@ -9,12 +9,14 @@
 //! |---|---|
 //! | [`mod@file`] | creating, replaying and mending the file |
 //! | [`part`] | the journal as readers see it: columns in memory, lines by `pread` |
+//! | `order` | a session's events by `seq`, shared with readers |
 //! | [`seen`] | which `(session, seq)` have been stored: exactly once |
 //! | `queue`, `admit` | what waits to be written; what becomes of each event |
 //! | `writer` | the one thread that writes |
 
 pub(crate) mod admit;
 pub mod file;
+pub(crate) mod order;
 pub mod part;
 pub(crate) mod queue;
 pub mod seen;

@@ -5,6 +5,7 @@
 //! The ordinal of an event is its offset less the journal's base. Lines are read by `pread` through
 //! the block cache: a bad disk is an error, never a fault.
 
+use super::order::Order;
 use crate::block::{BlockCache, BlockFile, BlockHeader, FileId, Records};
 use crate::error::Error;
 use crate::event::{Kind, Micros, Offset, Seq, SessionKey, Verdict};
@@ -40,11 +41,7 @@ struct State {
 #[derive(Debug)]
 struct Slot {
     key: SessionKey,
-    /// In order of arrival.
-    ordinals: Vec<u32>,
-    /// The order of arrival is the order of `seq`, as it usually is.
-    in_order: bool,
-    last_seq: Seq,
+    order: Order,
 }
 
 /// The facts of a block's events.
@@ -149,23 +146,11 @@ impl Journal {
             let first = u32::try_from(block.header.base - self.base().0).unwrap_or(u32::MAX);
             for (i, (facts, id)) in block.events.iter().zip(&block.sessions).enumerate() {
                 let ordinal = first + i as u32;
-                match state.sessions.get_mut(id) {
-                    Some(slot) => {
-                        slot.ordinals.push(ordinal);
-                        slot.in_order &= slot.last_seq < facts.seq;
-                        slot.last_seq = facts.seq;
-                    }
-                    None => {
-                        state.by_key.insert(facts.session, Arc::clone(id));
-                        let slot = Slot {
-                            key: facts.session,
-                            ordinals: vec![ordinal],
-                            in_order: true,
-                            last_seq: facts.seq,
-                        };
-                        state.sessions.insert(Arc::clone(id), slot);
-                    }
-                }
+                let slot = state.sessions.entry(Arc::clone(id)).or_insert_with(|| {
+                    state.by_key.insert(facts.session, Arc::clone(id));
+                    Slot { key: facts.session, order: Order::default() }
+                });
+                slot.order.insert(facts.seq, ordinal, facts.time);
             }
             let (min, max) = (block.header.min_time, block.header.max_time);
             state.times = Some(state.times.map_or((min, max), |(a, b)| (a.min(min), b.max(max))));
@@ -252,26 +237,27 @@ impl JournalView {
         (place < block.events.len()).then_some((block, place))
     }
 
-    /// The ordinal of a session's event by its number, without sorting the session's events first.
+    /// The ordinal of a session's event by its number.
     #[must_use]
     pub fn ordinal_of_seq(&self, id: &str, seq: Seq) -> Option<u32> {
         let state = self.journal.state.read();
-        let slot = state.sessions.get(id)?;
-        let number = |ordinal: &u32| self.facts(*ordinal).map(|facts| facts.seq);
-        if slot.in_order {
-            let place = slot.ordinals.partition_point(|o| number(o).is_some_and(|s| s < seq));
-            return slot.ordinals.get(place).copied().filter(|o| number(o) == Some(seq));
-        }
-        slot.ordinals.iter().copied().find(|o| number(o) == Some(seq))
+        let ordinal = state.sessions.get(id)?.order.find(seq)?;
+        (ordinal < self.len).then_some(ordinal)
     }
 
-    fn run(&self, slot: &Slot) -> SessionRun {
-        let seen = slot.ordinals.partition_point(|ordinal| *ordinal < self.len);
-        let mut ordinals = slot.ordinals.get(..seen).unwrap_or_default().to_vec();
-        if !slot.in_order {
-            ordinals.sort_by_cached_key(|ordinal| self.facts(*ordinal).map(|facts| facts.seq));
+    fn run(&self, state: &State, slot: &Slot) -> Option<SessionRun> {
+        let mut order = slot.order.clone();
+        // What has arrived since this view was taken is no part of it.
+        for block in state.blocks.iter().rev().take_while(|block| block.first >= self.len) {
+            for (ordinal, facts) in (block.first..).zip(&block.events) {
+                if facts.session == slot.key {
+                    order.remove(facts.seq, ordinal);
+                }
+            }
         }
-        SessionRun { key: slot.key, ordinals: Ordinals::List(ordinals) }
+        let ordinals = order.shared();
+        let run = SessionRun { key: slot.key, ordinals: Ordinals::Shared(ordinals) };
+        (!run.ordinals.is_empty()).then_some(run)
     }
 }
 
@@ -316,13 +302,21 @@ impl Part for JournalView {
 
     fn session(&self, id: &str) -> Result<Option<SessionRun>, Error> {
         let state = self.journal.state.read();
-        Ok(state.sessions.get(id).map(|slot| self.run(slot)).filter(|run| !run.ordinals.is_empty()))
+        Ok(state.sessions.get(id).and_then(|slot| self.run(&state, slot)))
     }
 
     fn session_by_key(&self, key: SessionKey) -> Result<Option<SessionRun>, Error> {
         let state = self.journal.state.read();
         let slot = state.by_key.get(&key).and_then(|id| state.sessions.get(id));
-        Ok(slot.map(|slot| self.run(slot)).filter(|run| !run.ordinals.is_empty()))
+        Ok(slot.and_then(|slot| self.run(&state, slot)))
+    }
+
+    fn first_from(&self, ordinals: &Ordinals, time: Micros) -> Option<usize> {
+        let late = |ordinal| self.facts(ordinal).is_some_and(|facts| facts.time >= time);
+        match ordinals {
+            Ordinals::Shared(shared) => shared.first_from(time, late),
+            other => other.iter().position(late),
+        }
     }
 
     /// What the index covers is narrowed; the tail behind it is answered whole.

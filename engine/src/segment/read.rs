@@ -362,6 +362,23 @@ impl Part for Segment {
         })
     }
 
+    fn first_from(&self, ordinals: &Ordinals, time: Micros) -> Option<usize> {
+        let late = |ordinal| self.facts(ordinal).is_some_and(|facts| facts.time >= time);
+        let Ordinals::Range(range) = ordinals else { return ordinals.iter().position(late) };
+        let mut at = range.start;
+        while at < range.end {
+            // A block that can't be found is looked through by its events' facts.
+            let block = self.index.block_of(at).ok();
+            let end = block.as_ref().map_or(range.end, |block| block.ordinals.end.min(range.end));
+            let early = block.is_some_and(|block| block.times.1 < time);
+            if !early && let Some(found) = (at..end).find(|ordinal| late(*ordinal)) {
+                return Some((found - range.start) as usize);
+            }
+            at = end;
+        }
+        None
+    }
+
     /// A text index that can't be read narrows nothing: the search reads the events instead, so that
     /// its answer stays exact.
     fn narrow(&self, narrow: &Narrow) -> Result<Option<Vec<u32>>, Error> {

@@ -44,11 +44,22 @@ impl Run<'_> {
     /// How many of its events are before a place.
     fn before(&self, position: Position) -> usize {
         let (mut low, mut high) = (0, self.ordinals.len());
+        let is_before = |index: usize| {
+            let facts = self.facts(index);
+            facts.is_some_and(|(_, facts)| Position::from(facts.seq.0) < position)
+        };
+        // Most runs are on one side as a whole.
+        match high.checked_sub(1) {
+            Some(last) if is_before(last) => return high,
+            Some(_) if is_before(0) => {}
+            _ => return 0,
+        }
         while low < high {
             let middle = usize::midpoint(low, high);
-            match self.facts(middle) {
-                Some((_, facts)) if Position::from(facts.seq.0) < position => low = middle + 1,
-                _ => high = middle,
+            if is_before(middle) {
+                low = middle + 1;
+            } else {
+                high = middle;
             }
         }
         low
@@ -94,12 +105,10 @@ impl<'a> Runs<'a> {
 
     /// The first event, by `seq`, of a time or later.
     pub(super) fn at(&self, time: Micros) -> Option<Entry> {
-        // Times need not rise with `seq` (clocks are set back), so this looks at each.
+        // Times need not rise with `seq` (clocks are set back), so every run has its first one.
         let first = |(number, run): (usize, &Run<'_>)| {
-            (0..run.ordinals.len()).find_map(|index| {
-                let (ordinal, facts) = run.facts(index)?;
-                (facts.time >= time).then_some(Entry { run: number, ordinal, facts })
-            })
+            let (ordinal, facts) = run.facts(run.part.first_from(&run.ordinals, time)?)?;
+            Some(Entry { run: number, ordinal, facts })
         };
         self.runs.iter().enumerate().filter_map(first).min_by_key(Entry::seq)
     }
