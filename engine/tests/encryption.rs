@@ -243,6 +243,8 @@ fn a_torn_tail_is_cut_off_and_what_is_whole_is_kept() {
     }
 }
 
+type Change = dyn Fn(&mut Vec<u8>);
+
 /// Recomputes the checksums of the one block of a journal.
 fn mend(bytes: &mut [u8]) {
     let salt: [u8; 4] = bytes[12..16].try_into().unwrap();
@@ -264,7 +266,7 @@ fn a_block_that_was_altered_with_its_checksums_is_found_and_never_cut_off() {
     let whole = fs::read(&journal).unwrap();
     // In the payload; in the times; in the nonce; the flag that says it is encrypted (which leaves the
     // nonce in reserved bytes); the same with zeros there.
-    let changes: [&dyn Fn(&mut Vec<u8>); 5] = [
+    let changes: [&Change; 5] = [
         &|bytes| bytes[140] ^= 1,
         &|bytes| bytes[64 + 32] ^= 1,
         &|bytes| bytes[64 + 52] ^= 1,
