@@ -205,23 +205,6 @@ impl Shared {
         self.parts.read().segments_version
     }
 
-    /// Segments have gone, and maybe one has come in their place.
-    pub fn replace_segments(&self, gone: &[Arc<Segment>], new: Option<Arc<Segment>>) {
-        let mut parts = self.parts.write();
-        let known = parts.segments.len();
-        let bytes = |segment: &Arc<Segment>| segment.manifest().raw_bytes;
-        let is_gone = |segment: &Arc<Segment>| gone.iter().any(|gone| Arc::ptr_eq(gone, segment));
-        let lost: u64 = parts.segments.iter().filter(|segment| is_gone(segment)).map(bytes).sum();
-        parts.segments.retain(|segment| !is_gone(segment));
-        self.counters.raw_bytes.fetch_sub(lost, Ordering::Relaxed);
-        if let Some(new) = new {
-            self.counters.raw_bytes.fetch_add(bytes(&new), Ordering::Relaxed);
-            let at = parts.segments.partition_point(|segment| segment.base() < new.base());
-            parts.segments.insert(at, new);
-        }
-        tracing::debug!(before = known, after = parts.segments.len(), "the segments changed");
-    }
-
     /// Applies `test` to the stored event of a session's number; `None` if it can't be found.
     pub fn find_stored(
         &self,
