@@ -21,5 +21,5 @@ pub mod verify;
 pub mod view;
 
 pub use batch::{Ack, Batch, OWN_SESSION, Rejection};
-pub use engine::{Coverage, Engine, FORMAT_VERSION, Options, StageSeconds, Stats};
+pub use engine::{Coverage, Engine, FORMAT_VERSION, Options, Rekeyed, StageSeconds, Stats};
 pub use error::Error;

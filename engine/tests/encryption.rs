@@ -113,6 +113,13 @@ fn leaks(dir: &Path) -> Vec<PathBuf> {
     files(dir).into_iter().filter(holds).collect()
 }
 
+fn verified(dir: &Path, keys: &str) -> Result<verify::Report, Error> {
+    let keys = if keys.is_empty() { Keyring::default() } else { Keyring::parse(keys).unwrap() };
+    let disk: SharedDisk =
+        Arc::new(EncryptedDisk::new(Arc::new(RealDisk), Arc::new(keys), 1 << 20));
+    verify::verify(&disk, dir, &verify::Options::default())
+}
+
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for path in files(from) {
@@ -143,18 +150,9 @@ fn nothing_that_was_said_stands_on_the_disk() {
     assert_eq!(keys.keys().copied().collect::<Vec<_>>(), [3]);
     drop(engine);
     // The whole of it is what was written, and verifying it takes the key.
-    let verified = |keys: &str| {
-        let keys = Arc::new(if keys.is_empty() {
-            Keyring::default()
-        } else {
-            Keyring::parse(keys).unwrap()
-        });
-        let disk: SharedDisk = Arc::new(EncryptedDisk::new(Arc::new(RealDisk), keys, 1 << 20));
-        verify::verify(&disk, dir.path(), &verify::Options::default())
-    };
-    let report = verified(OLD).unwrap();
+    let report = verified(dir.path(), OLD).unwrap();
     assert_eq!(report.findings, []);
-    assert!(matches!(verified(""), Err(Error::NoKey { .. })));
+    assert!(matches!(verified(dir.path(), ""), Err(Error::NoKey { .. })));
     // The same without encryption holds it in many places: the test sees what it looks for.
     let plain = tempfile::tempdir().unwrap();
     let engine = open(plain.path(), "").unwrap();
@@ -212,6 +210,32 @@ fn encryption_is_turned_on_later_and_keys_are_rotated() {
         assert_eq!(engine.stats().unwrap().sessions, 2 * (n as u64 + 1));
     }
     assert!(matches!(open(dir.path(), NEW), Err(Error::NoKey { why: NoKey::Missing(3), .. })));
+    // Then all of it is put under the first key, while it is open.
+    let engine = open(dir.path(), &format!("{NEW}\n{OLD}")).unwrap();
+    let keys = engine.stats().unwrap().encryption_keys;
+    assert!(keys[&0] > 0 && keys[&3] > 0 && keys[&7] > 0, "{keys:?}");
+    let rekeyed = engine.rekey().unwrap();
+    assert_eq!(rekeyed.key, 7);
+    assert!(rekeyed.segments > 0, "{rekeyed:?}");
+    let keys = engine.stats().unwrap().encryption_keys;
+    assert_eq!(keys.keys().copied().collect::<Vec<_>>(), [7]);
+    assert_eq!(engine.rekey().unwrap().segments, 0);
+    assert_eq!(count(&engine) as u64, total);
+    assert_eq!(found(&engine, "17"), Some(6));
+    engine.close().unwrap();
+    drop(engine);
+    assert_eq!(leaks(dir.path()), Vec::<PathBuf>::new());
+    // The old key is not asked for any more, and without one a key is asked for.
+    let engine = open(dir.path(), NEW).unwrap();
+    assert_eq!(engine.read_only_reason(), None);
+    assert_eq!(count(&engine) as u64, total);
+    assert_eq!(engine.stats().unwrap().sessions, 6);
+    engine.close().unwrap();
+    drop(engine);
+    assert_eq!(verified(dir.path(), NEW).unwrap().findings, []);
+    assert!(matches!(open(dir.path(), ""), Err(Error::NoKey { why: NoKey::NoKeys(7), .. })));
+    let plain = tempfile::tempdir().unwrap();
+    assert!(matches!(open(plain.path(), "").unwrap().rekey(), Err(Error::Unusable { .. })));
 }
 
 #[test]

@@ -7,7 +7,7 @@
 //! | `retention` | how long what is kept, and legal holds |
 //! | `merkle` | checkpoints, tiles and proofs |
 //! | `stats`, `metrics`, `health` | how the server is doing |
-//! | `backup` | backups of the running log |
+//! | `backup`, `rekey` | backups of the running log; everything under the first encryption key |
 //! | `page` | the files of the pages |
 //! | `params`, `problem` | how requests are read and errors answered |
 //! | `listener` | the socket, with a bound on its connections |
@@ -29,6 +29,7 @@ mod page;
 mod params;
 mod pool;
 mod problem;
+mod rekey;
 mod retention;
 mod search;
 mod security;

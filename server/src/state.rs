@@ -32,6 +32,8 @@ pub struct Shared {
     pub exports: Arc<Semaphore>,
     /// The connections that are open.
     pub connections: Arc<Connections>,
+    /// Putting everything under the first encryption key: once at a time.
+    pub rekeys: Arc<Semaphore>,
     /// Backups: one at a time.
     pub backups: Arc<Semaphore>,
     /// What is counted.
@@ -57,6 +59,7 @@ impl Shared {
             parsers: Pool::new(cores),
             uploads: Arc::new(Semaphore::new(uploads_kib)),
             exports: Arc::new(Semaphore::new(config.exports_max.max(1))),
+            rekeys: Arc::new(Semaphore::new(1)),
             backups: Arc::new(Semaphore::new(1)),
             connections: Arc::default(),
             metrics: Metrics::default(),

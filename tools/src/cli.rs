@@ -1,8 +1,8 @@
 //! The command line: what can be asked for, and where it goes.
 
 use crate::command::{
-    backup, config, export, hold, import, inspect, keygen, load, proof, retention, search, serve,
-    sessions, show, verify,
+    backup, config, export, hold, import, inspect, keygen, load, proof, rekey, retention, search,
+    serve, sessions, show, verify,
 };
 use clap::{Parser, Subcommand};
 
@@ -41,6 +41,8 @@ pub enum Command {
     Verify(verify::Args),
     /// Back up a running server, or a data directory at rest, into a new directory
     Backup(backup::Args),
+    /// Put everything under the first encryption key
+    Rekey(rekey::Args),
     /// Make a data directory of a backup, and verify it
     Restore(backup::RestoreArgs),
     /// Show what a file or a directory of the log holds, and any damage in it
@@ -81,6 +83,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Proof(args) => proof::run(args, quiet).await,
         Command::Verify(args) => verify::run(&args),
         Command::Backup(args) => backup::run(args).await,
+        Command::Rekey(args) => rekey::run(args).await,
         Command::Restore(args) => backup::restore(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Retention(args) => retention::run(args).await,

@@ -4,10 +4,11 @@
 
 mod common;
 
-use common::{Server, run};
+use common::{Server, daybook, run};
 use daybook_engine::event::Micros;
 use daybook_tools::demo;
 use serde_json::Value;
+use std::os::unix::fs::PermissionsExt as _;
 
 fn sample(sessions: usize) -> String {
     let options = demo::Options { seed: 5, now: Micros(1_773_500_000_000_000), sessions };
@@ -287,4 +288,43 @@ fn a_data_directory_that_can_not_be_used_is_refused_with_what_to_do() {
     }
     std::fs::write(data.join("DAYBOOK"), marker).unwrap();
     assert!(!run(0, &["sessions", "--data", data.to_str().unwrap()]).is_empty());
+}
+
+#[test]
+fn keys_are_made_rotated_and_thrown_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let (keys, data) = (dir.path().join("keys"), dir.path().join("data"));
+    let (keys, data) = (keys.to_str().unwrap(), data.to_str().unwrap());
+    let events = dir.path().join("events.ndjson");
+    let line = r#"{"session":"s","seq":0,"time":"2026-03-01T10:00:00Z","kind":"note","by":"a@example.com","text":"x"}"#;
+    std::fs::write(&events, line).unwrap();
+    let write = |text: String| {
+        std::fs::write(keys, text).unwrap();
+        std::fs::set_permissions(keys, std::fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    let old = run(0, &["keygen"]);
+    assert!(old.starts_with("1:") && old.ends_with("=\n"), "a line");
+    write(old.clone());
+    let at = ["--data", data, "--encryption-key-file", keys];
+    fn with<'a>(command: &[&'a str], at: &[&'a str]) -> Vec<&'a str> {
+        [command, at].concat()
+    }
+    run(0, &with(&["import", events.to_str().unwrap()], &at));
+    let shown = run(0, &with(&["show", "s"], &at));
+    let new = run(0, &["keygen", "--after", keys]);
+    assert!(new.starts_with("2:"), "the next number");
+    write(format!("{new}{old}"));
+    let said = run(0, &with(&["rekey", "--json"], &at));
+    assert_eq!(said.trim(), r#"{"key":2,"segments":0}"#);
+    write(new);
+    assert_eq!(run(0, &with(&["show", "s"], &at)), shown);
+    write(old);
+    let output = daybook().args(with(&["show", "s"], &at)).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("under key 2, which is not among the encryption keys"), "{said}");
+    write("1:secret".to_owned());
+    let output = daybook().args(with(&["show", "s"], &at)).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("line 1 of the encryption keys") && !said.contains("secret"), "{said}");
 }

@@ -103,14 +103,26 @@ fn step(shared: &Shared) -> Result<bool, Error> {
         merger.leave(sources, path);
         return Ok(true);
     }
-    for source in sources {
-        // One that keeps its name does not count any more all the same.
-        if let Err(error) = source.retire() {
-            tracing::warn!(%error, "a segment that was merged is deleted at the next start");
-        }
-        merger.retired.push(Arc::clone(source));
-    }
+    merger.retire(sources);
     Ok(true)
+}
+
+/// Writes a segment anew as it is, for another encryption key; `false` if it is not there any more.
+pub(super) fn rewrite_one(shared: &Shared, segment: &Arc<Segment>) -> Result<bool, Error> {
+    let _alone = shared.background.lock();
+    if !shared.segments().iter().any(|other| Arc::ptr_eq(other, segment)) {
+        return Ok(false);
+    }
+    let sources = std::slice::from_ref(segment);
+    merge(shared, sources)?;
+    let mut merger = shared.merger.lock();
+    merger.retire(sources);
+    Ok(true)
+}
+
+/// Deletes the segments that another one stands for and that nobody reads any more.
+pub(super) fn sweep(shared: &Shared) {
+    shared.merger.lock().sweep();
 }
 
 fn merge(shared: &Shared, sources: &[Arc<Segment>]) -> Result<(), Error> {
@@ -166,6 +178,17 @@ impl Merger {
         let known = sources.iter().any(|source| to_blame(&source));
         let left = sources.iter().filter(|source| !known || to_blame(source));
         self.left.extend(left.map(|source| source.name()));
+    }
+
+    /// Takes the names of segments that another one stands for.
+    fn retire(&mut self, sources: &[Arc<Segment>]) {
+        for source in sources {
+            // One that keeps its name does not count any more all the same.
+            if let Err(error) = source.retire() {
+                tracing::warn!(%error, "a segment that was merged is deleted at the next start");
+            }
+            self.retired.push(Arc::clone(source));
+        }
     }
 
     /// Deletes the segments that nobody reads any more.

@@ -48,6 +48,7 @@ mod stats;
 
 pub use prepare::FORMAT_VERSION;
 pub use proof::Coverage;
+pub use rekey::Rekeyed;
 pub(crate) use shared::Shared;
 pub(crate) use space::Said;
 pub use stats::{StageSeconds, Stats};
@@ -354,6 +355,15 @@ impl Engine {
     /// What stopped the sealing; it is tried again in the background.
     pub fn seal_now(&self) -> Result<(), Error> {
         self.shared.seal_now()
+    }
+
+    /// Encrypts everything anew that is not under the first of the encryption keys. It may take as long as
+    /// sealing all of it did; meanwhile the log takes events and answers.
+    ///
+    /// # Errors
+    /// That there is no key, and what stopped it: what was done stays done, and calling it again goes on.
+    pub fn rekey(&self) -> Result<Rekeyed, Error> {
+        rekey::run(&self.shared)
     }
 
     /// Merges small segments until nothing is left to be merged; answers how often that was done.

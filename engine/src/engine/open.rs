@@ -19,6 +19,7 @@
 use super::Options;
 use super::notary;
 use super::prepare::{journals_are_there, prepare, raise_open_files};
+use super::rekey;
 use super::sealer;
 use super::shared::Shared;
 use crate::block::{BlockCache, BlockFile, FILE_HEADER_LEN, FileKind};
@@ -77,6 +78,9 @@ pub(super) fn open(dir: &Path, mut options: Options) -> Result<Opened, Error> {
     let retention = Keeper::open(&*disk, dir)?;
     let cache = Arc::new(BlockCache::new(options.cache_bytes));
     let segments = open_segments(&disk, &segments_dir, &cache, writable)?;
+    if writable {
+        rekey::catalog(&*disk, dir);
+    }
     let (catalog, covered) = open_catalog(&disk, dir, options.read_only)?;
     let mut recovery = Recovery {
         catalog: &catalog,
@@ -219,13 +223,14 @@ fn open_segments(
 }
 
 /// Was this journal being created when the process stopped? Its header is durable before anything is
-/// written behind it, so a file without a whole one holds nothing.
+/// written behind it, so a file without a whole one holds nothing. One that is empty and under another
+/// encryption key than the first is not used either: what comes is to be under the first.
 fn never_used(disk: &dyn Disk, path: &Path) -> Result<bool, Error> {
     let meta = disk.stat(path).map_err(Error::io("read the length of", path))?;
     match meta.map_or(0, |meta| meta.len) {
         0..HEADER_LEN => Ok(true),
         HEADER_LEN => match BlockFile::open(disk, path, FileKind::Journal) {
-            Ok(_) => Ok(false),
+            Ok(file) => Ok(file.header().key != rekey::first(disk)),
             Err(Error::Corrupt { .. }) => Ok(true),
             Err(error) => Err(error),
         },

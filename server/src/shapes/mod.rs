@@ -370,12 +370,24 @@ pub struct Stats {
     /// How many it may.
     #[schema(required = true)]
     open_files_max: Option<u64>,
+    /// How many files are under each encryption key, by its number; 0 is for those that are not encrypted.
+    /// Empty without encryption keys.
+    encryption_keys: BTreeMap<String, u64>,
     /// CPU seconds since the start, by stage.
     cpu_seconds: BTreeMap<String, f64>,
     /// The version of daybook.
     version: String,
     /// Seconds since the server started.
     uptime_seconds: u64,
+}
+
+/// What was encrypted anew.
+#[derive(ToSchema)]
+pub struct Rekeyed {
+    /// The number of the key that everything is under now.
+    key: u32,
+    /// Segments that were rewritten.
+    segments: u64,
 }
 
 /// A backup that was made.

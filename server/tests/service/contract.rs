@@ -41,6 +41,7 @@ async fn every_documented_path_answers_as_the_document_says() {
         .chain([
             "/v1/events",
             "/v1/admin/backup",
+            "/v1/admin/rekey",
             "/v1/admin/retention/run",
             "/v1/admin/holds/{id}",
         ])
@@ -100,6 +101,11 @@ async fn every_documented_path_answers_as_the_document_says() {
         check(&document, &paths[path][method], response, &format!("{method} {url} {body}")).await;
     }
     assert!(service.engine.holds().is_empty());
+    // Without keys there is nothing to encrypt with.
+    let response =
+        service.http.post(format!("{}/v1/admin/rekey", service.url)).send().await.unwrap();
+    assert_eq!(response.status(), 400);
+    check(&document, &paths["/v1/admin/rekey"]["post"], response, "/v1/admin/rekey").await;
 }
 
 #[tokio::test]
