@@ -353,8 +353,6 @@ pub struct Stats {
     /// Why no events are taken, if so.
     #[schema(required = true)]
     read_only: Option<String>,
-    /// Files by the number of the key that they are encrypted with; 0 for those that are not.
-    encryption_keys: BTreeMap<String, u64>,
     /// What recovery found at the start.
     #[schema(value_type = Vec<Object>)]
     findings: (),
