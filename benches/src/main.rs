@@ -15,6 +15,7 @@ mod disk;
 mod ingest;
 mod long_session;
 mod reads;
+mod retention;
 mod server;
 mod source;
 mod tantivy_alone;
@@ -73,6 +74,8 @@ enum Section {
     LongSession,
     /// A start with many segments.
     Start,
+    /// Deleting segments of any size.
+    Retention,
 }
 
 fn main() -> Result<()> {
@@ -130,6 +133,9 @@ fn main() -> Result<()> {
     }
     if wanted(Section::Start) {
         reads::start(&dir.join("start"), arguments.segments)?;
+    }
+    if wanted(Section::Retention) {
+        retention::report(&dir.join("retention"), arguments.quick)?;
     }
     Ok(())
 }

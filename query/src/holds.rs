@@ -71,7 +71,7 @@ impl HoldItem {
     pub fn of(hold: Hold) -> HoldItem {
         let Hold { id, scope, case, reason, by, placed, matched } = hold;
         let Scope { sessions, users, roles, query } = scope;
-        let matched = query.is_some().then(|| matched.0.len());
+        let matched = query.is_some().then_some(matched.0.len());
         let placed_at = Time(placed);
         HoldItem { id, sessions, users, roles, query, case, reason, by, placed_at, matched }
     }

@@ -44,9 +44,16 @@ pub(crate) struct Keeper {
     pub(super) passing: Mutex<()>,
     /// What was begun and is not finished.
     pub(super) unfinished: Mutex<Option<Erasing>>,
-    /// When something of a segment may go, by the segment's name, for the policy that it was looked
-    /// up with.
-    pub(super) due: Mutex<(Policy, HashMap<String, (Micros, Micros)>)>,
+    pub(super) due: Mutex<Due>,
+}
+
+/// What a pass has found, for the next one.
+#[derive(Debug, Default)]
+pub(super) struct Due {
+    /// The policy that it was found with.
+    pub policy: Policy,
+    /// By a segment's name: when something of it may go, and when that was looked up.
+    pub segments: HashMap<String, (Micros, Micros)>,
 }
 
 impl Keeper {

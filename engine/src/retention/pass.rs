@@ -1,6 +1,7 @@
 //! A pass: looking at all segments, and erasing what may go.
 
 use super::decide::{Candidate, Decision, Plan, Planned, SessionFacts, plan};
+use super::keeper::Due;
 use super::state::{Facts, State};
 use crate::engine::Shared;
 use crate::error::Error;
@@ -133,13 +134,13 @@ impl Shared {
         segments.retain(|segment| !without.contains(&segment.name()));
         segments.sort_by_key(|segment| (segment.manifest().created, segment.base()));
         let mut due = self.retention.due.lock();
-        if due.0 != state.policy {
-            *due = (state.policy.clone(), Default::default());
+        if due.policy != state.policy {
+            *due = Due { policy: state.policy.clone(), ..Due::default() };
         }
         let candidates: Vec<Candidate> = segments
             .iter()
             .map(|segment| {
-                let known = due.1.get(&segment.name());
+                let known = due.segments.get(&segment.name());
                 let fresh = known.filter(|(_, looked)| {
                     *looked <= now && now.0.saturating_sub(looked.0) < LOOK_AGAIN.0
                 });
@@ -158,10 +159,10 @@ impl Shared {
             None => Ok(Vec::new()),
         };
         let plan = plan(&candidates, &state.policy, &state.holds, now, &mut sessions)?;
-        due.1.retain(|known, _| segments.iter().any(|segment| segment.name() == *known));
+        due.segments.retain(|known, _| segments.iter().any(|segment| segment.name() == *known));
         for (at, when) in &plan.due {
             if let Some(segment) = segments.get(*at) {
-                due.1.insert(segment.name(), (*when, now));
+                due.segments.insert(segment.name(), (*when, now));
             }
         }
         Ok((segments, plan))
