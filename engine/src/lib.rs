@@ -13,6 +13,7 @@ mod error;
 pub mod event;
 pub mod journal;
 pub mod merkle;
+pub mod repair;
 pub mod retention;
 pub mod segment;
 pub mod session;
@@ -21,5 +22,7 @@ pub mod verify;
 pub mod view;
 
 pub use batch::{Ack, Batch, OWN_SESSION, Rejection};
-pub use engine::{Coverage, Engine, FORMAT_VERSION, Options, Rekeyed, StageSeconds, Stats};
+pub use engine::{
+    Coverage, Engine, FORMAT_VERSION, Left, Options, Rekeyed, Repaired, StageSeconds, Stats,
+};
 pub use error::Error;

@@ -226,18 +226,12 @@ fn a_flipped_bit_in_the_journal_is_reported_and_what_is_whole_stays_readable() {
         fs::write(&journal, &bytes).unwrap();
         let _ = fs::remove_dir_all(dir.path().join("catalog"));
         let rest = Options { read_only: true, text_index: false, ..Options::default() };
-        match Engine::open(dir.path(), rest) {
-            Err(error) => {
-                assert!(at < 64 && matches!(error, Error::Corrupt { .. }), "{at}: {error}")
-            }
-            Ok(engine) => {
-                assert!(at >= 64, "a damaged header went by unseen");
-                let found = stored(&engine.snapshot());
-                assert_eq!(found.len(), 2, "flip at {at}");
-                assert!(found.values().all(|line| good.contains(line)));
-                assert_eq!(engine.stats().unwrap().findings.len(), 1, "flip at {at}");
-            }
-        }
+        let engine = Engine::open(dir.path(), rest).unwrap();
+        let found = stored(&engine.snapshot());
+        // A byte of the file's header is put right by its checksum; a block is lost as a whole.
+        assert_eq!(found.len(), if at < 64 { 3 } else { 2 }, "flip at {at}");
+        assert!(found.values().all(|line| good.contains(line)));
+        assert_eq!(engine.stats().unwrap().findings.len(), 1, "flip at {at}");
     }
     // In the middle it is damage: the directory opens, but takes nothing more until it is mended.
     let mut bytes = whole.clone();

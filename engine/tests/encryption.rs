@@ -249,6 +249,8 @@ fn a_torn_tail_is_cut_off_and_what_is_whole_is_kept() {
     }
     engine.close().unwrap();
     drop(engine);
+    // As a crash leaves it: what the catalog knows was acknowledged.
+    fs::remove_dir_all(dir.path().join("catalog")).unwrap();
     let journal = named(dir.path(), "00000000000000000000.journal");
     let len = fs::metadata(&journal).unwrap().len();
     for cut in [1, 17, 64, 100] {
@@ -330,9 +332,9 @@ fn an_altered_file_of_a_segment_is_named() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 4;
     fs::write(&index, &bytes).unwrap();
-    let refused = open(dir.path(), OLD);
-    match &refused {
-        Err(Error::Corrupt { path, .. }) => assert!(path.ends_with("index.bin"), "{path:?}"),
-        other => panic!("{other:?}"),
-    }
+    // It is made again from the events.
+    let engine = open(dir.path(), OLD).unwrap();
+    let findings = engine.stats().unwrap().findings;
+    assert!(findings.iter().any(|found| found.path.ends_with("index.bin")), "{findings:?}");
+    assert_eq!(count(&engine), 2_001);
 }

@@ -242,7 +242,7 @@ fn a_data_directory_that_can_not_be_used_is_refused_with_what_to_do() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
     let said = |args: &[&str]| -> String {
-        let output = common::daybook().args(args).arg("--data").arg(&data).output().unwrap();
+        let output = daybook().args(args).arg("--data").arg(&data).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{args:?}");
         String::from_utf8(output.stderr).unwrap()
     };
@@ -267,7 +267,7 @@ fn a_data_directory_that_can_not_be_used_is_refused_with_what_to_do() {
         let aside = dir.path().join("aside");
         std::fs::rename(&file, &aside).unwrap();
         // What is damaged may be served read-only; here only what is said counts.
-        let mut child = common::daybook();
+        let mut child = daybook();
         child.args(serve).arg("--data").arg(&data).stdout(std::process::Stdio::null());
         let child = child.stderr(std::process::Stdio::piped()).spawn().unwrap();
         std::thread::sleep(std::time::Duration::from_millis(500));

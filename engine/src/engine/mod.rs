@@ -32,7 +32,9 @@
 //! | [`own`] | the events that daybook itself writes |
 //! | [`retention`] | policy, holds and deletion, and the thread that deletes |
 
+mod damaged;
 mod indexer;
+mod mender;
 mod merger;
 mod notary;
 mod open;
@@ -46,6 +48,7 @@ mod shared;
 mod space;
 mod stats;
 
+pub use mender::{Left, Repaired};
 pub use prepare::FORMAT_VERSION;
 pub use proof::Coverage;
 pub use rekey::Rekeyed;
@@ -56,7 +59,7 @@ pub use stats::{StageSeconds, Stats};
 use crate::backup;
 use crate::batch::{Ack, Batch};
 use crate::crypt::Keyring;
-use crate::disk::{RealDisk, SharedDisk};
+use crate::disk::{EncryptedDisk, RealDisk, SharedDisk};
 use crate::error::Error;
 use crate::event::wire::{LINE_BYTES_MAX, SESSION_BYTES_MAX};
 use crate::retention::HoldQueries;
@@ -196,6 +199,17 @@ impl Default for Options {
             retention_interval: Some(Duration::from_secs(3_600)),
             hold_queries: None,
         }
+    }
+}
+
+impl Options {
+    /// The disk with what lies over it: files that are encrypted are read as if they were not.
+    #[must_use]
+    pub fn layered_disk(&self) -> SharedDisk {
+        // Also without keys, so that a file that wants one says so.
+        let keys = self.encryption.clone().unwrap_or_default();
+        let disk = Arc::clone(&self.disk);
+        Arc::new(EncryptedDisk::new(disk, keys, self.encryption_cache_bytes))
     }
 }
 
@@ -375,6 +389,18 @@ impl Engine {
             return Err(Error::ReadOnly { reason });
         }
         merger::merge_now(&self.shared)
+    }
+
+    /// Reads every file of the sealed segments, makes again what is derived and damaged, and says what
+    /// can't be mended. Reads and appends go on meanwhile.
+    ///
+    /// # Errors
+    /// The system's, or a log that takes no events.
+    pub fn repair(&self) -> Result<Repaired, Error> {
+        if let Some(reason) = self.shared.read_only_reason() {
+            return Err(Error::ReadOnly { reason });
+        }
+        mender::mend_all(&self.shared)
     }
 
     /// Writes what waits, commits the indexes and stops. Appending afterwards answers

@@ -17,6 +17,7 @@
 //! or ten thousand. Only a catalog that is missing is folded again from the segments' events.
 
 use super::Options;
+use super::damaged::Segments;
 use super::notary;
 use super::prepare::{journals_are_there, prepare, raise_open_files};
 use super::rekey;
@@ -25,7 +26,7 @@ use super::shared::Shared;
 use crate::block::{BlockCache, BlockFile, FILE_HEADER_LEN, FileKind};
 use crate::catalog::{Catalog, Update};
 use crate::crypt::check_keys;
-use crate::disk::{Disk, EncryptedDisk, SharedDisk};
+use crate::disk::{Disk, SharedDisk};
 use crate::error::Error;
 use crate::event::wire::Event;
 use crate::event::{Micros, Offset, SessionKey};
@@ -35,7 +36,7 @@ use crate::journal::seen::{Seen, SeenSession, SeqSet};
 use crate::journal::writer::Writer;
 use crate::merkle::log::{self, MerkleLog};
 use crate::retention::Keeper;
-use crate::segment::{self, Live, Segment};
+use crate::segment::{self, Segment};
 use crate::session::Change;
 use crate::text::TextReader;
 use crate::view::{Ordinals, Part as _};
@@ -58,11 +59,8 @@ pub(super) struct Opened {
 pub(super) fn open(dir: &Path, mut options: Options) -> Result<Opened, Error> {
     let writable = !options.read_only;
     raise_open_files(options.open_files_max);
-    // Also without keys, so that a file that wants one says so.
-    let keys = options.encryption.clone().unwrap_or_default();
-    let cache_bytes = options.encryption_cache_bytes;
     let raw_disk = Arc::clone(&options.disk);
-    options.disk = Arc::new(EncryptedDisk::new(options.disk, keys, cache_bytes));
+    options.disk = options.layered_disk();
     let disk = Arc::clone(&options.disk);
     let lock = prepare(&*disk, dir, writable)?;
     check_keys(&*disk, dir)?;
@@ -77,29 +75,35 @@ pub(super) fn open(dir: &Path, mut options: Options) -> Result<Opened, Error> {
     }
     let retention = Keeper::open(&*disk, dir)?;
     let cache = Arc::new(BlockCache::new(options.cache_bytes));
-    let segments = open_segments(&disk, &segments_dir, &cache, writable)?;
+    let mut segments = Segments::open(&disk, &segments_dir, &cache, writable)?;
     if writable {
         rekey::catalog(&*disk, dir);
     }
     let (catalog, covered) = open_catalog(&disk, dir, options.read_only)?;
+    let mut findings: Vec<Finding> = Vec::new();
+    let mut read_only = options.read_only.then(|| Arc::from("the data directory is open at rest"));
+    segments.doubt_above(covered);
+    let lost = segments.mend(&catalog, &mut findings);
+    read_only = read_only.or(lost);
+    let raw_bytes = segments.whole.iter().map(|s| s.manifest().raw_bytes).sum();
     let mut recovery = Recovery {
         catalog: &catalog,
-        segments: &segments,
+        segments: &mut segments,
+        findings: &mut findings,
         covered,
         seen: Seen::default(),
         updates: Vec::new(),
-        raw_bytes: segments.iter().map(|s| s.manifest().raw_bytes).sum(),
+        raw_bytes,
         base: Offset(0),
         numbers: retention.numbers(),
     };
-    for segment in &segments {
-        recovery.fold_segment(segment)?;
+    for segment in recovery.segments.whole.clone() {
+        recovery.fold_segment(&segment)?;
     }
     let journals = recovery.journals(&journal_dir, &cache, &options, dir)?;
     let (seen, raw_bytes) = (recovery.seen, recovery.raw_bytes);
+    let segments = segments.whole;
 
-    let mut findings: Vec<Finding> = Vec::new();
-    let mut read_only = options.read_only.then(|| Arc::from("the data directory is open at rest"));
     for replayed in &journals {
         for damage in &replayed.damage {
             let reason = format!(
@@ -119,7 +123,22 @@ pub(super) fn open(dir: &Path, mut options: Options) -> Result<Opened, Error> {
                 quarantine = ?torn.quarantine, "a torn tail, never acknowledged, was cut off"
             );
         }
-        findings.extend(replayed.damage.iter().chain(&replayed.torn).cloned());
+        let others = replayed.torn.iter().chain(&replayed.header);
+        findings.extend(replayed.damage.iter().chain(others).cloned());
+    }
+
+    // The catalog knows only what was durable: a log that ends before that has lost its end.
+    let sealed_end = segments.last().map_or(Offset(0), |segment| segment.end());
+    let end = journals.last().map_or(sealed_end, |last| last.journal.end().max(sealed_end));
+    if covered > end && journals.iter().all(|replayed| replayed.damage.is_empty()) {
+        let what = format!(
+            "the log ends before event {end}, and the catalog knows events up to {covered}: its end is gone, or an older copy was put in its place"
+        );
+        tracing::error!(%what, "the log is damaged");
+        let path = journal_dir.clone();
+        let reason = format!("{}: {what}", path.display()).into();
+        findings.push(Finding { path, from: 0, to: 0, first_offset: end, what, quarantine: None });
+        read_only.get_or_insert(reason);
     }
 
     let mut parts: Vec<Arc<Journal>> = journals.iter().map(|r| Arc::clone(&r.journal)).collect();
@@ -149,6 +168,7 @@ pub(super) fn open(dir: &Path, mut options: Options) -> Result<Opened, Error> {
             file: Some(file),
             end: HEADER_LEN,
             torn: None,
+            header: None,
             damage: Vec::new(),
         });
     }
@@ -200,28 +220,6 @@ fn open_catalog(
     Catalog::open(disk, &path, false)
 }
 
-/// The segments in order, without those that another one stands for.
-fn open_segments(
-    disk: &SharedDisk,
-    dir: &Path,
-    cache: &Arc<BlockCache>,
-    writable: bool,
-) -> Result<Vec<Arc<Segment>>, Error> {
-    let mut segments = Vec::new();
-    let live = Live::of(&**disk, dir)?;
-    for (path, manifest) in live.segments {
-        segments.push(Arc::new(Segment::open_with(disk, &path, manifest?, Arc::clone(cache))?));
-    }
-    if writable {
-        // A crash left them.
-        for name in &live.replaced {
-            segment::delete(&**disk, dir, name)?;
-        }
-    }
-    segments.sort_by_key(|segment| segment.base());
-    Ok(segments)
-}
-
 /// Was this journal being created when the process stopped? Its header is durable before anything is
 /// written behind it, so a file without a whole one holds nothing. One that is empty and under another
 /// encryption key than the first is not used either: what comes is to be under the first.
@@ -241,7 +239,8 @@ fn never_used(disk: &dyn Disk, path: &Path) -> Result<bool, Error> {
 /// What is being put together while the log is read back.
 struct Recovery<'a> {
     catalog: &'a Catalog,
-    segments: &'a [Arc<Segment>],
+    segments: &'a mut Segments,
+    findings: &'a mut Vec<Finding>,
     /// The catalog has the events below.
     covered: Offset,
     seen: Seen,
@@ -254,7 +253,8 @@ struct Recovery<'a> {
 }
 
 impl Recovery<'_> {
-    /// Folds a segment's events into a catalog that does not have them.
+    /// Folds a segment's events into a catalog that does not have them. Sessions of which something
+    /// can't be read are named, and hold the others up no longer than that.
     fn fold_segment(&mut self, segment: &Segment) -> Result<(), Error> {
         let end = segment.end();
         if end <= self.covered {
@@ -262,17 +262,30 @@ impl Recovery<'_> {
         }
         tracing::warn!(segment = %segment.base(), "the catalog lacks this segment's sessions; folding its events again");
         let mut updates = Vec::new();
-        segment.read(&Ordinals::Range(0..segment.len()), None, &mut |ordinal, record| {
-            if record.offset >= self.covered
-                && let Some(facts) = segment.facts(ordinal)
-            {
-                let event = record.event()?;
-                let id: Arc<str> = event.session.as_ref().into();
-                let change = Change::of(event, record.seq, record.json.len() as u64);
-                updates.push(Update { id, key: facts.session, new: false, change });
+        for at in 0..segment.index().sessions() {
+            let session = segment.index().session_at(at)?;
+            let read = segment.read(&Ordinals::Range(session.ordinals), None, &mut |_, record| {
+                if record.offset >= self.covered {
+                    let event = record.event()?;
+                    let id: Arc<str> = event.session.as_ref().into();
+                    let change = Change::of(event, record.seq, record.json.len() as u64);
+                    updates.push(Update { id, key: session.key, new: false, change });
+                }
+                Ok(ControlFlow::Continue(()))
+            });
+            match read {
+                Ok(()) => {}
+                Err(Error::Corrupt { path, at, what }) => self.findings.push(Finding {
+                    path,
+                    from: at,
+                    to: at,
+                    first_offset: segment.base(),
+                    what: format!("session {}: {what}", session.id),
+                    quarantine: None,
+                }),
+                Err(error) => return Err(error),
             }
-            Ok(ControlFlow::Continue(()))
-        })?;
+        }
         self.catalog.apply(updates, end)
     }
 
@@ -288,7 +301,7 @@ impl Recovery<'_> {
         let mut bases = if disk.exists(dir)? { file::list(disk, dir)? } else { Vec::new() };
         // A journal that has become a segment was to be deleted when the process stopped. The segment
         // may have been merged since.
-        let sealed_end = self.segments.last().map_or(Offset(0), |segment| segment.end());
+        let sealed_end = self.segments.whole.last().map_or(Offset(0), |segment| segment.end());
         let (sealed, left): (Vec<Offset>, Vec<Offset>) =
             bases.iter().partition(|base| **base < sealed_end);
         if !options.read_only {
@@ -314,7 +327,7 @@ impl Recovery<'_> {
             let replay = ReplayOptions {
                 quarantine: (!options.read_only).then_some(quarantine.as_path()),
                 newest: i + 1 == bases.len(),
-                signed,
+                signed: signed.max(self.covered),
             };
             let mut on_event =
                 |record: &crate::block::Record<'_>, event: Event<'_>| self.event(record, event);
@@ -349,13 +362,12 @@ impl Recovery<'_> {
                     last: None,
                     touched: self.base,
                 };
-                let mut known = false;
-                for segment in self.segments {
-                    if let Some((key, ranges)) = segment.seqs(&event.session)? {
-                        (session.key, known) = (key, true);
-                        ranges.into_iter().for_each(|range| session.seqs.insert_range(range));
-                        session.last = session.last.max(segment.last_of(&event.session)?);
-                    }
+                let seqs = self.segments.seqs(&event.session, self.catalog, self.findings)?;
+                let known = !seqs.is_empty();
+                for (key, ranges, last) in seqs {
+                    session.key = key;
+                    ranges.into_iter().for_each(|range| session.seqs.insert_range(range));
+                    session.last = session.last.max(last);
                 }
                 if !known {
                     // Its first event may have been erased, and journals store no numbers.

@@ -3,13 +3,15 @@
 //! Order is what makes a crash harmless at any point: the catalog is committed, the segment is written
 //! beside and renamed into place, readers are switched over, and only then is the journal deleted.
 
+use super::mender;
 use super::shared::Shared;
 use super::space::Said;
+use crate::block::FILE_HEADER_LEN;
 use crate::cpu::thread_cpu_us;
 use crate::disk::Disk;
 use crate::error::Error;
 use crate::event::{Micros, Offset};
-use crate::journal::file::{path, text_path};
+use crate::journal::file::{Finding, path, text_path};
 use crate::journal::part::Journal;
 use crate::merkle::Secret;
 use crate::segment::leaves::{Run, RunEvents};
@@ -40,6 +42,10 @@ pub(super) fn run(shared: &Shared) {
             said.worked("journals are sealed again");
             continue;
         }
+        // What readers found damaged is made again when there is nothing to seal.
+        if let Err(error) = mender::step(shared) {
+            tracing::warn!(%error, "a damaged segment could not be mended; it is tried again");
+        }
         seen = shared.wait(seen, pause);
     }
 }
@@ -49,8 +55,11 @@ fn ready(shared: &Shared) -> Option<Arc<Journal>> {
     let journals = shared.journals();
     let [oldest, _, ..] = journals.as_slice() else { return None };
     // A journal with damage stays as it is: sealing would make the loss final.
-    let whole =
-        !shared.findings.iter().any(|f| f.path == oldest.file().path() && f.quarantine.is_none());
+    let harms = |found: &Finding| {
+        let header = found.to <= FILE_HEADER_LEN as u64;
+        found.path == oldest.file().path() && found.quarantine.is_none() && !header
+    };
+    let whole = !shared.findings.iter().any(harms);
     let indexed = !shared.options.text_index || oldest.indexed_through() >= oldest.end();
     let covered = shared.notary.as_ref().is_none_or(|notary| notary.covered() >= oldest.end());
     (whole && indexed && covered).then(|| Arc::clone(oldest))

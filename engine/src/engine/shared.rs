@@ -19,6 +19,7 @@ use crate::retention::Keeper;
 use crate::segment::Segment;
 use crate::view::{Part, Sessions, Snapshot};
 use parking_lot::{Condvar, Mutex, RwLock};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -41,6 +42,8 @@ pub(crate) struct Shared {
     /// Held by whoever changes what is sealed (sealing, merging, retention) or the catalog's files,
     /// and by a backup, which needs them to stand still.
     pub background: Mutex<()>,
+    /// The names of segments that can't be mended.
+    pub beyond_repair: Mutex<HashSet<String>>,
     pub counters: Counters,
     /// The Merkle log, if there is one.
     pub notary: Option<Notary>,
@@ -113,6 +116,7 @@ impl Shared {
             queue: Queue::new(options.queue_bytes_max),
             space: Space::new(&*options.disk, dir, options.free_bytes_min),
             background: Mutex::default(),
+            beyond_repair: Mutex::default(),
             options,
             cache,
             catalog,

@@ -99,6 +99,8 @@ pub struct Replayed {
     pub end: u64,
     /// A torn tail that was cut off (or would be, when nothing may be changed).
     pub torn: Option<Finding>,
+    /// A byte of the header that rotted and was put right.
+    pub header: Option<Finding>,
     /// Damage with whole blocks behind it.
     pub damage: Vec<Finding>,
 }
@@ -138,8 +140,15 @@ pub fn replay(
     let blocks = BlockFile::with_file(&path, Arc::clone(&file), FileKind::Journal, keys)?;
     // Without its key, or with another one, nothing can be said of it: it must not look torn.
     let encrypted = blocks.cipher()?.is_some();
-    if let Some(what) = blocks.mended() {
-        tracing::warn!(file = %path.display(), what, "a byte of a file's header rotted; it is put right");
+    let header = blocks.mended().map(|what| Finding {
+        path: path.clone(),
+        from: 0,
+        to: FILE_HEADER_LEN as u64,
+        first_offset: base,
+        what: format!("{what}: one byte rotted, and was put right by the checksum"),
+        quarantine: None,
+    });
+    if header.is_some() {
         if writable {
             let header = blocks.header().encode();
             write_all_at(&*file, &header, 0).map_err(Error::io("write", &path))?;
@@ -160,6 +169,7 @@ pub fn replay(
         file: None,
         end: len,
         torn: None,
+        header,
         damage: Vec::new(),
     };
     let mut at = FILE_HEADER_LEN as u64;

@@ -17,6 +17,7 @@
 //! little-endian. Where anything of a run was erased, its secret is gone from the file: with it, what is
 //! easy to guess could be confirmed from its hash.
 
+use crate::block::{Wrong, wrong_byte};
 use crate::disk::Disk;
 use crate::error::Error;
 use crate::event::Offset;
@@ -214,8 +215,24 @@ impl Leaves {
     /// # Errors
     /// The system's, or [`Error::Corrupt`].
     pub fn read(disk: &dyn Disk, path: &Path) -> Result<Leaves, Error> {
-        Leaves::decode(&disk.read(path)?).map_err(|what| Error::corrupt(path, 0, what))
+        let mut bytes = disk.read(path)?;
+        Leaves::decode(&bytes).or_else(|what| {
+            // One byte that rotted is put right: the salts are nowhere else.
+            put_right(&mut bytes)
+                .and_then(|()| Leaves::decode(&bytes).ok())
+                .ok_or_else(|| Error::corrupt(path, 0, what))
+        })
     }
+}
+
+/// Puts right the one byte that is wrong, if it is one.
+fn put_right(bytes: &mut [u8]) -> Option<()> {
+    let (body, crc) = bytes.split_last_chunk_mut::<4>()?;
+    match wrong_byte(body, u32::from_le_bytes(*crc))? {
+        Wrong::Byte(at, value) => *body.get_mut(at)? ^= value,
+        Wrong::Checksum => *crc = crc32fast::hash(body).to_le_bytes(),
+    }
+    Some(())
 }
 
 struct Rest<'a>(&'a [u8]);

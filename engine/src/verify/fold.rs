@@ -7,7 +7,7 @@
 
 use super::Check;
 use super::log::Log;
-use super::report::{Mend, Problem};
+use super::report::{Lost, Mend, Problem};
 use crate::block::{BlockCache, BlockFile, FILE_HEADER_LEN, FileId, FileKind, Record};
 use crate::catalog::Catalog;
 use crate::catalog::filter::SessionFilter;
@@ -46,6 +46,7 @@ impl Check<'_> {
             return Ok(());
         }
         let (catalog, through) = Catalog::open(self.disk, &dir, true)?;
+        self.shorter(log, through);
         let mut left: HashSet<SessionKey> = catalog.keys(&SessionFilter::All)?;
         let mut compared = 0;
         let mut differ: Vec<(String, String)> = Vec::new();
@@ -92,6 +93,25 @@ impl Check<'_> {
             self.note(format!("{more} more sessions of the catalog differ from the log"));
         }
         Ok(())
+    }
+
+    /// The catalog knows only what was durable: if it knows more than there is, the log's end is gone,
+    /// and what looks like a torn tail is none.
+    fn shorter(&mut self, log: &Log, through: Offset) {
+        if through <= log.end {
+            return;
+        }
+        let lost = Lost { first: log.end, last: Offset(through.0 - 1), sessions: Vec::new() };
+        let what = format!("the catalog knows events up to {}, which are not there", lost.last);
+        if let Some(torn) = self.report.findings.iter_mut().find(|f| f.problem == Problem::Torn) {
+            torn.problem = Problem::Damaged;
+            torn.what = format!("it can't be read, and it was acknowledged: {what}");
+            torn.events.push(lost);
+            torn.mend = Mend::Restore;
+        } else {
+            let dir = self.dir.join("journal");
+            self.found(&dir, 0..0, Problem::Gone, what, vec![lost], Mend::Restore);
+        }
     }
 
     /// Visits every session of the log below an offset, by id, with its folded state.

@@ -103,14 +103,15 @@ impl Check<'_> {
         // Nothing whole stands behind: what was signed was there, the rest may never have been.
         let torn = newest && bad.iter().all(|(_, first, _)| *first >= signed_end);
         if torn {
-            let from = bad.first().map_or(end, |(bytes, ..)| bytes.start);
+            let (from, first) =
+                bad.first().map_or((end, next), |(bytes, first, _)| (bytes.start, *first));
             if !self.running {
                 let what = format!(
-                    "what was being written when the process stopped; from event {next} on, never acknowledged"
+                    "what was being written when the process stopped; from event {first} on, never acknowledged"
                 );
                 self.found(&path, from..end, Problem::Torn, what, Vec::new(), Mend::Nothing);
             }
-            return Ok(Some(next));
+            return Ok(Some(first));
         }
         let after = signed_end.max(next);
         self.settle(&path, &mut bad, after);

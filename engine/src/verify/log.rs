@@ -25,6 +25,8 @@ pub(super) struct Log {
     pub(super) journals: Vec<PathBuf>,
     /// Events that `retention` deleted.
     pub(super) deleted: Vec<Deleted>,
+    /// The offset after the last event.
+    pub(super) end: Offset,
 }
 
 impl Log {
@@ -116,6 +118,7 @@ impl Check<'_> {
             }
         }
         let gaps = seen.gaps(signed_end);
+        log.end = seen.covered.iter().map(|(_, end)| *end).max().unwrap_or_default();
         self.gaps(&log, &gaps);
         self.strangers(&log)?;
         self.report.deleted.clone_from(&log.deleted);

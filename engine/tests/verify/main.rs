@@ -3,4 +3,5 @@
 
 mod clean;
 mod rot;
+mod shrunk;
 mod support;

@@ -1,9 +1,9 @@
 //! A small data directory with everything in it, and changing it.
 
 use daybook_engine::disk::{RealDisk, SharedDisk};
-use daybook_engine::event::{Offset, Seq};
+use daybook_engine::event::Seq;
 use daybook_engine::verify::{self, Report, verify};
-use daybook_engine::view::{Ordinals, Snapshot};
+use daybook_engine::view::Snapshot;
 use daybook_engine::{Batch, Engine, Options};
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,6 +17,10 @@ pub fn disk() -> SharedDisk {
 
 pub fn options() -> Options {
     Options { index_heap_bytes: 16 << 20, ..Options::default() }
+}
+
+pub fn at_rest() -> Options {
+    Options { read_only: true, ..options() }
 }
 
 pub fn line(session: &str, seq: u32) -> String {
@@ -115,11 +119,4 @@ pub fn stored(snapshot: &Snapshot) -> (BTreeMap<(String, Seq), String>, Vec<Stri
         }
     }
     (events, errors)
-}
-
-/// The first event of a part, by offset.
-pub fn first_of(snapshot: &Snapshot, part: usize) -> Offset {
-    let part = &snapshot.parts[part];
-    assert!(!Ordinals::Range(0..part.len()).is_empty());
-    part.base()
 }

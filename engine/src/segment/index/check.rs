@@ -32,6 +32,20 @@ impl Index {
         damage
     }
 
+    /// Checks sections that nobody has asked for before.
+    pub(super) fn check_sections(&self, sections: &[Section]) -> Result<(), Error> {
+        for section in sections {
+            let at = *section as usize - 1;
+            let (Some(place), Some(sound)) = (self.sections.get(at), self.sound.get(at)) else {
+                continue;
+            };
+            if !sound.get_or_init(|| crc32fast::hash(self.bytes(*section)) == place.crc) {
+                return Err(self.corrupt(*section, "its checksum does not match"));
+            }
+        }
+        Ok(())
+    }
+
     /// Checks the checksum of every section and that what lies between them is zero. Reads all of it.
     ///
     /// # Errors

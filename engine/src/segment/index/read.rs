@@ -11,6 +11,7 @@ use crate::view::EventFacts;
 use std::cmp::Ordering;
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use zerocopy::FromBytes;
 
 /// A segment's index, mapped.
@@ -23,6 +24,8 @@ pub struct Index {
     events: u32,
     times: (Micros, Micros),
     pub(super) sections: Vec<Place>,
+    /// By section: does its checksum match? Asked once, by who needs it first.
+    pub(super) sound: [OnceLock<bool>; Section::ALL.len()],
 }
 
 /// Where a section is: constant for an open file.
@@ -85,6 +88,7 @@ impl Index {
             events: header.events.get(),
             times: (Micros(header.min_time.get()), Micros(header.max_time.get())),
             sections,
+            sound: Default::default(),
         })
     }
 
@@ -199,9 +203,12 @@ impl Index {
     /// # Errors
     /// [`Error::Corrupt`].
     pub fn session(&self, id: &str) -> Result<Option<SessionRow<'_>>, Error> {
+        // A lookup that finds nothing tells nothing of a damaged table, so these are checked first.
+        self.check_sections(&[Section::Bloom])?;
         if !bloom::may_have(self.bytes(Section::Bloom), id) {
             return Ok(None);
         }
+        self.check_sections(&[Section::Sessions, Section::Strings])?;
         let found = self.search(self.sessions(), |at| {
             let entry = self.session_entry(at)?;
             Ok((self.id_bytes(entry)?.cmp(id.as_bytes()), entry))
@@ -218,6 +225,7 @@ impl Index {
         if key.0 >= self.end().0 {
             return Ok(None);
         }
+        self.check_sections(&[Section::ByKey, Section::Sessions, Section::Strings])?;
         let found = self.search(self.sessions(), |at| {
             let place = self.number(Section::ByKey, at).and_then(|place| u32::try_from(place).ok());
             let entry = self.session_entry(
@@ -241,6 +249,7 @@ impl Index {
     /// # Errors
     /// [`Error::Corrupt`].
     pub fn seqs(&self, session: &SessionRow<'_>) -> Result<Vec<RangeInclusive<u32>>, Error> {
+        self.check_sections(&[Section::Seqs])?;
         let damaged = || self.corrupt(Section::Seqs, "the seqs of a session are not ascending");
         let mut ranges: Vec<RangeInclusive<u32>> = Vec::new();
         for ordinal in session.ordinals.clone() {
@@ -261,6 +270,7 @@ impl Index {
     /// # Errors
     /// [`Error::Corrupt`], also for an ordinal out of range.
     pub fn block_of(&self, ordinal: u32) -> Result<BlockRow, Error> {
+        self.check_sections(&[Section::Blocks])?;
         let damaged = || self.corrupt(Section::Blocks, format!("no block holds event {ordinal}"));
         let blocks = <[BlockEntry]>::ref_from_bytes(self.bytes(Section::Blocks))
             .map_err(|_| self.corrupt(Section::Blocks, "its length is not whole"))?;
@@ -279,7 +289,7 @@ impl Index {
     }
 
     /// Names this file as damaged where a section starts.
-    fn corrupt(&self, section: Section, what: impl std::fmt::Display) -> Error {
+    pub(super) fn corrupt(&self, section: Section, what: impl std::fmt::Display) -> Error {
         let at = self.place(section).map_or(0, |place| place.bytes.start);
         Error::corrupt(&self.path, at as u64, format!("{}: {what}", section.name()))
     }

@@ -116,7 +116,7 @@ fn reads_right(segment: &Path) -> bool {
 }
 
 #[test]
-fn any_flipped_byte_of_the_events_is_an_error_and_never_another_event() {
+fn any_flipped_byte_of_the_events_is_put_right_or_an_error_and_never_another_event() {
     let dir = tempfile::tempdir().unwrap();
     let segment = seal(&disk(), dir.path(), &small().input(), None).unwrap().path;
     assert!(reads_right(&segment));
