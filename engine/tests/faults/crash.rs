@@ -24,6 +24,7 @@ fn recover(disk: &SimDisk, model: &Model, operation: u64, random: &mut Random, d
     assert_eq!(engine.read_only_reason(), None, "a crash is no damage");
     let found = check::whole(&engine.snapshot());
     check::against(&model, 1, &found);
+    check::checkpoints(&model, &engine, &disk.shared(), Path::new(DIR));
     // Whoever has read an event finds it again, whatever comes.
     let seen: Vec<(Name, String)> = found.clone().into_iter().collect();
     model.acked(&seen, disk.operations());
@@ -56,7 +57,9 @@ fn recover(disk: &SimDisk, model: &Model, operation: u64, random: &mut Random, d
         drop(engine);
         let engine = Engine::open(Path::new(DIR), options()).expect("it opens once more");
         check::against(&model, disk.operations(), &check::whole(&engine.snapshot()));
-        engine.kill();
+        engine.close().expect("it closes again");
+        drop(engine);
+        check::verified(&disk.shared(), Path::new(DIR));
     } else {
         engine.kill();
     }

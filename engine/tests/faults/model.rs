@@ -2,7 +2,7 @@
 
 use daybook_engine::event::Offset;
 use daybook_engine::{Ack, Batch, Engine, Error};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A session and an event's number in it.
@@ -16,6 +16,8 @@ pub struct Sent {
     pub sent: u64,
     /// How many it had done when the acknowledgement was here.
     pub acked: Option<u64>,
+    /// How many it had done when a pass of retention began that may have erased it.
+    pub erasable: Option<u64>,
 }
 
 /// All events that were sent. What is sent again under the same name is a duplicate or a conflict, so
@@ -23,6 +25,18 @@ pub struct Sent {
 #[derive(Clone, Debug, Default)]
 pub struct Model {
     pub events: BTreeMap<Name, Sent>,
+    /// Checkpoints that were handed out, and how many operations the disk had done by then.
+    pub checkpoints: Vec<(u64, String)>,
+    /// Sessions under a legal hold.
+    pub held: BTreeSet<String>,
+}
+
+/// Sessions that retention may erase.
+const SHORT: [&str; 2] = ["s4", "s5"];
+
+/// The resource role of a session: that of some is not kept for long.
+pub fn role(session: &str) -> &'static str {
+    if SHORT.contains(&session) { "short" } else { "prod" }
 }
 
 impl Model {
@@ -32,7 +46,8 @@ impl Model {
         let events = self.events.iter().filter(|(_, event)| sent(event));
         events
             .map(|(name, event)| {
-                let must = event.acked.is_some_and(|acked| acked <= operation);
+                let gone = event.erasable.is_some_and(|erasable| erasable < operation);
+                let must = event.acked.is_some_and(|acked| acked <= operation) && !gone;
                 (name, (must, event.line.as_str()))
             })
             .collect()
@@ -42,16 +57,27 @@ impl Model {
     pub fn crashed(&self, operation: u64) -> Model {
         let events = self.after(operation).into_iter().map(|(name, (must, line))| {
             let acked = must.then_some(0);
-            (name.clone(), Sent { line: line.to_owned(), sent: 0, acked })
+            (name.clone(), Sent { line: line.to_owned(), sent: 0, acked, erasable: None })
         });
-        Model { events: events.collect() }
+        let known = self.checkpoints.iter().filter(|(at, _)| *at <= operation);
+        let checkpoints = known.map(|(_, note)| (0, note.clone())).collect();
+        Model { events: events.collect(), checkpoints, held: self.held.clone() }
     }
 
     /// Says that these lines are about to be sent.
     pub fn send(&mut self, events: &[(Name, String)], operations: u64) {
         for (name, line) in events {
-            let new = Sent { line: line.clone(), sent: operations, acked: None };
+            let new = Sent { line: line.clone(), sent: operations, acked: None, erasable: None };
             self.events.entry(name.clone()).or_insert(new);
+        }
+    }
+
+    /// Says that a pass of retention is about to begin.
+    pub fn retain(&mut self, operations: u64) {
+        for ((session, _), event) in &mut self.events {
+            if role(session) == "short" && !self.held.contains(session) {
+                event.erasable.get_or_insert(operations);
+            }
         }
     }
 

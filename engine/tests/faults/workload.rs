@@ -1,7 +1,9 @@
 //! Random workloads on a disk in memory.
 
-use super::model::{Model, Name, append_all, batch, check_ack};
+use super::model::{Model, Name, append_all, batch, check_ack, role};
 use daybook_engine::disk::sim::{Random, SimDisk};
+use daybook_engine::event::Micros;
+use daybook_engine::retention::{Keep, Names, NewHold, Policy, Rule, Scope};
 use daybook_engine::{Engine, Options};
 use std::path::Path;
 use std::sync::Arc;
@@ -20,6 +22,12 @@ enum Step {
     /// Batches that are sent at once.
     Append(Vec<Vec<(Name, String)>>),
     Seal,
+    Merge,
+    Checkpoint,
+    /// A pass of retention, long after everything is past its age.
+    Retain,
+    /// A legal hold on a session that retention may erase.
+    Hold,
     Reopen,
     /// The process is killed, and started again.
     Kill,
@@ -28,7 +36,7 @@ enum Step {
 
 impl Step {
     fn random(random: &mut Random, next: &mut [u32; 6]) -> Step {
-        match random.below(17) {
+        match random.below(23) {
             0..12 => {
                 let batches = 1 + random.below(3);
                 Step::Append((0..batches).map(|_| some_events(random, next)).collect())
@@ -36,6 +44,10 @@ impl Step {
             12 | 13 => Step::Seal,
             14 => Step::Reopen,
             15 => Step::Kill,
+            16 | 17 => Step::Merge,
+            18 | 19 => Step::Checkpoint,
+            20 => Step::Retain,
+            21 => Step::Hold,
             _ => Step::Pause,
         }
     }
@@ -68,6 +80,16 @@ impl Run {
         let mut run = Run { disk, model: Model::default(), engine: None };
         let mut next = [0; 6];
         run.open();
+        if let Some(engine) = &run.engine {
+            let short = Rule {
+                user: None,
+                role: Some(Names::new("short")),
+                kind: None,
+                keep: Keep::Seconds(60),
+            };
+            let policy = Policy { rules: vec![short], ..Policy::default() };
+            engine.set_policy(policy, "eve@example.com").unwrap();
+        }
         for _ in 0..8 + random.below(24) {
             let step = Step::random(&mut random, &mut next);
             run.step(step);
@@ -103,6 +125,27 @@ impl Run {
                 engine.kill();
                 drop(engine);
                 self.open();
+            }
+            Step::Merge => _ = engine.merge_now().unwrap(),
+            Step::Checkpoint => {
+                let note = engine.checkpoint().unwrap();
+                self.model.checkpoints.push((self.disk.operations(), note.to_string()));
+            }
+            Step::Retain => {
+                self.model.retain(self.disk.operations());
+                let later = Micros(Micros::now().0 + 86_400_000_000);
+                engine.retain(later, "the clock").unwrap();
+            }
+            Step::Hold => {
+                let sessions = vec!["s5".into()];
+                let hold = NewHold {
+                    scope: Scope { sessions, ..Scope::default() },
+                    case: "2026-17".into(),
+                    reason: "a test".into(),
+                    by: "eve@example.com".into(),
+                };
+                engine.hold(hold).unwrap();
+                self.model.held.insert("s5".to_owned());
             }
             // The threads in the background come further.
             Step::Pause => std::thread::sleep(std::time::Duration::from_millis(20)),
@@ -141,8 +184,10 @@ pub fn line((session, seq): &Name, version: u64) -> String {
     let text = some_text(&mut random);
     let body = match (seq, random.below(12)) {
         (0, _) => {
-            r#""kind":"session.start","user":"ann@example.com","role":"prod","type":"database","tags":["eu"]"#
-                .to_owned()
+            format!(
+                r#""kind":"session.start","user":"ann@example.com","role":"{}","type":"database","tags":["eu"]"#,
+                role(session)
+            )
         }
         (_, 0..5) => {
             let verdict = random.pick(&["passed", "blocked", "pending", "approved"]).unwrap();
