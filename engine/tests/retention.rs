@@ -16,8 +16,14 @@ use std::sync::Arc;
 
 const DAY: i64 = 86_400 * 1_000_000;
 
+/// Without merging: the tests count segments.
 fn options() -> Options {
-    Options { index_heap_bytes: 16 << 20, retention_interval: None, ..Options::default() }
+    Options {
+        index_heap_bytes: 16 << 20,
+        retention_interval: None,
+        merge: false,
+        ..Options::default()
+    }
 }
 
 fn open(dir: &Path) -> Arc<Engine> {

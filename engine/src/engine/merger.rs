@@ -88,6 +88,9 @@ pub(super) fn merge_now(shared: &Shared) -> Result<u64, Error> {
 /// Makes one segment of those that belong together most; `false` if none do.
 fn step(shared: &Shared) -> Result<bool, Error> {
     let _alone = shared.background.lock();
+    if shared.retention.erasing() {
+        return Ok(false);
+    }
     let mut merger = shared.merger.lock();
     let segments = shared.segments();
     let candidates: Vec<Candidate> =
@@ -112,6 +115,10 @@ pub(super) fn rewrite_one(shared: &Shared, segment: &Arc<Segment>) -> Result<boo
     let _alone = shared.background.lock();
     if !shared.segments().iter().any(|other| Arc::ptr_eq(other, segment)) {
         return Ok(false);
+    }
+    if shared.retention.erasing() {
+        let what = "retention has not finished a deletion that it began; try again after it";
+        return Err(Error::Refused { what: what.to_owned() });
     }
     let sources = std::slice::from_ref(segment);
     merge(shared, sources)?;

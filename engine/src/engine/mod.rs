@@ -246,13 +246,12 @@ impl Engine {
                 let shared = Arc::clone(&shared);
                 threads.push(spawn("daybook-indexer", move || behind(|| indexer::run(&shared)))?);
             }
-            let retainer = Arc::clone(&shared);
-            if shared.options.merge {
-                let shared = Arc::clone(&shared);
-                threads.push(spawn("daybook-merger", move || behind(|| merger::run(&shared)))?);
-            }
+            let (retainer, merging) = (Arc::clone(&shared), Arc::clone(&shared));
             threads.push(spawn("daybook-sealer", move || behind(|| sealer::run(&shared)))?);
             retention::resume(&retainer);
+            if merging.options.merge {
+                threads.push(spawn("daybook-merger", move || behind(|| merger::run(&merging)))?);
+            }
             if retainer.options.retention_interval.is_some() {
                 let run = move || behind(|| retention::run(&retainer));
                 threads.push(spawn("daybook-retention", run)?);

@@ -23,7 +23,7 @@ use crate::engine::Shared;
 use crate::error::Error;
 use crate::event::wire::Retention;
 use crate::event::{Offset, RetentionAction, SessionKey};
-use crate::segment::{Rewrite, Segment, rewrite};
+use crate::segment::{Rewrite, Segment, delete_replaced, rewrite};
 use crate::session::{Change, SessionState};
 use crate::view::{Part as _, Session, Sessions as _};
 use std::collections::{BTreeMap, BTreeSet};
@@ -101,6 +101,8 @@ impl Shared {
             return self.write_without(segment, &planned.erase);
         }
         for (segment, _) in group {
+            // What it stands for would count again.
+            delete_replaced(disk, &dir, segment.manifest())?;
             let aside = self.aside(&segment.name());
             disk.rename(segment.path(), &aside).map_err(Error::io("rename", segment.path()))?;
         }

@@ -78,6 +78,12 @@ impl Keeper {
         Arc::clone(&self.state.read())
     }
 
+    /// Is an erasure noted down that is not finished? Until it is, the segments that it names have to keep
+    /// their names: one that is missing counts as erased.
+    pub fn erasing(&self) -> bool {
+        self.unfinished.lock().is_some()
+    }
+
     /// Every line that was noted down.
     pub fn noted(&self) -> Result<Vec<Box<str>>, Error> {
         let unfinished = self.unfinished.lock();
