@@ -11,6 +11,7 @@ use daybook_engine::merkle::{Checkpoint, tree};
 use daybook_engine::session::{Change, SessionState};
 use daybook_engine::text::narrow::{Fields, Narrow, WordShape};
 use daybook_engine::text::words::words;
+use daybook_engine::verify::Problem;
 use daybook_engine::view::{Ordinals, Part, Snapshot};
 use daybook_engine::{Engine, verify};
 use std::collections::{BTreeMap, BTreeSet};
@@ -125,7 +126,10 @@ pub fn checkpoints(model: &Model, engine: &Engine, disk: &SharedDisk, dir: &Path
 /// Every byte is what was written, and every hash is what was signed.
 pub fn verified(disk: &SharedDisk, dir: &Path) {
     let report = verify::verify(disk, dir, &verify::Options::default()).expect("it verifies");
-    assert_eq!(report.findings, [], "nothing is wrong");
+    // A crash leaves files that nobody needs.
+    let wrong: Vec<_> =
+        report.findings.iter().filter(|found| found.problem != Problem::Leftover).collect();
+    assert!(wrong.is_empty(), "nothing is wrong: {wrong:?}");
 }
 
 /// What is there after a crash is what has to be, and nothing but what may be.
@@ -135,7 +139,7 @@ pub fn against(model: &Model, operation: u64, found: &BTreeMap<Name, String>) {
         let Some((_, wanted)) = may.get(name) else {
             panic!("event {name:?} is there, but was not sent before the crash");
         };
-        assert_eq!(line, wanted, "event {name:?} is as it was sent");
+        assert!(wanted.contains(&line.as_str()), "event {name:?} is as it was sent: {line}");
     }
     let lost: Vec<&&Name> = may
         .iter()

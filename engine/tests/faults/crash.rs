@@ -26,6 +26,7 @@ fn recover(disk: &SimDisk, model: &Model, operation: u64, random: &mut Random, d
     check::against(&model, 1, &found);
     check::checkpoints(&model, &engine, &disk.shared(), Path::new(DIR));
     // Whoever has read an event finds it again, whatever comes.
+    found.iter().for_each(|(name, line)| model.found(name, line));
     let seen: Vec<(Name, String)> = found.clone().into_iter().collect();
     model.acked(&seen, disk.operations());
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 pub type Name = (String, u32);
 
 /// An event that was sent.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Sent {
     pub line: String,
     /// How many operations the disk had done before it was sent; 0: it may have been there before.
@@ -18,6 +18,8 @@ pub struct Sent {
     pub acked: Option<u64>,
     /// How many it had done when a pass of retention began that may have erased it.
     pub erasable: Option<u64>,
+    /// Other contents that were sent under its name: what was erased may be sent again as something else.
+    pub others: Vec<String>,
 }
 
 /// All events that were sent. What is sent again under the same name is a duplicate or a conflict, so
@@ -40,24 +42,28 @@ pub fn role(session: &str) -> &'static str {
 }
 
 impl Model {
-    /// What a crash after an operation may find: whether each event has to be there.
-    pub fn after(&self, operation: u64) -> BTreeMap<&Name, (bool, &str)> {
+    /// What a crash after an operation may find: whether each event has to be there, and as what.
+    pub fn after(&self, operation: u64) -> BTreeMap<&Name, (bool, Vec<&str>)> {
         let sent = |event: &Sent| event.sent == 0 || event.sent < operation;
         let events = self.events.iter().filter(|(_, event)| sent(event));
         events
             .map(|(name, event)| {
                 let gone = event.erasable.is_some_and(|erasable| erasable < operation);
                 let must = event.acked.is_some_and(|acked| acked <= operation) && !gone;
-                (name, (must, event.line.as_str()))
+                let others = event.others.iter().filter(|_| gone).map(String::as_str);
+                let lines = std::iter::once(event.line.as_str()).chain(others).collect();
+                (name, (must, lines))
             })
             .collect()
     }
 
     /// The model of a disk that a crash after an operation has left: what was acknowledged is.
     pub fn crashed(&self, operation: u64) -> Model {
-        let events = self.after(operation).into_iter().map(|(name, (must, line))| {
-            let acked = must.then_some(0);
-            (name.clone(), Sent { line: line.to_owned(), sent: 0, acked, erasable: None })
+        let events = self.after(operation).into_iter().map(|(name, (must, lines))| {
+            let mut lines = lines.into_iter().map(str::to_owned);
+            let line = lines.next().unwrap_or_default();
+            let (acked, others) = (must.then_some(0), lines.collect());
+            (name.clone(), Sent { line, sent: 0, acked, erasable: None, others })
         });
         let known = self.checkpoints.iter().filter(|(at, _)| *at <= operation);
         let checkpoints = known.map(|(_, note)| (0, note.clone())).collect();
@@ -67,8 +73,19 @@ impl Model {
     /// Says that these lines are about to be sent.
     pub fn send(&mut self, events: &[(Name, String)], operations: u64) {
         for (name, line) in events {
-            let new = Sent { line: line.clone(), sent: operations, acked: None, erasable: None };
-            self.events.entry(name.clone()).or_insert(new);
+            let new = Sent { line: line.clone(), sent: operations, ..Sent::default() };
+            let known = self.events.entry(name.clone()).or_insert(new);
+            if known.line != *line && !known.others.contains(line) {
+                known.others.push(line.clone());
+            }
+        }
+    }
+
+    /// Says what an event is that was found.
+    pub fn found(&mut self, name: &Name, line: &str) {
+        if let Some(event) = self.events.get_mut(name) {
+            event.line = line.to_owned();
+            event.others.clear();
         }
     }
 

@@ -85,7 +85,7 @@ impl Run {
                 user: None,
                 role: Some(Names::new("short")),
                 kind: None,
-                keep: Keep::Seconds(60),
+                keep: Keep::Seconds(43_200),
             };
             let policy = Policy { rules: vec![short], ..Policy::default() };
             engine.set_policy(policy, "eve@example.com").unwrap();
