@@ -32,6 +32,7 @@ fn month(dir: &Path, segments: u64, events: u64, sessions: u64) -> Result<(f64, 
         index_heap_bytes: 16 << 20,
         journal_bytes_max: u64::MAX,
         retention_interval: None,
+        merge: false,
         ..Options::default()
     };
     let engine = Engine::open(dir, options)?;

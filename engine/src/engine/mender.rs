@@ -54,6 +54,7 @@ pub(super) fn step(shared: &Shared) -> Result<bool, Error> {
 
 fn mend(shared: &Shared, segment: &Arc<Segment>, repaired: &mut Repaired) -> Result<(), Error> {
     let _alone = shared.background.lock();
+    shared.settle_erasing()?;
     if !shared.segments().iter().any(|other| Arc::ptr_eq(other, segment)) {
         return Ok(()); // It was merged or deleted meanwhile.
     }

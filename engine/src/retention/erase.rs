@@ -81,6 +81,12 @@ impl Shared {
     /// Finishes what a crash or an error interrupted.
     pub(crate) fn finish_erasing(&self) -> Result<(), Error> {
         let _alone = self.background.lock();
+        self.settle_erasing()
+    }
+
+    /// As [`Shared::finish_erasing`], for who holds `background` already. Whoever is about to give
+    /// segments other names calls it first: by their names is told what has gone.
+    pub(crate) fn settle_erasing(&self) -> Result<(), Error> {
         let still = self.retention.still();
         if self.retention.unfinished.lock().is_none() {
             return Ok(());
