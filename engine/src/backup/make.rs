@@ -33,6 +33,8 @@ pub(crate) fn make(shared: &Shared, to: &Path) -> Result<Report, Error> {
     let mut manifest = {
         // Until the copy stands, nothing that is sealed changes.
         let _alone = shared.background.lock();
+        // Nor is anything deleted that another segment stands for.
+        let _still = shared.merger.lock();
         copy(shared, disk, to)?
     };
     measure(disk, to, "", &mut manifest.files)?;
@@ -68,6 +70,11 @@ fn copy(shared: &Shared, disk: &dyn Disk, to: &Path) -> Result<Manifest, Error> 
     Ok(Manifest::new(created, events, next))
 }
 
+/// Is it being made or deleted?
+fn is_passing(name: &str) -> bool {
+    name.starts_with(".tmp-") || name.starts_with(".gone-") || name.ends_with(".tmp")
+}
+
 /// Gives a file that is never changed a second name; a directory's files each.
 fn link(disk: &dyn Disk, from: &Path, to: &Path, is_dir: bool) -> Result<(), Error> {
     if !is_dir {
@@ -75,9 +82,7 @@ fn link(disk: &dyn Disk, from: &Path, to: &Path, is_dir: bool) -> Result<(), Err
     }
     disk.create_dir(to).map_err(Error::io("create", to))?;
     for entry in disk.list(from).map_err(Error::io("list", from))? {
-        // What is being made or deleted.
-        let passing = [".tmp-", ".gone-"].iter().any(|prefix| entry.name.starts_with(prefix));
-        if !passing && !entry.name.ends_with(".tmp") {
+        if !is_passing(&entry.name) {
             link(disk, &from.join(&entry.name), &to.join(&entry.name), entry.meta.is_dir)?;
         }
     }
@@ -96,8 +101,8 @@ fn copy_tree_of_hashes(disk: &dyn Disk, from: &Path, to: &Path) -> Result<(), Er
         }
     }
     for entry in disk.list(from).map_err(Error::io("list", from))? {
-        let signed = SIGNED.contains(&entry.name.as_str()) || entry.name.ends_with(".tmp");
-        if !entry.meta.is_dir && !signed {
+        let signed = SIGNED.contains(&entry.name.as_str());
+        if !entry.meta.is_dir && !signed && !is_passing(&entry.name) {
             copy_file(disk, &from.join(&entry.name), &to.join(&entry.name), None)?;
         }
     }
