@@ -5,6 +5,8 @@
 //! | `DAYBOOK` | written again |
 //! | `catalog/` | set aside; folded again from the log when it is opened |
 //! | a journal's text index | deleted; indexed again when it is opened |
+//! | `merkle/`: levels, what was signed, a byte of a leaf | made again from the leaves, from the checkpoint, by the leaf's hash |
+//! | `keys/verifier.key` | made again from the signing key |
 //! | a byte of a file's header | put right when it is opened |
 //! | a segment's index, text index, Parquet copy, leaves, manifest | a new segment is written from its events |
 //! | events | left as they are, and named |
@@ -38,6 +40,14 @@ pub fn repair(dir: &Path, options: Options) -> Result<(Repaired, Report), Error>
     for unit in &broken {
         make_room(&disk, dir, unit)?;
         repaired.mended.push(dir.join(unit));
+    }
+    for finding in before.findings.iter().filter(|finding| finding.mend == Mend::Repair) {
+        let path = dir.join(&finding.file);
+        match crate::merkle::mend::mend(&disk, dir, &finding.file, finding.from..finding.to) {
+            Ok(true) => repaired.mended.push(path),
+            Ok(false) => {}
+            Err(error) => repaired.left.push(Left { path, why: error.to_string() }),
+        }
     }
     let engine = Engine::open(dir, Options { read_only: false, ..options })?;
     if let Some(reason) = engine.read_only_reason() {

@@ -1,8 +1,8 @@
 //! The command line: what can be asked for, and where it goes.
 
 use crate::command::{
-    backup, config, export, hold, import, inspect, keygen, load, proof, rekey, retention, search,
-    serve, sessions, show, verify,
+    backup, config, export, hold, import, inspect, keygen, load, proof, rekey, repair, retention,
+    search, serve, sessions, show, verify,
 };
 use clap::{Parser, Subcommand};
 
@@ -37,8 +37,10 @@ pub enum Command {
     Export(export::Args),
     /// Write the proof that a session is as it was recorded
     Proof(proof::Args),
-    /// Check a proof
+    /// Check a data directory (every file, every event, the signed tree), or the proof of a session
     Verify(verify::Args),
+    /// Make again what is derived from the log and damaged: indexes, catalog, Parquet
+    Repair(repair::Args),
     /// Back up a running server, or a data directory at rest, into a new directory
     Backup(backup::Args),
     /// Put everything under the first encryption key
@@ -81,7 +83,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Show(args) => show::run(args).await,
         Command::Export(args) => export::run(args, quiet).await,
         Command::Proof(args) => proof::run(args, quiet).await,
-        Command::Verify(args) => verify::run(&args),
+        Command::Verify(args) => verify::run(&args, quiet),
+        Command::Repair(args) => repair::run(args, quiet).await,
         Command::Backup(args) => backup::run(args).await,
         Command::Rekey(args) => rekey::run(args).await,
         Command::Restore(args) => backup::restore(&args),

@@ -23,6 +23,7 @@ pub mod command;
 pub mod config;
 pub mod demo;
 pub mod filter;
+pub mod findings;
 pub mod import;
 pub mod inspect;
 pub mod keys;

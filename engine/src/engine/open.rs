@@ -73,15 +73,26 @@ pub(super) fn open(dir: &Path, mut options: Options) -> Result<Opened, Error> {
         disk.sync_dir(dir).map_err(Error::io("sync", dir))?;
         segment::clean(&*disk, &segments_dir)?;
     }
-    let retention = Keeper::open(&*disk, dir)?;
+    let mut findings: Vec<Finding> = Vec::new();
+    let mut read_only = options.read_only.then(|| Arc::from("the data directory is open at rest"));
+    let retention = match Keeper::open(&*disk, dir) {
+        Err(Error::Corrupt { path, at, what }) => {
+            // Reading needs no policy and no holds; nothing is deleted while they are not known.
+            let reason = format!("{} is damaged: {what}", path.display());
+            tracing::error!(%reason, "the log is damaged");
+            read_only.get_or_insert(reason.into());
+            let (from, to, first_offset) = (at, at, Offset(0));
+            findings.push(Finding { path, from, to, first_offset, what, quarantine: None });
+            Keeper::unknown(dir)
+        }
+        opened => opened?,
+    };
     let cache = Arc::new(BlockCache::new(options.cache_bytes));
     let mut segments = Segments::open(&disk, &segments_dir, &cache, writable)?;
     if writable {
         rekey::catalog(&*disk, dir);
     }
     let (catalog, covered) = open_catalog(&disk, dir, options.read_only)?;
-    let mut findings: Vec<Finding> = Vec::new();
-    let mut read_only = options.read_only.then(|| Arc::from("the data directory is open at rest"));
     segments.doubt_above(covered);
     let lost = segments.mend(&catalog, &mut findings);
     read_only = read_only.or(lost);

@@ -89,7 +89,7 @@ pub fn dir(data: &Path) -> PathBuf {
     data.join("merkle")
 }
 
-fn signed_path(data: &Path) -> PathBuf {
+pub(super) fn signed_path(data: &Path) -> PathBuf {
     dir(data).join("signed")
 }
 

@@ -35,6 +35,7 @@ pub mod hash;
 pub mod keys;
 pub mod leaf;
 pub mod log;
+pub mod mend;
 pub mod note;
 pub mod store;
 pub mod tile;

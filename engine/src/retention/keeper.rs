@@ -14,7 +14,7 @@ use crate::event::{Micros, RetentionAction, SessionKey};
 use crate::view::Snapshot;
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Evaluates the queries of holds. The query language stands above the engine, which is handed this.
@@ -66,6 +66,26 @@ impl Keeper {
         let state = RwLock::new(Arc::new(state));
         let (changing, passing) = (Mutex::new(()), Mutex::new(()));
         Ok(Keeper { files, state, changing, passing, unfinished, due })
+    }
+
+    /// One that knows nothing, for a directory whose state can't be read: it must not be written to.
+    pub fn unknown(data: &Path) -> Keeper {
+        Keeper {
+            files: Files::of(data),
+            state: RwLock::default(),
+            changing: Mutex::default(),
+            passing: Mutex::default(),
+            unfinished: Mutex::default(),
+            due: Mutex::default(),
+        }
+    }
+
+    /// What is wrong with the files, by their paths.
+    pub fn damage(disk: &dyn Disk, data: &Path) -> Vec<(PathBuf, Error)> {
+        let files = Files::of(data);
+        let state = files.load(disk).err().map(|error| (data.join("retention.json"), error));
+        let erasing = files.erasing(disk).err().map(|error| (data.join("erasing.json"), error));
+        state.into_iter().chain(erasing).collect()
     }
 
     /// Writes what a new data directory starts with.

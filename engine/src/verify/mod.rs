@@ -23,6 +23,7 @@
 mod blocks;
 mod fold;
 mod journal;
+mod keys;
 mod leaves;
 mod log;
 mod report;
@@ -37,6 +38,7 @@ use crate::disk::{Lock, SharedDisk};
 use crate::engine::FORMAT_VERSION;
 use crate::error::Error;
 use crate::merkle::Verifier;
+use crate::retention::Keeper;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -135,7 +137,13 @@ impl<'a> Check<'a> {
 
     /// Reports files that are of no use where they are.
     fn leftovers(&mut self) -> Result<(), Error> {
-        const KNOWN: [&str; 9] = [
+        // What is held is nowhere else in this form: without it nothing may be deleted.
+        for (path, error) in Keeper::damage(&**self.disk, self.dir) {
+            if !self.running {
+                self.unreadable(&path, error);
+            }
+        }
+        const KNOWN: [&str; 10] = [
             "DAYBOOK",
             "LOCK",
             "journal",
@@ -145,6 +153,7 @@ impl<'a> Check<'a> {
             "keys",
             "quarantine",
             "retention.json",
+            "erasing.json",
         ];
         for entry in self.disk.list(self.dir).map_err(Error::io("list", self.dir))? {
             if !KNOWN.contains(&entry.name.as_str()) && !self.running {

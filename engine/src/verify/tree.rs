@@ -4,12 +4,13 @@
 //! over the hashes that `level-0` holds. Where the two disagree, the signed root tells which is right;
 //! where they agree and the root is another, the tree as a whole was changed.
 
+use super::Check;
 use super::report::{Mend, Problem, Statement};
-use super::{Check, read_error};
 use crate::disk::{DiskFile, read_exact_at};
 use crate::error::Error;
 use crate::event::Offset;
 use crate::merkle::hash::Edge;
+use crate::merkle::log;
 use crate::merkle::{Checkpoint, HASH_LEN, Hash, LEAF_LEN, Leaf, Verifier};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -285,6 +286,7 @@ impl Check<'_> {
         } else if self.disk.exists(dir)? && !self.running {
             self.note("the Merkle log has no checkpoint yet");
         }
+        self.signed_last(dir, &mut signed)?;
         if let Some(older) = self.options.checkpoint {
             let path = PathBuf::from("the checkpoint that was given");
             let opened = match (std::str::from_utf8(older), key) {
@@ -312,6 +314,43 @@ impl Check<'_> {
             }
         }
         Ok(signed)
+    }
+}
+
+impl Check<'_> {
+    /// Reads what the log itself knows to have signed.
+    fn signed_last(&mut self, dir: &Path, signed: &mut Vec<Signed>) -> Result<(), Error> {
+        let path = dir.join("signed");
+        if !self.disk.exists(&path)? {
+            if !signed.is_empty() && !self.running {
+                let what = "it is not there, though there is a checkpoint";
+                self.found(&path, 0..0, Problem::Missing, what, Vec::new(), Mend::Repair);
+            }
+            return Ok(());
+        }
+        let bytes = self.whole(&path)?;
+        match log::Signed::decode(&bytes) {
+            // A checkpoint that was replaced while this was read is no contradiction.
+            Ok(_) if self.running => {}
+            Ok(last) => {
+                let behind = signed.first().is_some_and(|s| s.checkpoint.size > last.size);
+                if behind {
+                    let what = "the checkpoint is newer: this was put back from an older copy";
+                    let end = bytes.len() as u64;
+                    self.found(&path, 0..end, Problem::RolledBack, what, Vec::new(), Mend::Ask);
+                }
+                let origin = signed.first().map(|s| s.checkpoint.origin.clone());
+                let origin = origin.unwrap_or_default();
+                let checkpoint = Checkpoint { origin, size: last.size, root: last.root };
+                // Without its note nothing is proved by it; a tree that differs is found all the same.
+                signed.push(Signed { file: path, older: true, checkpoint });
+            }
+            Err(what) => {
+                let end = bytes.len() as u64;
+                self.found(&path, 0..end, Problem::Damaged, what, Vec::new(), Mend::Repair);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -402,63 +441,4 @@ impl Levels {
 /// Neighbouring places as ranges.
 fn runs(places: &[u64]) -> impl Iterator<Item = std::ops::Range<u64>> + '_ {
     places.chunk_by(|a, b| a + 1 == *b).filter_map(|run| Some(*run.first()?..*run.last()? + 1))
-}
-
-impl Check<'_> {
-    /// Reads the keys; answers the one that checkpoints are checked with.
-    fn keys(&mut self) -> Result<Option<Verifier>, Error> {
-        let dir = self.dir.join("keys");
-        let mut own = None;
-        for (name, is_signer) in [("verifier.key", false), ("signing.key", true)] {
-            let path = dir.join(name);
-            if !self.disk.exists(&path)? {
-                continue;
-            }
-            let bytes = match self.whole(&path) {
-                Ok(bytes) => bytes,
-                Err(error) => {
-                    self.unreadable(&path, error);
-                    continue;
-                }
-            };
-            let text = String::from_utf8_lossy(&bytes);
-            let key = if is_signer {
-                crate::merkle::Signer::parse(&text)
-                    .map(|signer| (signer.to_private_text(), signer.verifier().clone()))
-            } else {
-                Verifier::parse(&text).map(|key| (key.to_string(), key))
-            };
-            let end = bytes.len() as u64;
-            match key {
-                // One text, one key: no byte of it may be another.
-                Ok((right, key)) if text.trim_end_matches('\n') == right => match &own {
-                    Some(own) if *own != key => {
-                        let what = "the two keys don't belong together: one of them was replaced";
-                        self.found(&path, 0..end, Problem::Unsigned, what, Vec::new(), Mend::Ask);
-                    }
-                    _ => own = Some(key),
-                },
-                Ok(_) => {
-                    let what = "it is not written as daybook writes a key";
-                    self.found(&path, 0..end, Problem::Damaged, what, Vec::new(), Mend::Repair);
-                }
-                Err(what) => {
-                    let mend = if is_signer { Mend::Ask } else { Mend::Repair };
-                    self.found(&path, 0..end, Problem::Damaged, what, Vec::new(), mend);
-                }
-            }
-        }
-        if let Some(given) = self.options.key {
-            let wanted = Verifier::parse(given)
-                .map_err(|what| read_error(Path::new("the key that was given"), what))?;
-            if own.as_ref().is_some_and(|own| *own != wanted) {
-                let path = dir.join("verifier.key");
-                let what = format!("the log's key is not the one that was given ({given})");
-                self.found(&path, 0..0, Problem::Unsigned, what, Vec::new(), Mend::Ask);
-            }
-            own = Some(wanted);
-        }
-        self.key.clone_from(&own);
-        Ok(own)
-    }
 }

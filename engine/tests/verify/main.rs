@@ -5,3 +5,4 @@ mod clean;
 mod rot;
 mod shrunk;
 mod support;
+mod tamper;

@@ -71,7 +71,7 @@ fn other_sessions_can_be_read_and_what_is_derived_is_mended() {
     for file in files(whole.path()) {
         let len = fs::metadata(whole.path().join(&file)).unwrap().len() as usize;
         let places: Vec<usize> = sample(len, &mut seed);
-        for at in places.iter().copied().step_by(places.len().div_ceil(6).max(1)) {
+        for at in places.iter().copied().step_by(places.len().div_ceil(3).max(1)) {
             let shown = format!("{} byte {at}", file.display());
             let dir = tempfile::tempdir().unwrap();
             copy(whole.path(), dir.path());
@@ -94,7 +94,10 @@ fn other_sessions_can_be_read_and_what_is_derived_is_mended() {
             }
             let (repaired, after) =
                 repair(dir.path(), options()).unwrap_or_else(|e| panic!("{shown}: {e}"));
-            if lost == 0 {
+            if file.ends_with("signing.key") || file.ends_with("retention.json") {
+                // Nothing else on this disk knows the secret, or what is held.
+                assert!(!after.is_well(), "{shown}");
+            } else if lost == 0 {
                 let torn = report.findings.iter().any(|found| found.problem == Problem::Torn);
                 assert!(after.is_well(), "{shown}: {repaired:?} {:#?}", after.findings);
                 let engine = Engine::open(dir.path(), at_rest()).unwrap();

@@ -10,6 +10,7 @@ pub mod keygen;
 pub mod load;
 pub mod proof;
 pub mod rekey;
+pub mod repair;
 pub mod retention;
 pub mod search;
 pub mod serve;

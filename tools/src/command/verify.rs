@@ -1,10 +1,13 @@
 //! `daybook verify`: is everything as it was recorded?
 
 use crate::cli::Exit;
+use crate::findings;
+use crate::keys::KeyArgs;
 use crate::output::{self, Paint};
 use anyhow::{Context as _, anyhow, bail};
 use daybook_engine::merkle::Verifier;
 use daybook_engine::merkle::bundle::{Bundle, Proved};
+use daybook_engine::verify::{Options, verify};
 use std::path::PathBuf;
 
 /// The arguments of `daybook verify`.
@@ -17,7 +20,15 @@ pub struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// A proof bundle, as `daybook proof` writes it
+    /// An older checkpoint of the log, in a file: the log has to continue it
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+    /// Do not compare the catalog with the log, which reads every event once more
+    #[arg(long)]
+    skip_catalog: bool,
+    #[command(flatten)]
+    keys: KeyArgs,
+    /// A data directory (also one that a server has open), or a proof bundle, as `daybook proof` writes it
     path: PathBuf,
 }
 
@@ -25,12 +36,44 @@ pub struct Args {
 ///
 /// # Errors
 /// A file that can't be read, or that is no proof.
-pub fn run(args: &Args) -> anyhow::Result<Exit> {
+pub fn run(args: &Args, quiet: bool) -> anyhow::Result<Exit> {
     let key = args.key.as_deref().map(key_of).transpose()?;
     if args.path.is_dir() {
-        bail!("{} is a directory; name a proof bundle", args.path.display());
+        return directory(args, key.as_ref(), quiet);
+    }
+    if args.checkpoint.is_some() {
+        bail!("--checkpoint is for a data directory; a proof bundle has its own");
     }
     bundle(args, key.as_ref())
+}
+
+/// Checks every file and every event of a data directory.
+fn directory(args: &Args, key: Option<&Verifier>, quiet: bool) -> anyhow::Result<Exit> {
+    let read = |path: &PathBuf| {
+        std::fs::read(path).with_context(|| format!("can't read {}", path.display()))
+    };
+    let checkpoint = args.checkpoint.as_ref().map(read).transpose()?;
+    let key = key.map(ToString::to_string);
+    let bar = findings::progress(quiet);
+    let progress = |done, all| {
+        bar.set_length(all);
+        bar.set_position(done);
+    };
+    let options = Options {
+        checkpoint: checkpoint.as_deref(),
+        key: key.as_deref(),
+        skip_catalog: args.skip_catalog,
+        progress: Some(&progress),
+    };
+    let report = verify(&args.keys.disk()?, &args.path, &options)
+        .with_context(|| format!("can't verify {}", args.path.display()))?;
+    bar.finish_and_clear();
+    if args.json {
+        output::print_json(&report)?;
+    } else {
+        output::print(&findings::text(&args.path, &report, Paint::stdout()))?;
+    }
+    Ok(if report.is_well() { Exit::Well } else { Exit::Look })
 }
 
 /// Checks the proof of one session, with nothing but the file.
