@@ -205,6 +205,7 @@ fn find(address: usize) -> Option<(&'static Slot, usize, usize)> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
     use super::super::{Disk as _, Map, RealDisk};
     use std::fs::{self, File, OpenOptions};
     use std::os::unix::process::ExitStatusExt as _;

@@ -71,7 +71,10 @@ fn mend(shared: &Shared, segment: &Arc<Segment>, repaired: &mut Repaired) -> Res
     let cache = Arc::clone(&shared.cache);
     let source = match Segment::mend(disk, segment.path(), cache, why, &key_of) {
         Ok(source) => Arc::new(source),
-        Err(error @ Error::Corrupt { .. }) => return Ok(unable(error, repaired)),
+        Err(error @ Error::Corrupt { .. }) => {
+            unable(error, repaired);
+            return Ok(());
+        }
         Err(error) => return Err(error),
     };
     let asked = Rewrite {
@@ -88,7 +91,8 @@ fn mend(shared: &Shared, segment: &Arc<Segment>, repaired: &mut Repaired) -> Res
         Ok(Some(report)) => report,
         Ok(None) => return Ok(()),
         Err(error @ (Error::Corrupt { .. } | Error::NoSuchEvent(_))) => {
-            return Ok(unable(error, repaired));
+            unable(error, repaired);
+            return Ok(());
         }
         Err(error) => return Err(error),
     };

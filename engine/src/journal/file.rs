@@ -148,12 +148,10 @@ pub fn replay(
         what: format!("{what}: one byte rotted, and was put right by the checksum"),
         quarantine: None,
     });
-    if header.is_some() {
-        if writable {
-            let header = blocks.header().encode();
-            write_all_at(&*file, &header, 0).map_err(Error::io("write", &path))?;
-            file.sync().map_err(Error::io("sync", &path))?;
-        }
+    if header.is_some() && writable {
+        let header = blocks.header().encode();
+        write_all_at(&*file, &header, 0).map_err(Error::io("write", &path))?;
+        file.sync().map_err(Error::io("sync", &path))?;
     }
     if blocks.header().base != base {
         return Err(Error::corrupt(

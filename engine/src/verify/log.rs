@@ -221,7 +221,7 @@ impl Check<'_> {
                     "the events {at} to {last} are in no file, and no event says that they were deleted"
                 );
                 let lost = vec![Lost { first: at, last: *last, sessions: Vec::new() }];
-                let dir = self.dir.to_owned();
+                let dir = self.dir.join("segments");
                 self.found(&dir, 0..0, Problem::Gone, what, lost, Mend::Restore);
             }
         }

@@ -49,7 +49,7 @@ fn a_byte_that_rotted_is_named_with_its_file_and_range() {
         }
         fs::write(&path, &good).unwrap();
     }
-    println!("{tried} bytes were tried");
+    eprintln!("{tried} bytes were tried");
     assert!(
         unseen.is_empty(),
         "{} of {tried}:\n{}",

@@ -183,5 +183,5 @@ fn every_tampering_is_found_and_named() {
     let with = Options { checkpoint: Some(&checkpoint), ..Options::default() };
     let report = check_with(older.path(), &with);
     found("the directory rolled back", &report, true, Problem::RolledBack);
-    println!("{}", table.join("\n"));
+    eprintln!("{}", table.join("\n"));
 }
