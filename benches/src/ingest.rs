@@ -34,10 +34,25 @@ pub(crate) fn journal_only(dir: &Path, source: &Source, producers: usize) -> Res
     Ok(())
 }
 
-/// Loads everything with everything on and waits until it is sealed; answers events per second.
-pub(crate) fn sustained(dir: &Path, source: &Source, producers: usize) -> Result<f64> {
+/// What loading everything until all is sealed took.
+pub(crate) struct Sealed {
+    pub server: Server,
+    pub run: Run,
+    /// CPU seconds of the server, all stages.
+    pub cpu: f64,
+    pub stats: Value,
+}
+
+/// Loads everything and waits until it is sealed.
+pub(crate) fn until_sealed(
+    dir: &Path,
+    source: &Source,
+    producers: usize,
+    flags: &[&str],
+) -> Result<Sealed> {
     // Small journals, so that sealing runs beside ingest; the last one is sealed for its age.
-    let server = Server::start(dir, &["--journal-bytes", "64MiB", "--journal-age", "20s"])?;
+    let flags = [&["--journal-bytes", "64MiB", "--journal-age", "20s"], flags].concat();
+    let server = Server::start(dir, &flags)?;
     let run = Run::load(&server, source.bodies(producers, BODY_BYTES))?;
     let mut waited = 0;
     loop {
@@ -57,6 +72,12 @@ pub(crate) fn sustained(dir: &Path, source: &Source, producers: usize) -> Result
     if stats["events"].as_u64() != Some(source.lines.len() as u64) {
         bail!("{} events were sent, {} are there", source.lines.len(), stats["events"]);
     }
+    Ok(Sealed { server, run, cpu, stats })
+}
+
+/// Loads everything with everything on and waits until it is sealed; answers events per second.
+pub(crate) fn sustained(dir: &Path, source: &Source, producers: usize) -> Result<f64> {
+    let Sealed { server, run, cpu, stats } = until_sealed(dir, source, producers, &[])?;
     // What the machine can keep up with for ever: all its cores busy with all stages.
     let cores = std::thread::available_parallelism()?.get() as f64;
     let rate = source.lines.len() as f64 / cpu * cores;
@@ -148,14 +169,15 @@ fn probe(url: &str, stop: &std::sync::atomic::AtomicBool) -> Result<Histogram<u6
     })
 }
 
-struct Run {
-    seconds: f64,
+/// How loading went.
+pub(crate) struct Run {
+    pub seconds: f64,
     events: u64,
     acks: Histogram<u64>,
 }
 
 impl Run {
-    fn load(server: &Server, bodies: Vec<Vec<(String, u64)>>) -> Result<Run> {
+    pub(crate) fn load(server: &Server, bodies: Vec<Vec<(String, u64)>>) -> Result<Run> {
         Run::load_at(server, bodies, None)
     }
 
@@ -212,7 +234,8 @@ pub(crate) async fn send(client: &reqwest::Client, url: &str, body: String) -> R
     }
 }
 
-fn stats(server: &Server) -> Result<Value> {
+/// What the server says of itself.
+pub(crate) fn stats(server: &Server) -> Result<Value> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let url = format!("{}/v1/stats", server.url);
     runtime.block_on(async { reqwest::get(url).await?.json().await.context("stats") })

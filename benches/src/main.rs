@@ -11,10 +11,12 @@
 //! ```
 #![expect(clippy::print_stdout, reason = "the report is what this program is for")]
 
+mod costs;
 mod disk;
 mod ingest;
 mod long_session;
 mod reads;
+mod recovery;
 mod retention;
 mod server;
 mod source;
@@ -64,6 +66,10 @@ enum Section {
     Journal,
     /// Everything on.
     Sustained,
+    /// What the Merkle log and encryption cost.
+    Costs,
+    /// A start after a crash with a full journal.
+    Recovery,
     /// Acknowledgements at half the sustained rate, and when an event can be found.
     Latency,
     /// A list of many sessions.
@@ -112,6 +118,12 @@ fn main() -> Result<()> {
     }
     if wanted(Section::Sustained) {
         rate = ingest::sustained(&dir.join("sustained"), &source, arguments.producers)?;
+    }
+    if wanted(Section::Costs) {
+        costs::report(&dir.join("costs"), &source, arguments.producers, arguments.quick)?;
+    }
+    if wanted(Section::Recovery) {
+        recovery::report(&dir.join("recovery"), &source, arguments.producers, arguments.quick)?;
     }
     if wanted(Section::Latency) {
         ingest::latency(

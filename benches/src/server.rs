@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, bail};
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -18,13 +18,7 @@ pub(crate) struct Server {
 impl Server {
     /// Starts the `daybook` that was built beside this program.
     pub(crate) fn start(data: &Path, flags: &[&str]) -> Result<Server> {
-        let program = std::env::current_exe()?.with_file_name("daybook");
-        if !program.exists() {
-            bail!(
-                "{} is not there; build it first: cargo build --release --workspace",
-                program.display()
-            );
-        }
+        let program = program()?;
         let started = Instant::now();
         let mut child = Command::new(&program)
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
@@ -48,6 +42,13 @@ impl Server {
             }
         }
         bail!("the server ended before it was ready")
+    }
+
+    /// Kills it as a crash would, and waits until it is gone.
+    pub(crate) fn kill(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
     }
 
     /// CPU seconds that the server has used so far, of all its threads.
@@ -75,9 +76,25 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // After `kill`, its number may be another process's.
+        if !matches!(self.child.try_wait(), Ok(None)) {
+            return;
+        }
         let _ = Command::new("kill").arg(self.child.id().to_string()).status();
         let _ = self.child.wait();
     }
+}
+
+/// The `daybook` that was built beside this program.
+pub(crate) fn program() -> Result<PathBuf> {
+    let program = std::env::current_exe()?.with_file_name("daybook");
+    if !program.exists() {
+        bail!(
+            "{} is not there; build it first: cargo build --release --workspace",
+            program.display()
+        );
+    }
+    Ok(program)
 }
 
 /// CPU seconds that this process has used so far.
