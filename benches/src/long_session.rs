@@ -16,7 +16,7 @@ const ROUNDS: usize = 60;
 
 /// Makes a session of about so many bytes, and measures its first, middle and last page.
 pub(crate) fn report(dir: &Path, bytes: u64) -> Result<()> {
-    let options = Options { text_index: false, merkle: false, ..Options::default() };
+    let options = Options { text_index: false, ..Options::default() };
     let engine = Engine::open(dir, options)?;
     let filler: String = (0..OUTPUT_BYTES / 10).map(|i| format!("{:08x} \\n", i * 7_919)).collect();
     let (mut batch, mut sent, mut seq) = (Batch::new(), 0, 0_u32);

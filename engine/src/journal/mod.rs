@@ -16,6 +16,7 @@
 
 pub(crate) mod admit;
 pub mod file;
+mod in_hand;
 pub(crate) mod order;
 pub mod part;
 pub(crate) mod queue;

@@ -5,8 +5,9 @@
 //! The ordinal of an event is its offset less the journal's base. Lines are read by `pread` through
 //! the block cache: a bad disk is an error, never a fault.
 
+use super::in_hand::OpenBlock;
 use super::order::Order;
-use crate::block::{BlockCache, BlockFile, BlockHeader, FileId, Records};
+use crate::block::{BlockCache, BlockFile, BlockHeader, FileId};
 use crate::error::Error;
 use crate::event::{Kind, Micros, Offset, Seq, SessionKey, Verdict};
 use crate::text::TextReader;
@@ -372,44 +373,5 @@ impl Part for JournalView {
             }
         }
         Ok(())
-    }
-}
-
-/// A block whose payload is at hand.
-struct OpenBlock<'a> {
-    view: &'a JournalView,
-    facts: &'a BlockFacts,
-    payload: Arc<Vec<u8>>,
-    /// Where each record that has been walked over starts.
-    starts: Vec<usize>,
-    /// The prefilter has refused the whole block.
-    skip: bool,
-}
-
-impl<'a> OpenBlock<'a> {
-    fn new(
-        view: &'a JournalView,
-        facts: &'a BlockFacts,
-        prefilter: Option<Prefilter<'_>>,
-    ) -> Result<OpenBlock<'a>, Error> {
-        let payload = view.journal.payload(facts)?;
-        let skip = facts.plain && prefilter.is_some_and(|may_match| !may_match(&payload));
-        Ok(OpenBlock { view, facts, payload, starts: vec![0], skip })
-    }
-
-    /// The record at a place; walks the payload no further than it has to.
-    fn record(&mut self, place: usize) -> Result<crate::block::Record<'_>, Error> {
-        let damaged =
-            |what: &str| Error::corrupt(self.view.journal.file.path(), self.facts.at, what);
-        while self.starts.len() <= place {
-            let start = self.starts.last().copied().unwrap_or(0);
-            let (record, _) =
-                crate::block::Record::decode(self.payload.get(start..).unwrap_or_default())
-                    .map_err(damaged)?;
-            self.starts.push(start + crate::block::RECORD_HEADER_LEN + record.json.len());
-        }
-        let start = self.starts.get(place).copied().unwrap_or(usize::MAX);
-        let bytes = self.payload.get(start..).ok_or_else(|| damaged("a record is missing"))?;
-        Records::new(bytes).next().ok_or_else(|| damaged("a record is missing"))?.map_err(damaged)
     }
 }

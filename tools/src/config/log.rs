@@ -1,6 +1,6 @@
 //! The settings of the log.
 
-use super::setting::{Field, Setting};
+use super::setting::{Field, Setting, age, show_age};
 use daybook_engine::event::wire::{LINE_BYTES_MAX, SESSION_BYTES_MAX};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -178,6 +178,24 @@ pub(super) const SETTINGS: &[Setting] = &[
         what: "lines in the proof of one session; it is put together in memory",
         at: "413 `too-large`",
         field: Field::Size(|config| &mut config.engine.proof_bytes_max, 1 << 20, 16 << 30),
+    },
+    Setting {
+        key: "retention_interval",
+        what: "how often what the retention policy lets go is deleted, such as 1h; `never`: only on demand",
+        at: "a pass runs; each deletion is an event",
+        field: Field::Text(
+            |config| config.engine.retention_interval.map_or("never".to_owned(), show_age),
+            |config, text| {
+                config.engine.retention_interval = match text {
+                    "never" => None,
+                    text => Some(age(text).and_then(|interval| match interval.as_secs() {
+                        0 => Err("write 1s or more, or never".to_owned()),
+                        _ => Ok(interval),
+                    })?),
+                };
+                Ok(())
+            },
+        ),
     },
     Setting {
         key: "parquet",

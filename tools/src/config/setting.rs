@@ -155,7 +155,7 @@ fn show_size(bytes: u64) -> String {
     shown(bytes, &SIZES)
 }
 
-fn show_age(age: Duration) -> String {
+pub(super) fn show_age(age: Duration) -> String {
     shown(u64::try_from(age.as_millis()).unwrap_or(u64::MAX), &AGES)
 }
 
