@@ -50,7 +50,9 @@ impl Model {
             .map(|(name, event)| {
                 let gone = event.erasable.is_some_and(|erasable| erasable < operation);
                 let must = event.acked.is_some_and(|acked| acked <= operation) && !gone;
-                let others = event.others.iter().filter(|_| gone).map(String::as_str);
+                // What a crash has left may be any of them.
+                let any = gone || event.sent == 0;
+                let others = event.others.iter().filter(|_| any).map(String::as_str);
                 let lines = std::iter::once(event.line.as_str()).chain(others).collect();
                 (name, (must, lines))
             })
