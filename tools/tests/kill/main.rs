@@ -92,7 +92,7 @@ fn kill_again_and_again(dir: &Path, kills: u64, keys: &[&str]) {
 
     let server = Server::start(&data, &flags);
     let client = Client::new(&server.address, None).unwrap();
-    runtime.block_on(others::last_pass(&client, &seen));
+    runtime.block_on(others::last_passes(&client, &seen));
     seen.assert_all_of_it_happened();
     check::stored(&server, &producers, &dir.join("all.ndjson"));
     server.stop();
