@@ -7,6 +7,7 @@ use anyhow::Result;
 use daybook_engine::event::Micros;
 use daybook_engine::{Batch, Engine, Options};
 use std::path::Path;
+use std::time::Duration;
 
 /// Bytes of an event's output.
 const OUTPUT_BYTES: usize = 2_000;
@@ -35,6 +36,10 @@ pub(crate) fn report(dir: &Path, bytes: u64) -> Result<()> {
         }
     }
     engine.append_blocking(batch)?;
+    // What is full is sealed before anything is measured; the newest journal stays as it is.
+    while engine.stats()?.journals > 1 {
+        std::thread::sleep(Duration::from_millis(200));
+    }
     let segments = engine.stats()?.segments;
     engine.close()?;
     drop(engine);

@@ -246,29 +246,38 @@ fn a_data_directory_that_can_not_be_used_is_refused_with_what_to_do() {
         assert_eq!(output.status.code(), Some(2), "{args:?}");
         String::from_utf8(output.stderr).unwrap()
     };
-    let server = Server::start(&data, &["--demo", "--journal-age", "200ms"]);
-    let serve = ["serve", "--listen", "127.0.0.1:0"];
+    let server =
+        Server::start(&data, &["--demo", "--journal-age", "200ms", "--set", "merge=false"]);
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--set", "merge=false"];
     for args in [&serve[..], &["sessions"]] {
         let said = said(args);
         assert!(said.contains("has it open") && said.contains("--server"), "{said}");
     }
-    let sealed = || std::fs::read_dir(data.join("segments")).unwrap().next();
+    let sealed = || {
+        let names = std::fs::read_dir(data.join("segments")).unwrap().map(|e| e.unwrap().path());
+        names.into_iter().find(|path| !path.file_name().unwrap().to_str().unwrap().starts_with('.'))
+    };
     while sealed().is_none() {
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
     server.stop();
-    let segment = sealed().unwrap().unwrap().path();
+    let segment = sealed().unwrap();
+    let segment = segment.strip_prefix(&data).unwrap().to_owned();
     for (file, part) in [
-        (data.join("DAYBOOK"), "its file DAYBOOK is missing"),
-        (data.join("journal"), "`journal` is missing"),
+        (std::path::PathBuf::from("DAYBOOK"), "its file DAYBOOK is missing"),
+        ("journal".into(), "`journal` is missing"),
         (segment.join("events.blk"), "events.blk"),
         (segment.join("segment.json"), "segment.json"),
     ] {
-        let aside = dir.path().join("aside");
-        std::fs::rename(&file, &aside).unwrap();
+        // On a copy: what can be mended is mended by the server.
+        let copy = dir.path().join("copy");
+        let _ = std::fs::remove_dir_all(&copy);
+        let copied = std::process::Command::new("cp").arg("-a").args([&data, &copy]).status();
+        assert!(copied.unwrap().success());
+        std::fs::rename(copy.join(&file), dir.path().join(part.replace('/', ""))).unwrap();
         // What is damaged may be served read-only; here only what is said counts.
         let mut child = daybook();
-        child.args(serve).arg("--data").arg(&data).stdout(std::process::Stdio::null());
+        child.args(serve).arg("--data").arg(&copy).stdout(std::process::Stdio::null());
         let child = child.stderr(std::process::Stdio::piped()).spawn().unwrap();
         std::thread::sleep(std::time::Duration::from_millis(500));
         let pid = child.id().to_string();
@@ -276,7 +285,6 @@ fn a_data_directory_that_can_not_be_used_is_refused_with_what_to_do() {
         let output = child.wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(said.contains(part), "{}: {said}", file.display());
-        std::fs::rename(&aside, &file).unwrap();
     }
     let marker = std::fs::read(data.join("DAYBOOK")).unwrap();
     for (text, part) in

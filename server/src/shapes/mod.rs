@@ -322,6 +322,8 @@ pub struct Stats {
     stored_bytes: u64,
     /// Sealed segments.
     segments: u64,
+    /// How often segments were merged since the start.
+    merges: u64,
     /// Journals that are not sealed yet.
     journals: u64,
     /// Bytes of records in journals.
