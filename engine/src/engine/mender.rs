@@ -77,6 +77,14 @@ fn mend(shared: &Shared, segment: &Arc<Segment>, repaired: &mut Repaired) -> Res
         }
         Err(error) => return Err(error),
     };
+    match segment::check_events(disk, segment.path()) {
+        Ok(()) => {}
+        Err(error @ Error::Corrupt { .. }) => {
+            unable(error, repaired);
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    }
     let asked = Rewrite {
         disk,
         segments_dir: &segments_dir,

@@ -124,11 +124,24 @@ impl FileEntry {
     /// # Errors
     /// The system's.
     pub fn of(disk: &dyn Disk, path: &Path) -> Result<FileEntry, Error> {
+        FileEntry::with_start(disk, path, &[])
+    }
+
+    /// Measures a file as if it started with these bytes.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(super) fn with_start(
+        disk: &dyn Disk,
+        path: &Path,
+        start: &[u8],
+    ) -> Result<FileEntry, Error> {
         let file = disk.open_read(path)?;
         let bytes = file.len().map_err(Error::io("read the length of", path))?;
         let mut hash = Sha256::new();
         let mut buffer = vec![0; 256 << 10];
-        let mut at = 0;
+        hash.update(start);
+        let mut at = start.len() as u64;
         while at < bytes {
             let len = usize::try_from(bytes - at).unwrap_or(usize::MAX).min(buffer.len());
             let piece = buffer.get_mut(..len).unwrap_or_default();

@@ -93,6 +93,24 @@ impl Segment {
     }
 }
 
+/// Are a segment's events the ones that were sealed? What was changed since must not be sealed again as
+/// if it was right. A header that was put right counts as it is now.
+///
+/// # Errors
+/// The system's, and [`Error::Corrupt`] if they are others.
+pub fn check_events(disk: &SharedDisk, dir: &Path) -> Result<(), Error> {
+    let path = dir.join(EVENTS_FILE);
+    // Without a manifest it is the blocks' checksums alone that tell.
+    let Ok(sealed) = Manifest::read(&**disk, dir) else { return Ok(()) };
+    let Some(sealed) = sealed.files.get(EVENTS_FILE) else { return Ok(()) };
+    let header = BlockFile::open(&**disk, &path, FileKind::Segment)?.header().encode();
+    if FileEntry::with_start(&**disk, &path, &header)? != *sealed {
+        let what = "the events are not the ones that were sealed";
+        return Err(Error::corrupt(&path, 0, what));
+    }
+    Ok(())
+}
+
 /// How often the segment was rewritten, by its name.
 fn generation(dir: &Path) -> u32 {
     let name = dir.file_name().and_then(|name| name.to_str()).unwrap_or_default();

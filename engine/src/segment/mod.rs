@@ -40,7 +40,7 @@ pub use index::{Index, SessionRow};
 pub use leaves::Leaves;
 pub use live::{Live, delete_replaced};
 pub use manifest::{FileEntry, Manifest};
-pub use mend::KeyOf;
+pub use mend::{KeyOf, check_events};
 pub use read::Segment;
 pub(crate) use rewrite::rewrite_unless;
 pub use rewrite::{Rewrite, rewrite};

@@ -7,7 +7,7 @@
 
 use super::Check;
 use super::log::Log;
-use super::report::{Lost, Mend, Problem};
+use super::report::{Finding, Lost, Mend, Problem};
 use crate::block::{BlockCache, BlockFile, FILE_HEADER_LEN, FileId, FileKind, Record};
 use crate::catalog::Catalog;
 use crate::catalog::filter::SessionFilter;
@@ -51,7 +51,11 @@ impl Check<'_> {
         let mut compared = 0;
         let mut differ: Vec<(String, String)> = Vec::new();
         let mut fewer = BTreeSet::new();
-        let lossy = self.report.lost().next().is_some();
+        // What the log lacks or says otherwise, the catalog may be the last to know: it is not the one
+        // to be made again then.
+        let hurt = |found: &Finding| found.problem.harms() && found.mend != Mend::Repair;
+        let lossy = self.report.findings.iter().any(hurt);
+        let mend = if lossy { Mend::Ask } else { Mend::Repair };
         self.sessions(log, through, &mut |id, state| {
             let Some(stored) = catalog.get(id)? else {
                 differ.push((id.to_owned(), "is not in it".to_owned()));
@@ -87,7 +91,7 @@ impl Check<'_> {
         let more = differ.len().saturating_sub(NAMED_MAX);
         for (id, what) in differ.into_iter().take(NAMED_MAX) {
             let what = format!("session {id} {what}");
-            self.found(&dir, 0..0, Problem::Differs, what, Vec::new(), Mend::Repair);
+            self.found(&dir, 0..0, Problem::Differs, what, Vec::new(), mend);
         }
         if more > 0 {
             self.note(format!("{more} more sessions of the catalog differ from the log"));

@@ -65,6 +65,24 @@ impl Hashes {
         }
     }
 
+    /// The events that should be here and were not read: first and last.
+    pub(super) fn missing(&self) -> Vec<(Offset, Offset)> {
+        let Some(leaves) = &self.leaves else { return Vec::new() };
+        let mut missing: Vec<(Offset, Offset)> = Vec::new();
+        for run in &leaves.runs {
+            for offset in (run.base.0..run.end().0).map(Offset) {
+                if self.get(leaves, offset).is_some() {
+                    continue;
+                }
+                match missing.last_mut() {
+                    Some((_, last)) if last.0 + 1 == offset.0 => *last = offset,
+                    _ => missing.push((offset, offset)),
+                }
+            }
+        }
+        missing
+    }
+
     /// The hash of an event: of what was read, or what is kept of one that was erased.
     fn get(&self, leaves: &Leaves, offset: Offset) -> Option<Hash> {
         let at = offset.0.checked_sub(self.base.0)?;

@@ -114,8 +114,7 @@ impl Problem {
 pub enum Mend {
     /// It is made again from the log: `daybook repair`.
     Repair,
-    /// The events are in this place only: from a backup, or given up with `daybook repair
-    /// --accept-loss`.
+    /// What was here is nowhere else in the directory: it can only come from a backup.
     Restore,
     /// Nothing on this disk can: somebody has to find out what happened.
     Ask,
@@ -129,9 +128,7 @@ impl Mend {
     pub const fn advice(self) -> &'static str {
         match self {
             Mend::Repair => "`daybook repair` makes it again from the log",
-            Mend::Restore => {
-                "put the file back from a backup, or give the events up with `daybook repair --accept-loss`"
-            }
+            Mend::Restore => "put the file back from a backup",
             Mend::Ask => {
                 "keep the directory as it is and compare it with a backup: somebody changed it"
             }

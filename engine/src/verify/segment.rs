@@ -4,7 +4,7 @@ use super::Check;
 use super::blocks::{Piece, short, walk};
 use super::leaves::Hashes;
 use super::log::Log;
-use super::report::{Lost, Mend, Problem};
+use super::report::{Finding, Lost, Mend, Problem};
 use super::tree::Tree;
 use crate::block::{BlockFile, FILE_HEADER_LEN, FileKind, Records};
 use crate::disk::read_exact_at;
@@ -267,6 +267,9 @@ impl Check<'_> {
             let what = "events here are not the ones that the index names: blocks were changed, dropped or swapped";
             self.found(&path, *from..*to, Problem::Altered, what, Vec::new(), Mend::Ask);
         }
+        if bad > 0 && index.is_none() {
+            self.name_missing(&path, &hashes);
+        }
         let before = self.report.findings.len();
         self.leaves(&path, &hashes, bad == 0, tree)?;
         if differs
@@ -280,6 +283,16 @@ impl Check<'_> {
             self.found(&path, 0..file_len, Problem::Altered, what, Vec::new(), Mend::Ask);
         }
         Ok(last)
+    }
+
+    /// Without the index it is the leaves that say which events the bad blocks had.
+    fn name_missing(&mut self, path: &Path, hashes: &Hashes) {
+        let file = self.named(path);
+        let of_file = |found: &&mut Finding| found.file == file && found.mend == Mend::Restore;
+        if let Some(found) = self.report.findings.iter_mut().find(of_file) {
+            let lost = |(first, last)| Lost { first, last, sessions: Vec::new() };
+            found.events.extend(hashes.missing().into_iter().map(lost));
+        }
     }
 
     /// A file's length and SHA-256.

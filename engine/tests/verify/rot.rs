@@ -2,9 +2,11 @@
 
 use super::support::{EVENTS, SESSIONS, at_rest, check, copy, files, options, small, stored};
 use daybook_engine::Engine;
+use daybook_engine::event::Offset;
 use daybook_engine::repair::repair;
 use daybook_engine::verify::Problem;
 use std::fs;
+use std::path::Path;
 
 /// Bytes of a file that are tried: all of a small file, some of a larger one.
 fn sample(len: usize, seed: &mut u64) -> Vec<usize> {
@@ -109,4 +111,46 @@ fn other_sessions_can_be_read_and_what_is_derived_is_mended() {
             }
         }
     }
+}
+
+/// Where the log itself is hurt, the catalog may be the last to know of what is lost.
+#[test]
+fn events_that_are_lost_are_named_without_an_index_and_the_catalog_that_knows_them_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    small(dir.path());
+    let segment = dir.path().join("segments/00000000000000000000");
+    for (name, from_end) in [("events.blk", 20), ("index.bin", 400)] {
+        let path = segment.join(name);
+        let mut bytes = fs::read(&path).unwrap();
+        let at = bytes.len() - from_end;
+        bytes[at] ^= 0x10;
+        fs::write(&path, bytes).unwrap();
+    }
+    let report = check(dir.path());
+    let lost: Vec<_> = report.lost().collect();
+    assert_eq!(lost.len(), 1, "{:#?}", report.findings);
+    assert_eq!((lost[0].first, lost[0].last), (Offset(0), Offset(31)));
+    assert_eq!(lost[0].sessions, SESSIONS);
+    assert!(report.findings.iter().all(|found| found.problem != Problem::Differs));
+    let catalog = |dir: &Path| {
+        let files = files(dir).into_iter().filter(|file| file.starts_with("catalog"));
+        files.map(|file| fs::read(dir.join(file)).unwrap()).collect::<Vec<_>>()
+    };
+    let before = catalog(dir.path());
+    let (repaired, after) = repair(dir.path(), options()).unwrap();
+    assert!(!after.is_well() && !repaired.left.is_empty(), "{repaired:?}");
+    assert_eq!(catalog(dir.path()), before);
+}
+
+/// A repair must not make what was altered look as if it had been sealed so.
+#[test]
+fn events_that_were_altered_are_not_sealed_again() {
+    let dir = tempfile::tempdir().unwrap();
+    small(dir.path());
+    let segment = dir.path().join("segments/00000000000000000000");
+    super::tamper::one_byte_of(&segment.join("events.blk"));
+    let (repaired, after) = repair(dir.path(), options()).unwrap();
+    assert_eq!(repaired.mended, Vec::<std::path::PathBuf>::new());
+    assert!(repaired.left[0].why.contains("not the ones that were sealed"), "{repaired:?}");
+    assert!(after.findings.iter().any(|found| found.problem == Problem::Altered));
 }

@@ -95,9 +95,14 @@ fn change_in_journal(dir: &Path) {
     rewrite(&journal(dir), FileKind::Journal, &|blocks| one_byte(&mut blocks[0][1]));
 }
 
+/// Changes an event in a segment's file of events.
+pub fn one_byte_of(events: &Path) {
+    rewrite(events, FileKind::Segment, &|blocks| one_byte(&mut blocks[0][1]));
+}
+
 fn change_in_segment(dir: &Path) {
     let segment = newest_segment(dir);
-    rewrite(&segment.join("events.blk"), FileKind::Segment, &|blocks| one_byte(&mut blocks[0][1]));
+    one_byte_of(&segment.join("events.blk"));
     seal_again(&segment);
 }
 
