@@ -506,7 +506,7 @@ fn copy_dir(from: &Path, to: &Path) {
 }
 
 #[test]
-fn a_state_that_was_altered_or_is_missing_is_refused() {
+fn a_state_that_was_altered_lets_read_and_one_that_is_missing_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let engine = open(dir.path());
     engine.hold(hold(Scope { sessions: vec!["s".into()], ..Scope::default() })).unwrap();
@@ -515,8 +515,11 @@ fn a_state_that_was_altered_or_is_missing_is_refused() {
     let bytes = std::fs::read(&path).unwrap();
     let text = String::from_utf8(bytes.clone()).unwrap().replace("subpoena", "subpoema");
     std::fs::write(&path, text).unwrap();
-    let error = Engine::open(dir.path(), options()).unwrap_err().to_string();
-    assert!(error.contains("retention.json") && error.contains("altered"), "{error}");
+    let engine = open(dir.path());
+    let reason = engine.read_only_reason().unwrap();
+    assert!(reason.contains("retention.json") && reason.contains("altered"), "{reason}");
+    assert!(engine.retain(Micros::now(), "a@example.com").is_err(), "holds are not known");
+    drop(engine);
     std::fs::remove_file(&path).unwrap();
     let error = Engine::open(dir.path(), options()).unwrap_err().to_string();
     assert!(error.contains("legal holds"), "{error}");

@@ -59,6 +59,7 @@ fn mend(shared: &Shared, segment: &Arc<Segment>, repaired: &mut Repaired) -> Res
         return Ok(()); // It was merged or deleted meanwhile.
     }
     let (disk, segments_dir) = (&shared.options.disk, shared.segments_dir());
+    let path = segment.path().to_owned();
     let unable = |error: Error, repaired: &mut Repaired| {
         tracing::error!(segment = %segment.path().display(), %error, "a segment can't be mended");
         shared.beyond_repair.lock().insert(segment.name());
@@ -110,7 +111,7 @@ fn mend(shared: &Shared, segment: &Arc<Segment>, repaired: &mut Repaired) -> Res
     segment.retire()?;
     segment.delete()?;
     tracing::info!(segment = %report.path.display(), "a damaged segment was mended");
-    repaired.mended.push(segment.path().to_owned());
+    repaired.mended.push(path);
     shared.progressed();
     Ok(())
 }

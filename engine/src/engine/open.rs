@@ -138,33 +138,29 @@ pub(super) fn open(dir: &Path, mut options: Options) -> Result<Opened, Error> {
         findings.extend(replayed.damage.iter().chain(others).cloned());
     }
 
-    // The catalog knows only what was durable: a log that ends before that has lost its end.
-    let sealed_end = segments.last().map_or(Offset(0), |segment| segment.end());
-    let end = journals.last().map_or(sealed_end, |last| last.journal.end().max(sealed_end));
-    if covered > end && journals.iter().all(|replayed| replayed.damage.is_empty()) {
-        let what = format!(
-            "the log ends before event {end}, and the catalog knows events up to {covered}: its end is gone, or an older copy was put in its place"
-        );
-        tracing::error!(%what, "the log is damaged");
-        let path = journal_dir.clone();
-        let reason = format!("{}: {what}", path.display()).into();
-        findings.push(Finding { path, from: 0, to: 0, first_offset: end, what, quarantine: None });
-        read_only.get_or_insert(reason);
-    }
-
     let mut parts: Vec<Arc<Journal>> = journals.iter().map(|r| Arc::clone(&r.journal)).collect();
     let sealed_end = segments.last().map_or(Offset(0), |s| s.end());
+    let end = parts.last().map_or(sealed_end, |journal| journal.end().max(sealed_end));
+    let damaged = journals.iter().any(|replayed| !replayed.damage.is_empty());
     let whole = findings.len();
     let around = notary::Around {
         data: dir,
         options: &options,
         writable: read_only.is_none(),
-        damaged: journals.iter().any(|replayed| !replayed.damage.is_empty()),
+        damaged,
         journals: &parts,
         sealed_end,
         end: parts.last().map_or(sealed_end, |journal| journal.end()),
     };
     let (notary, log) = notary::open(&around, &mut findings)?;
+    // The catalog, too, knows only what was durable.
+    if covered > end && !damaged && findings.len() == whole {
+        let what = format!(
+            "the log ends before event {end}, and the catalog knows events up to {covered}: its end is gone, or an older copy was put in its place"
+        );
+        let (path, first_offset) = (journal_dir.clone(), end);
+        findings.push(Finding { path, from: 0, to: 0, first_offset, what, quarantine: None });
+    }
     for finding in findings.get(whole..).unwrap_or_default() {
         tracing::error!(file = %finding.path.display(), what = %finding.what, "the log is damaged");
         read_only.get_or_insert_with(|| finding.what.as_str().into());

@@ -25,6 +25,7 @@ mod fold;
 mod journal;
 mod keys;
 mod leaves;
+mod levels;
 mod log;
 mod report;
 mod segment;

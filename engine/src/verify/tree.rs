@@ -5,6 +5,7 @@
 //! where they agree and the root is another, the tree as a whole was changed.
 
 use super::Check;
+use super::levels::Levels;
 use super::report::{Mend, Problem, Statement};
 use crate::disk::{DiskFile, read_exact_at};
 use crate::error::Error;
@@ -13,13 +14,14 @@ use crate::merkle::hash::Edge;
 use crate::merkle::log;
 use crate::merkle::{Checkpoint, HASH_LEN, Hash, LEAF_LEN, Leaf, Verifier};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The directory of the Merkle log's files, in the data directory.
 pub(super) const DIR: &str = "merkle";
 /// A tile's width: how many hashes of a level make one of the next.
-const WIDTH_BITS: u32 = 8;
+pub(super) const WIDTH_BITS: u32 = 8;
 /// How many places of a file are named one by one.
 const NAMED_MAX: usize = 100;
 
@@ -143,16 +145,15 @@ impl Check<'_> {
         let file = self.disk.open_read(&path)?;
         let len = file.len().map_err(Error::io("read the length of", &path))?;
         self.count_file(len);
-        let count = len / LEAF_LEN as u64;
+        // What stands behind the tree that was signed last was being written, and is written again.
+        let own = signed.iter().filter(|signed| signed.file.starts_with(&dir));
+        let own = own.map(|signed| signed.checkpoint.size).max().unwrap_or(u64::MAX);
+        let count = (len / LEAF_LEN as u64).min(own);
         let mut leaves = Leaves { file, path, count, buffer: Vec::new(), from: 0 };
         let sizes = signed.iter().map(|signed| signed.checkpoint.size);
         let mut tree =
             Tree { roots: sizes.map(|size| (size, Hash::default())).collect(), ..Tree::default() };
-        if len % LEAF_LEN as u64 != 0 && !self.running {
-            let what = "half a leaf, written when the process stopped";
-            let bytes = count * LEAF_LEN as u64..len;
-            self.found(&leaves.path.clone(), bytes, Problem::Torn, what, Vec::new(), Mend::Nothing);
-        }
+        self.unsigned(&leaves.path.clone(), count * LEAF_LEN as u64..len);
         let mut levels = Levels::open(self, &dir)?;
         let mut edges = (Edge::default(), Edge::default());
         let mut level_roots = BTreeMap::new();
@@ -196,9 +197,18 @@ impl Check<'_> {
                 level_roots.insert(at + 1, edges.1.root());
             }
         }
-        self.judge(&mut tree, &leaves, &signed, &level_roots, disagree, levels.finish(count)?);
+        let wrong = levels.finish(self, count);
+        self.judge(&mut tree, &leaves, &signed, &level_roots, disagree, wrong);
         tree.leaves = Some(leaves);
         Ok(tree)
+    }
+
+    /// Names what stands behind the tree that was signed.
+    pub(super) fn unsigned(&mut self, path: &Path, bytes: Range<u64>) {
+        if !bytes.is_empty() && !self.running {
+            let what = "it was being written when the process stopped, and was not signed";
+            self.found(path, bytes, Problem::Torn, what, Vec::new(), Mend::Nothing);
+        }
     }
 
     /// Says which of leaves, levels and signatures is wrong.
@@ -363,82 +373,7 @@ impl Tree {
     }
 }
 
-/// The levels' files, read along with the leaves.
-struct Levels {
-    files: Vec<Level>,
-    wrong: Vec<(PathBuf, u64)>,
-}
-
-struct Level {
-    path: PathBuf,
-    file: Arc<dyn DiskFile>,
-    count: u64,
-    buffer: Vec<u8>,
-    from: u64,
-}
-
-impl Level {
-    fn node(&mut self, at: u64) -> Result<Option<Hash>, Error> {
-        const AHEAD: u64 = 1024;
-        if at >= self.count {
-            return Ok(None);
-        }
-        if at < self.from || at >= self.from + (self.buffer.len() / HASH_LEN) as u64 {
-            self.buffer.resize(AHEAD.min(self.count - at) as usize * HASH_LEN, 0);
-            self.from = at;
-            read_exact_at(&*self.file, &mut self.buffer, at * HASH_LEN as u64)
-                .map_err(Error::io("read", &self.path))?;
-        }
-        let start = (at - self.from) as usize * HASH_LEN;
-        Ok(self.buffer.get(start..).and_then(|rest| rest.first_chunk()).map(|hash| Hash(*hash)))
-    }
-}
-
-impl Levels {
-    fn open(check: &mut Check<'_>, dir: &Path) -> Result<Levels, Error> {
-        let mut files = Vec::new();
-        for level in 0.. {
-            let path = dir.join(format!("level-{level}"));
-            if !check.disk.exists(&path)? {
-                break;
-            }
-            let file = check.disk.open_read(&path)?;
-            let len = file.len().map_err(Error::io("read the length of", &path))?;
-            check.count_file(len);
-            let count = len / HASH_LEN as u64;
-            files.push(Level { path, file, count, buffer: Vec::new(), from: 0 });
-        }
-        Ok(Levels { files, wrong: Vec::new() })
-    }
-
-    fn level0(&mut self, at: u64) -> Result<Option<Hash>, Error> {
-        self.files.first_mut().map_or(Ok(None), |level| level.node(at))
-    }
-
-    /// Compares a node of an upper level with what the two trees make of it.
-    fn upper(&mut self, level: u32, at: u64, trees: [Option<Hash>; 2]) -> Result<(), Error> {
-        let Some(level) = self.files.get_mut(level as usize) else { return Ok(()) };
-        if let Some(node) = level.node(at)?
-            && !trees.contains(&Some(node))
-        {
-            self.wrong.push((level.path.clone(), at));
-        }
-        Ok(())
-    }
-
-    /// Nodes over leaves that are not there are wrong, too.
-    fn finish(mut self, leaves: u64) -> Result<Vec<(PathBuf, u64)>, Error> {
-        for (number, level) in (0u32..).zip(&self.files) {
-            let full = leaves.checked_shr(number * WIDTH_BITS).unwrap_or(0);
-            if level.count > full {
-                self.wrong.push((level.path.clone(), full));
-            }
-        }
-        Ok(self.wrong)
-    }
-}
-
 /// Neighbouring places as ranges.
-fn runs(places: &[u64]) -> impl Iterator<Item = std::ops::Range<u64>> + '_ {
+fn runs(places: &[u64]) -> impl Iterator<Item = Range<u64>> + '_ {
     places.chunk_by(|a, b| a + 1 == *b).filter_map(|run| Some(*run.first()?..*run.last()? + 1))
 }
