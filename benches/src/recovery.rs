@@ -22,7 +22,7 @@ pub(crate) fn report(dir: &Path, source: &Source, producers: usize, quick: bool)
         let again = another(source, round, full - raw);
         Run::load(&server, again.bodies(producers, BODY_BYTES))?;
         let now = stats(&server)?["journal_bytes"].as_u64().unwrap_or(0);
-        ensure!(now > raw, "the journal does not grow any more at {now} bytes");
+        ensure!(now > raw, "the journal does not grow any more at {now} bytes (round {round})");
         (raw, round) = (now, round + 1);
     }
     let events = stats(&server)?["events"].as_u64();
@@ -65,7 +65,12 @@ fn another(source: &Source, round: u64, bytes_max: u64) -> Source {
         if other.raw_bytes > bytes_max {
             break;
         }
-        let renamed = line.replacen("\"session\":\"", &format!("\"session\":\"again{round}-"), 1);
+        let renamed = ["\"session\":\"", "\"session\": \""]
+            .iter()
+            .filter(|name| line.contains(**name))
+            .map(|name| line.replacen(name, &format!("{name}again{round}-"), 1))
+            .next()
+            .unwrap_or_else(|| line.clone());
         other.raw_bytes += renamed.len() as u64 + 1;
         other.lines.push(renamed);
         other.sessions.push(session.clone());

@@ -19,6 +19,10 @@ impl FileId {
     }
 }
 
+/// The share of the cache for blocks that were read again. The rest is for new ones, which the indexer
+/// and the notary read once each, some time after they were written.
+const HOT: f64 = 0.5;
+
 #[derive(Clone)]
 struct ByBytes;
 
@@ -44,7 +48,22 @@ impl BlockCache {
     #[must_use]
     pub fn new(bytes: u64) -> BlockCache {
         let items = usize::try_from(bytes / (128 << 10)).unwrap_or(1024).max(16);
-        BlockCache { blocks: quick_cache::sync::Cache::with_weighter(items, bytes, ByBytes) }
+        let options = quick_cache::OptionsBuilder::new()
+            .estimated_items_capacity(items)
+            .weight_capacity(bytes)
+            .hot_allocation(HOT)
+            .build();
+        // It lacks a number only if one of these three is not given.
+        let blocks = match options {
+            Ok(options) => quick_cache::sync::Cache::with_options(
+                options,
+                ByBytes,
+                quick_cache::DefaultHashBuilder::default(),
+                quick_cache::sync::DefaultLifecycle::default(),
+            ),
+            Err(_) => quick_cache::sync::Cache::with_weighter(items, bytes, ByBytes),
+        };
+        BlockCache { blocks }
     }
 
     /// The raw payload of the block at a position.

@@ -28,6 +28,9 @@ use std::time::{Duration, Instant};
 /// How long after a failure the notary tries again.
 const RETRY: Duration = Duration::from_secs(5);
 
+/// Under load blocks come faster than they are worth waking up for.
+const PACE: Duration = Duration::from_millis(20);
+
 /// The Merkle log, as everybody but its thread sees it.
 #[derive(Debug)]
 pub(crate) struct Notary {
@@ -230,6 +233,7 @@ pub(super) fn run(shared: &Shared, mut log: MerkleLog) {
         // What the writer still writes while the engine closes is covered, too.
         let closing = shared.closing() && shared.writer_stopped();
         let mut pause = Duration::from_millis(500).min(shared.options.checkpoint_age_max);
+        let before = log.end();
         if let Err(error) = step(shared, notary, &mut log, &mut since, closing) {
             notary.said.failed(
                 &error,
@@ -257,7 +261,10 @@ pub(super) fn run(shared: &Shared, mut log: MerkleLog) {
         if shared.closing() {
             std::thread::sleep(Duration::from_millis(1));
         } else {
-            seen = shared.wait(seen, pause);
+            if log.end() > before {
+                std::thread::sleep(PACE);
+            }
+            seen = shared.wait_for_blocks(seen, pause);
         }
     }
 }

@@ -54,9 +54,12 @@ pub(crate) struct Shared {
     /// Stopping leaves everything as it is.
     killed: AtomicBool,
     writer_stopped: AtomicBool,
-    /// Counts what the background threads wait for: new blocks, closed journals, commits, seals.
+    /// Counts what the background threads wait for.
     news: Mutex<News>,
+    /// Closed journals, commits, seals.
     wake: Condvar,
+    /// These, and new blocks: under load there are hundreds a second, and few wait for them.
+    wake_for_blocks: Condvar,
     /// Held as long as the engine lives: no other process may write here.
     _lock: Option<Box<dyn Lock>>,
 }
@@ -86,6 +89,8 @@ struct Parts {
 #[derive(Debug, Default)]
 struct News {
     generation: u64,
+    /// How often blocks became visible.
+    blocks: u64,
     /// How often the writer has answered a wish to rotate.
     rotations: u64,
     seal_error: Option<Error>,
@@ -133,6 +138,7 @@ impl Shared {
             notary,
             news: Mutex::default(),
             wake: Condvar::new(),
+            wake_for_blocks: Condvar::new(),
             _lock: lock,
         }
     }
@@ -287,7 +293,8 @@ impl Shared {
     /// New blocks are visible.
     pub fn published(&self, raw_bytes: u64) {
         self.counters.raw_bytes.fetch_add(raw_bytes, Ordering::Relaxed);
-        self.announce(|_| ());
+        self.news.lock().blocks += 1;
+        self.wake_for_blocks.notify_all();
     }
 
     /// The writer has opened a new journal, or had no reason to.
@@ -313,9 +320,21 @@ impl Shared {
         news.generation += 1;
         change(&mut news);
         self.wake.notify_all();
+        self.wake_for_blocks.notify_all();
     }
 
-    /// Waits for news after `seen`, or for the timeout; answers what has been seen then.
+    /// Waits for new blocks and other news after `seen`, or for the timeout; answers what has been seen
+    /// then.
+    pub fn wait_for_blocks(&self, seen: u64, timeout: Duration) -> u64 {
+        let mut news = self.news.lock();
+        if news.generation + news.blocks == seen && !self.closing() {
+            self.wake_for_blocks.wait_for(&mut news, timeout);
+        }
+        news.generation + news.blocks
+    }
+
+    /// Waits for news other than new blocks after `seen`, or for the timeout; answers what has been seen
+    /// then.
     pub fn wait(&self, seen: u64, timeout: Duration) -> u64 {
         let mut news = self.news.lock();
         if news.generation == seen && !self.closing() {
