@@ -12,9 +12,8 @@
 //! | events | left as they are, and named |
 
 use crate::disk::SharedDisk;
-use crate::engine::{Engine, FORMAT_VERSION, Left, Options, Repaired};
+use crate::engine::{Engine, FORMAT_VERSION, Left, Options, Repaired, set_aside};
 use crate::error::Error;
-use crate::event::Micros;
 use crate::verify::{self, Mend, Report, verify};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -89,12 +88,5 @@ fn make_room(disk: &SharedDisk, dir: &Path, unit: &Path) -> Result<(), Error> {
         let parent = path.parent().unwrap_or(dir);
         return disk.sync_dir(parent).map_err(Error::io("sync", parent));
     }
-    let quarantine = dir.join("quarantine");
-    disk.create_dir(&quarantine).map_err(Error::io("create", &quarantine))?;
-    let aside = quarantine.join(format!("catalog-{}", Micros::now().0));
-    if disk.exists(&path)? {
-        disk.rename(&path, &aside).map_err(Error::io("set aside", &path))?;
-    }
-    disk.sync_dir(&quarantine).map_err(Error::io("sync", &quarantine))?;
-    disk.sync_dir(dir).map_err(Error::io("sync", dir))
+    set_aside(disk, dir, &path).map(|_| ())
 }

@@ -92,6 +92,9 @@ pub type Prefilter<'a> = &'a dyn Fn(&[u8]) -> bool;
 /// What is done with each record that is read; [`ControlFlow::Break`] ends the read.
 pub type Visit<'a> = &'a mut dyn FnMut(u32, Record<'_>) -> Result<ControlFlow<()>, Error>;
 
+/// What is done about an event that can't be read because its block is damaged; an error ends the read.
+pub type Lost<'a> = &'a mut dyn FnMut(u32, &Error) -> Result<(), Error>;
+
 /// A run of events: the journal or a segment.
 pub trait Part: Send + Sync {
     /// How many events; ordinals are below this.
@@ -155,6 +158,11 @@ pub trait Part: Send + Sync {
     /// The text index's.
     fn narrow(&self, narrow: &Narrow) -> Result<Option<Vec<u32>>, Error>;
 
+    /// How many of its events were known to be lost when it was opened: they have no facts.
+    fn unreadable(&self) -> u32 {
+        0
+    }
+
     /// Reads records in the order given; fastest when that is ascending. A block or a line that
     /// `prefilter` refuses is skipped.
     ///
@@ -164,6 +172,20 @@ pub trait Part: Send + Sync {
         &self,
         ordinals: &Ordinals,
         prefilter: Option<Prefilter<'_>>,
+        visit: Visit<'_>,
+    ) -> Result<(), Error> {
+        self.read_past(ordinals, prefilter, &mut |_, error| Err(error.clone()), visit)
+    }
+
+    /// As [`Part::read`], past blocks that are damaged: `lost` hears of each event in one.
+    ///
+    /// # Errors
+    /// What `lost` or `visit` answers, or an index that can't be read.
+    fn read_past(
+        &self,
+        ordinals: &Ordinals,
+        prefilter: Option<Prefilter<'_>>,
+        lost: Lost<'_>,
         visit: Visit<'_>,
     ) -> Result<(), Error>;
 }

@@ -28,6 +28,14 @@ pub enum QueryError {
         /// The bound that was reached.
         events_read_max: u64,
     },
+    /// The answer can't be given in part, and a part of the log that it takes is damaged.
+    #[error(
+        "{events} events that the query asks about can't be read: a part of the log is damaged; `daybook verify` says which; leave out session(...), or narrow it"
+    )]
+    Unreadable {
+        /// So many events.
+        events: u64,
+    },
     /// An export can't be written: the disk is full, or its reader went away. Ask for it again.
     #[cfg(feature = "columnar")]
     #[error(transparent)]

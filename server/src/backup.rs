@@ -10,7 +10,6 @@ use axum::http::StatusCode;
 use daybook_engine::Error;
 use serde::Deserialize;
 use std::path::PathBuf;
-use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// Where a backup goes.
@@ -51,27 +50,23 @@ pub async fn post_backup(
             "`to` is not an absolute path: the server has its own directory".to_owned()
         ));
     }
-    let Ok(permit) = Arc::clone(&app.backups).try_acquire_owned() else {
-        return Err(Problem::new(
+    let busy = || {
+        Problem::new(
             "backup-running",
             StatusCode::CONFLICT,
             "A backup is running",
             "another backup is running; wait until it is done",
-        ));
+        )
     };
-    let engine = Arc::clone(&app.engine);
-    let made = tokio::task::spawn_blocking(move || {
-        let _permit = permit;
-        engine.backup(&to)
-    });
-    match made.await.map_err(Problem::internal)? {
+    match app.alone(&app.backups, busy, move |engine| engine.backup(&to)).await? {
         Ok(report) => {
             tracing::info!(to = %report.path.display(), report.events, report.bytes, "backed up");
             Ok(Json(report))
         }
-        Err(error) if error.is_full() => Err(Error::Full { what: error.to_string().into() }.into()),
         // Who may ask for a backup may know the server's paths.
-        Err(error @ (Error::Unusable { .. } | Error::Io { .. })) => Err(bad(error.to_string())),
+        Err(error @ (Error::Unusable { .. } | Error::Io { .. })) if !error.is_full() => {
+            Err(bad(error.to_string()))
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -7,7 +7,7 @@
 //! | `retention` | how long what is kept, and legal holds |
 //! | `merkle` | checkpoints, tiles and proofs |
 //! | `stats`, `metrics`, `health` | how the server is doing |
-//! | `backup`, `rekey` | backups of the running log; everything under the first encryption key |
+//! | `backup`, `rekey`, `repair` | backups of the running log; everything under the first encryption key; what is damaged, made again |
 //! | `page` | the files of the pages |
 //! | `params`, `problem` | how requests are read and errors answered |
 //! | `listener` | the socket, with a bound on its connections |
@@ -30,6 +30,7 @@ mod params;
 mod pool;
 mod problem;
 mod rekey;
+mod repair;
 mod retention;
 mod search;
 mod security;

@@ -4,8 +4,8 @@ use crate::params::{NoParams, Params};
 use crate::problem::{self, Problem};
 use crate::state::{App, json_response};
 use crate::{
-    backup, export, health, ingest, merkle, metrics, page, rekey, retention, search, security,
-    sessions, stats, timeline,
+    backup, export, health, ingest, merkle, metrics, page, rekey, repair, retention, search,
+    security, sessions, stats, timeline,
 };
 use axum::http::{Extensions, HeaderMap, StatusCode, Version, header};
 use axum::response::Response;
@@ -58,6 +58,7 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(metrics::get_metrics))
         .routes(routes!(backup::post_backup))
         .routes(routes!(rekey::post_rekey))
+        .routes(routes!(repair::post_repair))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
 }

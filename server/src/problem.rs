@@ -187,6 +187,12 @@ impl From<QueryError> for Problem {
             QueryError::TooCostly { .. } => {
                 Problem::new("too-costly", StatusCode::BAD_REQUEST, "Too costly", error.to_string())
             }
+            QueryError::Unreadable { .. } => Problem::new(
+                "unreadable",
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "Damaged",
+                error.to_string(),
+            ),
             QueryError::Engine(error) => error.into(),
             QueryError::Output(error) => Problem::internal(error),
             other => {
@@ -199,6 +205,14 @@ impl From<QueryError> for Problem {
 impl From<EngineError> for Problem {
     fn from(error: EngineError) -> Problem {
         match error {
+            // Also what the system says so.
+            error if error.is_full() => Problem::new(
+                "full",
+                StatusCode::INSUFFICIENT_STORAGE,
+                "Disk full",
+                error.to_string(),
+            )
+            .retry_after(5),
             EngineError::Busy { .. } => Problem::busy(error.to_string()),
             EngineError::ReadOnly { .. } => Problem::new(
                 "read-only",
@@ -206,13 +220,6 @@ impl From<EngineError> for Problem {
                 "Read-only",
                 error.to_string(),
             ),
-            EngineError::Full { .. } => Problem::new(
-                "full",
-                StatusCode::INSUFFICIENT_STORAGE,
-                "Disk full",
-                error.to_string(),
-            )
-            .retry_after(5),
             EngineError::Closed => Problem::new(
                 "shutting-down",
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -229,6 +236,15 @@ impl From<EngineError> for Problem {
                 "Too large",
                 error.to_string(),
             ),
+            EngineError::Corrupt { .. } | EngineError::Index { .. } => {
+                tracing::error!(%error, "a part of the log is damaged");
+                Problem::new(
+                    "damaged",
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "Damaged",
+                    "a part of the log that the answer takes is damaged; `daybook verify` says which, and how to mend it",
+                )
+            }
             other => Problem::internal(other),
         }
     }

@@ -6,8 +6,7 @@ use crate::state::App;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use daybook_engine::{Error, Rekeyed};
-use std::sync::Arc;
+use daybook_engine::{Engine, Error, Rekeyed};
 
 /// Encrypts everything anew that is not under the first encryption key.
 ///
@@ -26,25 +25,18 @@ use std::sync::Arc;
     )
 )]
 pub async fn post_rekey(State(app): State<App>) -> Result<Json<Rekeyed>, Problem> {
-    let Ok(permit) = Arc::clone(&app.rekeys).try_acquire_owned() else {
-        return Err(Problem::new(
+    let busy = || {
+        Problem::new(
             "rekey-running",
             StatusCode::CONFLICT,
             "It is being done already",
             "everything is being put under the first encryption key; wait until it is done",
-        ));
+        )
     };
-    let engine = Arc::clone(&app.engine);
-    let done = tokio::task::spawn_blocking(move || {
-        let _permit = permit;
-        engine.rekey()
-    });
-    match done.await.map_err(Problem::internal)? {
-        Ok(rekeyed) => Ok(Json(rekeyed)),
-        Err(error) if error.is_full() => Err(Error::Full { what: error.to_string().into() }.into()),
+    match app.alone(&app.rekeys, busy, Engine::rekey).await? {
         Err(Error::Unusable { what, .. }) => {
             Err(Problem::new("rekey", StatusCode::BAD_REQUEST, "There is no key", what))
         }
-        Err(error) => Err(error.into()),
+        done => Ok(Json(done?)),
     }
 }

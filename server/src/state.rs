@@ -8,8 +8,8 @@ use crate::problem::Problem;
 use axum::body::Body;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
-use daybook_engine::Engine;
 use daybook_engine::view::Snapshot;
+use daybook_engine::{Engine, Error};
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Instant;
@@ -36,6 +36,8 @@ pub struct Shared {
     pub rekeys: Arc<Semaphore>,
     /// Backups: one at a time.
     pub backups: Arc<Semaphore>,
+    /// Repairs: one at a time.
+    pub repairs: Arc<Semaphore>,
     /// What is counted.
     pub metrics: Metrics,
     /// When the server started.
@@ -61,11 +63,32 @@ impl Shared {
             exports: Arc::new(Semaphore::new(config.exports_max.max(1))),
             rekeys: Arc::new(Semaphore::new(1)),
             backups: Arc::new(Semaphore::new(1)),
+            repairs: Arc::new(Semaphore::new(1)),
             connections: Arc::default(),
             metrics: Metrics::default(),
             started: Instant::now(),
             config,
         }
+    }
+
+    /// Runs work that may take minutes on a thread of its own, if its slot is free; otherwise answers
+    /// `busy`. It runs to its end also when the asker goes away.
+    ///
+    /// # Errors
+    /// `busy`, or a panic; the work's own errors are in what it answers.
+    pub async fn alone<T: Send + 'static>(
+        &self,
+        slot: &Arc<Semaphore>,
+        busy: impl FnOnce() -> Problem,
+        work: impl FnOnce(&Engine) -> Result<T, Error> + Send + 'static,
+    ) -> Result<Result<T, Error>, Problem> {
+        let permit = Arc::clone(slot).try_acquire_owned().map_err(|_| busy())?;
+        let engine = Arc::clone(&self.engine);
+        let done = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            work(&engine)
+        });
+        done.await.map_err(Problem::internal)
     }
 
     /// Answers a read: runs it on a snapshot, on a thread of its own and in bounded time, and

@@ -2,7 +2,7 @@
 
 import { search } from "./api.js";
 import { badge } from "./badges.js";
-import { h, fill, icon } from "./dom.js";
+import { h, fill, icon, toast } from "./dom.js";
 import { absolute, moment, splitAtBytes } from "./format.js";
 import { endless } from "./pages.js";
 
@@ -28,6 +28,7 @@ export function hitList(body, ask, events, kept) {
     if (Number.isInteger(page.count)) count = page.count;
     list.append(...page.items.map((hit, at) => drawHit(hit, (at ? page.items[at - 1] : before)?.session === hit.session)));
     events.count(count ?? items.length, count !== null || !cursor);
+    if (page.unreadable) toast(`${page.unreadable} events that may match can't be read: a part of the log is damaged`);
   }
 
   function start() {

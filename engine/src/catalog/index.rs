@@ -279,7 +279,7 @@ impl Writer {
         if merged.is_err() {
             // What was added must not slip into the next commit; and a writer whose threads have met
             // an error does nothing any more.
-            self.writer = None;
+            self.stop();
         }
         merged?;
         if self.directory.faulted() {
@@ -288,6 +288,11 @@ impl Writer {
             return Err(Error::catalog(what));
         }
         View::open(&self.index, &self.directory)
+    }
+
+    /// Lets go of the files: until the next commit, nothing is written or deleted.
+    pub(super) fn stop(&mut self) {
+        self.writer = None;
     }
 
     fn writer(&mut self) -> Result<&mut IndexWriter, Error> {

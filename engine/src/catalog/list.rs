@@ -21,8 +21,8 @@ struct Seen {
 }
 
 impl Catalog {
-    fn seen(&self, filter: &SessionFilter) -> Seen {
-        let inner = self.inner.read();
+    fn seen(&self, filter: &SessionFilter) -> Result<Seen, Error> {
+        let inner = self.whole()?;
         let changed = inner
             .overlay
             .values()
@@ -31,7 +31,7 @@ impl Catalog {
             .filter(|session| filter.matches(&session.id, session.key, &session.state))
             .cloned()
             .collect();
-        Seen { view: Arc::clone(&inner.view), hidden: Arc::clone(&inner.hidden), changed }
+        Ok(Seen { view: Arc::clone(&inner.view), hidden: Arc::clone(&inner.hidden), changed })
     }
 
     /// The number of a session, by its id.
@@ -39,11 +39,11 @@ impl Catalog {
     /// # Errors
     /// A damaged index.
     pub fn number(&self, id: &str) -> Result<Option<SessionKey>, Error> {
-        let inner = self.inner.read();
+        let inner = self.whole()?;
         if let Some(key) = inner.ids.get(id) {
             return Ok(Some(*key));
         }
-        let number = inner.view.guarded(|| match inner.view.place_of_id(id)? {
+        let number = self.sound(&inner.view, || match inner.view.place_of_id(id)? {
             Some(place) => inner.view.number(place),
             None => Ok(None),
         })?;
@@ -69,7 +69,7 @@ impl Seen {
 impl Sessions for Catalog {
     fn get(&self, id: &str) -> Result<Option<Session>, Error> {
         let (view, removed) = {
-            let inner = self.inner.read();
+            let inner = self.whole()?;
             if let Some(entry) = inner.ids.get(id).and_then(|key| inner.overlay.get(key)) {
                 return Ok(Some(entry.session.clone()));
             }
@@ -77,13 +77,13 @@ impl Sessions for Catalog {
             (Arc::clone(&inner.view), inner.removed.clone())
         };
         let found =
-            view.guarded(|| view.place_of_id(id)?.map(|place| view.load(place)).transpose())?;
+            self.sound(&view, || view.place_of_id(id)?.map(|place| view.load(place)).transpose())?;
         Ok(found.filter(|session| !removed.contains(&session.key)))
     }
 
     fn by_key(&self, key: SessionKey) -> Result<Option<Session>, Error> {
         let view = {
-            let inner = self.inner.read();
+            let inner = self.whole()?;
             if let Some(entry) = inner.overlay.get(&key) {
                 return Ok(Some(entry.session.clone()));
             }
@@ -92,18 +92,18 @@ impl Sessions for Catalog {
             }
             Arc::clone(&inner.view)
         };
-        view.guarded(|| view.place_of(key)?.map(|place| view.load(place)).transpose())
+        self.sound(&view, || view.place_of(key)?.map(|place| view.load(place)).transpose())
     }
 
     fn list(&self, request: &ListRequest) -> Result<ListPage, Error> {
-        let seen = self.seen(&request.filter);
-        seen.view.guarded(|| seen.page(request))
+        let seen = self.seen(&request.filter)?;
+        self.sound(&seen.view, || seen.page(request))
     }
 
     fn keys(&self, filter: &SessionFilter) -> Result<HashSet<SessionKey>, Error> {
-        let seen = self.seen(filter);
+        let seen = self.seen(filter)?;
         let mut keys: HashSet<SessionKey> = seen.changed.iter().map(|s| s.key).collect();
-        seen.view.guarded(|| {
+        self.sound(&seen.view, || {
             seen.each(filter, |_, segment, docs| {
                 let column = segment.reader.fast_fields().u64(KEY).map_err(Error::catalog)?;
                 docs.each_value(&column, |_, key| keys.extend(key.map(SessionKey)));
@@ -119,12 +119,12 @@ impl Sessions for Catalog {
         fields: &[TextFact],
         limit: usize,
     ) -> Result<Vec<(TextFact, Facet)>, Error> {
-        let seen = self.seen(filter);
-        seen.view.guarded(|| seen.facets(filter, fields, limit))
+        let seen = self.seen(filter)?;
+        self.sound(&seen.view, || seen.facets(filter, fields, limit))
     }
 
     fn count(&self) -> Result<u64, Error> {
-        let inner = self.inner.read();
+        let inner = self.whole()?;
         let hidden: u64 = inner.hidden.iter().map(Docs::len).sum();
         let changed = inner.overlay.values().filter(|entry| entry.dirty).count() as u64;
         Ok(inner.view.len() - hidden + changed)

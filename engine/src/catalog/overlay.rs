@@ -8,7 +8,7 @@ use crate::session::{Change, SessionState};
 use crate::text::docs::{Docs, guarded};
 use crate::view::Session;
 use foldhash::fast::RandomState;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockUpgradableReadGuard};
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::path::Path;
@@ -36,8 +36,10 @@ pub type Rest<'a> =
 
 /// The catalog of sessions; see the [module](super).
 pub struct Catalog {
-    pub(super) inner: RwLock<Inner>,
+    inner: RwLock<Inner>,
     writer: Option<Mutex<Writer>>,
+    /// What was found damaged by those who read it.
+    doubt: Mutex<Option<Error>>,
 }
 
 /// What a reader sees, all of one moment.
@@ -50,8 +52,10 @@ pub(super) struct Inner {
     pub(super) ids: HashMap<Arc<str>, SessionKey, RandomState>,
     /// Sessions that the view has and that are no more: all their events were erased.
     pub(super) removed: HashSet<SessionKey, RandomState>,
-    /// Every event below this is in the overlay or the index.
+    /// Every event below this is in the overlay or the index, but for `lacks`.
     through: Offset,
+    /// A change could not be applied. Nothing can be said any more until the catalog is made again.
+    lacks: bool,
 }
 
 /// A session in memory.
@@ -92,27 +96,99 @@ impl Catalog {
             ids: HashMap::default(),
             removed: HashSet::default(),
             through,
+            lacks: false,
         };
-        Ok((Catalog { inner: RwLock::new(inner), writer: writer.map(Mutex::new) }, through))
+        let (inner, writer) = (RwLock::new(inner), writer.map(Mutex::new));
+        Ok((Catalog { inner, writer, doubt: Mutex::default() }, through))
     }
 
     /// Applies the changes of events that are durable; they are visible at once. After this, every
     /// event below `through` is applied.
     ///
-    /// # Errors
-    /// A damaged index, from which a known session's state can't be loaded. The catalog then misses
-    /// changes, and must not be used any more but opened again.
-    pub fn apply(&self, updates: Vec<Update>, through: Offset) -> Result<(), Error> {
+    /// An index that is damaged, so that a known session's state can't be loaded, keeps no event from
+    /// the log: the catalog then answers nothing any more until it is made again ([`Catalog::replace`]).
+    pub fn apply(&self, updates: Vec<Update>, through: Offset) {
         let mut inner = self.inner.write();
+        inner.through = inner.through.max(through);
+        if inner.lacks {
+            return;
+        }
         let view = Arc::clone(&inner.view);
-        view.guarded(|| {
+        let applied = view.guarded(|| {
             for update in updates {
                 let entry = inner.entry(update.id, update.key, update.new)?;
                 Arc::make_mut(&mut entry.session.state).apply(update.change);
             }
-            inner.through = inner.through.max(through);
             Ok(())
-        })
+        });
+        if let Err(error) = applied {
+            inner.lacks = true;
+            self.set_doubt(&error);
+        }
+    }
+
+    /// What is there to be read.
+    ///
+    /// # Errors
+    /// That it lacks changes.
+    pub(super) fn whole(&self) -> Result<RwLockReadGuard<'_, Inner>, Error> {
+        let inner = self.inner.read();
+        if inner.lacks {
+            return Err(Error::catalog("it is damaged; it is being made again from the log"));
+        }
+        Ok(inner)
+    }
+
+    /// Runs a read of a view, and takes note of damage.
+    pub(super) fn sound<T>(
+        &self,
+        view: &View,
+        read: impl FnOnce() -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        view.guarded(read).inspect_err(|error| self.set_doubt(error))
+    }
+
+    /// What was found damaged by those who read it.
+    #[must_use]
+    pub fn doubt(&self) -> Option<Error> {
+        self.doubt.lock().clone()
+    }
+
+    /// Takes note of damage: the catalog is to be made again.
+    pub fn set_doubt(&self, error: &Error) {
+        let mut doubt = self.doubt.lock();
+        if doubt.is_none() && matches!(error, Error::Corrupt { .. } | Error::Index { .. }) {
+            tracing::warn!(%error, "the catalog is damaged");
+            *doubt = Some(error.clone());
+        }
+    }
+
+    /// Turns to a catalog that was made again from the log. `open` puts it where this one is, of which no
+    /// file is written any more, and opens it; `rest` answers the changes of the events in a range, which
+    /// came while it was made. Changes wait meanwhile, reads do not.
+    ///
+    /// # Errors
+    /// What these two answer, or a catalog that is open at rest. This one is then as it was.
+    pub fn replace(
+        &self,
+        open: impl FnOnce() -> Result<(Catalog, Offset), Error>,
+        rest: impl FnOnce(Range<Offset>) -> Result<Vec<Update>, Error>,
+    ) -> Result<(), Error> {
+        let at_rest = || Error::catalog("it is open at rest");
+        let mut writer = self.writer.as_ref().ok_or_else(at_rest)?.lock();
+        writer.stop();
+        let (made, covered) = open()?;
+        let now = self.inner.upgradable_read();
+        let through = now.through.max(covered);
+        made.apply(rest(covered..through)?, through);
+        if let Some(error) = made.doubt() {
+            return Err(error);
+        }
+        let mut inner = RwLockUpgradableReadGuard::upgrade(now);
+        *writer = made.writer.ok_or_else(at_rest)?.into_inner();
+        *inner = made.inner.into_inner();
+        *self.doubt.lock() = None;
+        Ok(())
     }
 
     /// Folds a session again after events of it were erased; it is removed if none are left, which the
@@ -122,8 +198,8 @@ impl Catalog {
     /// # Errors
     /// What `rest` answers, or a damaged index; the session is then as it was.
     pub fn revise(&self, key: SessionKey, rest: Rest<'_>) -> Result<bool, Error> {
-        let view = Arc::clone(&self.inner.read().view);
-        view.guarded(|| {
+        let view = Arc::clone(&self.whole()?.view);
+        self.sound(&view, || {
             let (before, through) = {
                 let inner = self.inner.read();
                 (inner.current(key)?, inner.through)
@@ -153,6 +229,7 @@ impl Catalog {
     pub fn commit(&self) -> Result<Offset, Error> {
         let Some(writer) = &self.writer else { return Ok(self.inner.read().view.through) };
         let mut writer = writer.lock();
+        drop(self.whole()?);
         let (changed, removed, through) = {
             let mut inner = self.inner.write();
             let changed: Vec<(Session, bool)> = inner

@@ -65,7 +65,7 @@ pub(super) fn run(shared: &Shared) {
         if closing {
             return;
         }
-        seen = shared.wait(seen, pause);
+        seen = shared.wait_for_blocks(seen, pause);
     }
 }
 
@@ -73,6 +73,12 @@ pub(super) fn run(shared: &Shared) {
 fn step(shared: &Shared, current: &mut Option<Current>, closing: bool) -> Result<(), Error> {
     loop {
         let journals = shared.journals();
+        for journal in journals.iter().filter(|journal| journal.text_doubted()) {
+            // It holds nothing that the journal does not: it is made again.
+            *current = None;
+            journal.set_text(None);
+            shared.options.disk.remove_tree(&text_path(&shared.journal_dir(), journal.base()))?;
+        }
         let newest = journals.last().map(|journal| journal.base());
         let Some(journal) = journals.into_iter().find(|j| j.indexed_through() < j.end()) else {
             return Ok(());

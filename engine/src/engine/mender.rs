@@ -1,19 +1,27 @@
-//! Mending segments while the engine runs: what is derived is made again from the events.
+//! Mending while the engine runs: what is derived is made again from the events.
 //!
-//! A segment is rewritten into one of the next generation (see [`crate::segment::rewrite`]), with a new
-//! index, text index, Parquet copy and manifest. Readers are switched over in one step. A segment whose
-//! events are damaged stays as it is: nothing here can know them.
+//! | what is damaged | what becomes of it |
+//! |---|---|
+//! | something of a segment but its events | it is rewritten into one of the next generation ([`crate::segment::rewrite`]), with a new index, text index, Parquet copy and manifest |
+//! | the catalog | folded again ([`super::refold`]) |
+//! | a journal's text index | made again by the indexer |
+//! | a segment's events | left as they are: nothing here can know them |
+//!
+//! Readers are switched over in one step.
 
+use super::refold;
 use super::shared::Shared;
 use crate::error::Error;
+use crate::journal::file::text_path;
 use crate::segment::{self, Rewrite, Segment};
+use crate::verify::damaged_index;
 use crate::view::Sessions as _;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 /// What a repair did.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Repaired {
     /// What was made again.
     pub mended: Vec<PathBuf>,
@@ -22,7 +30,7 @@ pub struct Repaired {
 }
 
 /// What could not be mended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Left {
     /// Which file or directory.
     pub path: PathBuf,
@@ -30,9 +38,12 @@ pub struct Left {
     pub why: String,
 }
 
-/// Reads every file of every segment, and mends those of which something is damaged.
+/// Reads every file but those of the newest journal and of the Merkle log, and mends what is damaged.
 pub(super) fn mend_all(shared: &Shared) -> Result<Repaired, Error> {
     let mut repaired = Repaired::default();
+    refold::look(shared)?;
+    repaired.mended.extend(refold::step(shared)?);
+    repaired.mended.extend(doubt_texts(shared)?);
     for segment in shared.segments() {
         let damage = segment.doubts().map_or_else(|| segment.verify(), Err);
         if damage.is_err() {
@@ -42,8 +53,29 @@ pub(super) fn mend_all(shared: &Shared) -> Result<Repaired, Error> {
     Ok(repaired)
 }
 
-/// Mends a segment that its readers found damaged; `false` if there is none.
+/// Looks at the text indexes of journals; the indexer makes those again that are damaged.
+fn doubt_texts(shared: &Shared) -> Result<Vec<PathBuf>, Error> {
+    let _alone = shared.background.lock();
+    let disk = &*shared.options.disk;
+    let mut doubted = Vec::new();
+    for journal in shared.journals() {
+        let dir = text_path(&shared.journal_dir(), journal.base());
+        // The indexer writes to the newest one; what looks damaged there may be half of a commit.
+        let damaged = || damaged_index(disk, &dir).map(|found| found.is_some());
+        if disk.exists(&dir)? && damaged()? && damaged()? {
+            journal.doubt_text();
+            doubted.push(dir);
+        }
+    }
+    shared.progressed();
+    Ok(doubted)
+}
+
+/// Mends a segment or the catalog, if its readers found it damaged; `false` if there is nothing.
 pub(super) fn step(shared: &Shared) -> Result<bool, Error> {
+    if refold::step(shared)?.is_some() {
+        return Ok(true);
+    }
     let doubtful = |segment: &Arc<Segment>| {
         segment.doubts().is_some() && !shared.beyond_repair.lock().contains(&segment.name())
     };

@@ -135,6 +135,9 @@ pub(super) fn sweep(shared: &Shared) {
 fn merge(shared: &Shared, sources: &[Arc<Segment>]) -> Result<(), Error> {
     let started = thread_cpu_us();
     let (disk, segments_dir) = (&shared.options.disk, shared.segments_dir());
+    for source in sources {
+        segment::check_events(disk, source.path())?;
+    }
     // Sources and result are there together for a while, and so is what is made between them.
     let stored: u64 = sources.iter().map(|source| source.manifest().stored_bytes()).sum();
     let needed = shared.space.floor().saturating_add(stored.saturating_mul(2));

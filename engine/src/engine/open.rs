@@ -20,6 +20,7 @@ use super::Options;
 use super::damaged::Segments;
 use super::notary;
 use super::prepare::{journals_are_there, prepare, raise_open_files};
+use super::refold;
 use super::rekey;
 use super::sealer;
 use super::shared::Shared;
@@ -29,7 +30,7 @@ use crate::crypt::check_keys;
 use crate::disk::{Disk, SharedDisk};
 use crate::error::Error;
 use crate::event::wire::Event;
-use crate::event::{Micros, Offset, SessionKey};
+use crate::event::{Offset, SessionKey};
 use crate::journal::file::{self, Finding, ReplayOptions, Replayed};
 use crate::journal::part::Journal;
 use crate::journal::seen::{Seen, SeenSession, SeqSet};
@@ -39,9 +40,8 @@ use crate::retention::Keeper;
 use crate::segment::{self, Segment};
 use crate::session::Change;
 use crate::text::TextReader;
-use crate::view::{Ordinals, Part as _};
+use crate::view::Part as _;
 use std::collections::HashMap;
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -72,6 +72,7 @@ pub(super) fn open(dir: &Path, mut options: Options) -> Result<Opened, Error> {
         }
         disk.sync_dir(dir).map_err(Error::io("sync", dir))?;
         segment::clean(&*disk, &segments_dir)?;
+        disk.remove_tree(&dir.join("catalog.tmp"))?;
     }
     let mut findings: Vec<Finding> = Vec::new();
     let mut read_only = options.read_only.then(|| Arc::from("the data directory is open at rest"));
@@ -200,6 +201,10 @@ pub(super) fn open(dir: &Path, mut options: Options) -> Result<Opened, Error> {
         }
         _ => None,
     };
+    if writer.is_some() {
+        // What recovery read of the catalog may have been damaged.
+        refold::step(&shared)?;
+    }
     let log = log.filter(|_| writer.is_some());
     Ok(Opened { shared, writer, log })
 }
@@ -217,13 +222,10 @@ fn open_catalog(
         opened => return opened,
     };
     tracing::warn!(%error, "the catalog is damaged; it is made again from the log");
-    let aside = dir.join("quarantine").join(format!("catalog-{}", Micros::now().0));
     if read_only {
-        return Catalog::open(disk, &aside, true);
+        return Catalog::open(disk, &dir.join("catalog.tmp").join("none"), true);
     }
-    let quarantine = dir.join("quarantine");
-    disk.create_dir(&quarantine).map_err(Error::io("create", &quarantine))?;
-    disk.rename(&path, &aside).map_err(Error::io("set aside", &path))?;
+    refold::set_aside(disk, dir, &path)?;
     Catalog::open(disk, &path, false)
 }
 
@@ -268,32 +270,21 @@ impl Recovery<'_> {
             return Ok(());
         }
         tracing::warn!(segment = %segment.base(), "the catalog lacks this segment's sessions; folding its events again");
-        let mut updates = Vec::new();
-        for at in 0..segment.index().sessions() {
-            let session = segment.index().session_at(at)?;
-            let read = segment.read(&Ordinals::Range(session.ordinals), None, &mut |_, record| {
-                if record.offset >= self.covered {
-                    let event = record.event()?;
-                    let id: Arc<str> = event.session.as_ref().into();
-                    let change = Change::of(event, record.seq, record.json.len() as u64);
-                    updates.push(Update { id, key: session.key, new: false, change });
-                }
-                Ok(ControlFlow::Continue(()))
+        let findings = &mut *self.findings;
+        let lost = &mut |session: &str, error: Error| {
+            let Error::Corrupt { path, at, what } = error else { return };
+            findings.push(Finding {
+                path,
+                from: at,
+                to: at,
+                first_offset: segment.base(),
+                what: format!("session {session}: {what}"),
+                quarantine: None,
             });
-            match read {
-                Ok(()) => {}
-                Err(Error::Corrupt { path, at, what }) => self.findings.push(Finding {
-                    path,
-                    from: at,
-                    to: at,
-                    first_offset: segment.base(),
-                    what: format!("session {}: {what}", session.id),
-                    quarantine: None,
-                }),
-                Err(error) => return Err(error),
-            }
-        }
-        self.catalog.apply(updates, end)
+        };
+        let updates = refold::of_segment(segment, self.covered, lost)?;
+        self.catalog.apply(updates, end);
+        Ok(())
     }
 
     /// Reads the journals back, oldest first.
@@ -342,7 +333,7 @@ impl Recovery<'_> {
                 file::replay(disk, dir, *base, Arc::clone(cache), replay, &mut on_event)?;
             let end = replayed.journal.end();
             let updates = std::mem::take(&mut self.updates);
-            self.catalog.apply(updates, end.max(self.covered))?;
+            self.catalog.apply(updates, end.max(self.covered));
             let text = file::text_path(dir, *base);
             if options.text_index && disk.exists(&text)? {
                 // A text index that can't be opened is made again by the indexer.

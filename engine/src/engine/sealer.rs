@@ -4,6 +4,7 @@
 //! beside and renamed into place, readers are switched over, and only then is the journal deleted.
 
 use super::mender;
+use super::refold;
 use super::shared::Shared;
 use super::space::Said;
 use crate::block::FILE_HEADER_LEN;
@@ -21,11 +22,15 @@ use crate::view::{Part as _, Session, Sessions as _};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// How long after a failure something damaged is tried to be mended again.
+const MEND_RETRY: Duration = Duration::from_secs(30);
 
 pub(super) fn run(shared: &Shared) {
     let mut seen = 0;
-    let said = Said::default();
+    let (said, mending) = (Said::default(), Said::default());
+    let mut mend_after = Instant::now();
     loop {
         if shared.closing() {
             return;
@@ -35,6 +40,9 @@ pub(super) fn run(shared: &Shared) {
             && let Err(error) = seal_journal(shared, &journal)
         {
             said.failed(&error, "sealing a journal failed; it is kept and tried again");
+            if let Err(error) = blame(shared, &journal, &error) {
+                tracing::warn!(%error, "can't find out what is damaged");
+            }
             shared.seal_failed(error);
             pause = Duration::from_secs(5);
             std::thread::sleep(Duration::from_millis(500));
@@ -43,10 +51,30 @@ pub(super) fn run(shared: &Shared) {
             continue;
         }
         // What readers found damaged is made again when there is nothing to seal.
-        if let Err(error) = mender::step(shared) {
-            tracing::warn!(%error, "a damaged segment could not be mended; it is tried again");
+        if Instant::now() >= mend_after {
+            match mender::step(shared) {
+                Ok(_) => mending.worked("what is damaged is mended again"),
+                Err(error) => {
+                    mending
+                        .failed(&error, "what is damaged could not be mended; it is tried again");
+                    mend_after = Instant::now() + MEND_RETRY;
+                }
+            }
         }
         seen = shared.wait(seen, pause);
+    }
+}
+
+/// An index that fails when it is merged may be damaged: then it is made again.
+fn blame(shared: &Shared, journal: &Journal, error: &Error) -> Result<(), Error> {
+    match error {
+        Error::Index { index: "catalog", .. } => refold::look(shared),
+        Error::Index { index: "text", .. } => {
+            journal.doubt_text();
+            shared.progressed();
+            Ok(())
+        }
+        _ => Ok(()),
     }
 }
 

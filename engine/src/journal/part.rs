@@ -12,12 +12,13 @@ use crate::error::Error;
 use crate::event::{Kind, Micros, Offset, Seq, SessionKey, Verdict};
 use crate::text::TextReader;
 use crate::text::narrow::Narrow;
-use crate::view::{EventFacts, Ordinals, Part, Prefilter, SessionRun, Visit};
+use crate::view::{EventFacts, Lost, Ordinals, Part, Prefilter, SessionRun, Visit};
 use foldhash::fast::RandomState;
 use parking_lot::RwLock;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A journal that is open for reading, and by its writer for growing.
 #[derive(Debug)]
@@ -27,6 +28,7 @@ pub struct Journal {
     cache: Arc<BlockCache>,
     state: RwLock<State>,
     text: RwLock<Option<TextReader>>,
+    text_doubted: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -100,6 +102,7 @@ impl Journal {
             cache,
             state: RwLock::default(),
             text: RwLock::default(),
+            text_doubted: AtomicBool::new(false),
         }
     }
 
@@ -130,6 +133,17 @@ impl Journal {
     /// Its text index, once it has one.
     pub fn set_text(&self, reader: Option<TextReader>) {
         *self.text.write() = reader;
+    }
+
+    /// Takes note that its text index is damaged.
+    pub fn doubt_text(&self) {
+        self.text_doubted.store(true, Ordering::Release);
+    }
+
+    /// Was its text index found damaged since this was asked before?
+    #[must_use]
+    pub fn text_doubted(&self) -> bool {
+        self.text_doubted.swap(false, Ordering::AcqRel)
     }
 
     /// The offset through which its texts are indexed.
@@ -331,6 +345,7 @@ impl Part for JournalView {
             Err(error) => {
                 let journal = self.journal.file.path().display();
                 tracing::warn!(%journal, %error, "searching without the text index");
+                self.journal.doubt_text();
                 return Ok(None);
             }
         };
@@ -343,23 +358,35 @@ impl Part for JournalView {
         Ok(Some(ordinals))
     }
 
-    fn read(
+    /// Blocks that could not be read when the journal was opened left holes.
+    fn unreadable(&self) -> u32 {
+        let there: usize = self.blocks.iter().map(|block| block.events.len()).sum();
+        self.len.saturating_sub(u32::try_from(there).unwrap_or(u32::MAX))
+    }
+
+    fn read_past(
         &self,
         ordinals: &Ordinals,
         prefilter: Option<Prefilter<'_>>,
+        lost: Lost<'_>,
         visit: Visit<'_>,
     ) -> Result<(), Error> {
-        let mut open: Option<OpenBlock<'_>> = None;
+        let mut open: Option<Result<OpenBlock<'_>, Error>> = None;
+        let mut range = 0..0;
         for ordinal in ordinals.iter() {
-            let inside = |open: &OpenBlock<'_>| {
-                (ordinal.checked_sub(open.facts.first))
-                    .is_some_and(|place| (place as usize) < open.facts.events.len())
-            };
-            if !open.as_ref().is_some_and(inside) {
+            if !range.contains(&ordinal) {
                 let Some((facts, _)) = self.block_of(ordinal) else { continue };
-                open = Some(OpenBlock::new(self, facts, prefilter)?);
+                range = facts.first..facts.first + facts.events.len() as u32;
+                open = Some(OpenBlock::new(self, facts, prefilter));
             }
-            let Some(block) = &mut open else { continue };
+            let block = match &mut open {
+                None => continue,
+                Some(Err(error)) => {
+                    lost(ordinal, error)?;
+                    continue;
+                }
+                Some(Ok(block)) => block,
+            };
             if block.skip {
                 continue;
             }

@@ -274,7 +274,7 @@ impl Writer {
         self.links.clear();
         // Events first: a session in a list can then always be opened.
         self.journal.publish(std::mem::take(&mut self.blocks));
-        self.shared.catalog.apply(std::mem::take(&mut self.updates), self.next)?;
+        self.shared.catalog.apply(std::mem::take(&mut self.updates), self.next);
         self.shared.published(raw);
         Ok(())
     }

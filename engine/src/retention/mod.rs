@@ -21,12 +21,12 @@
 //!
 //! | module | what is there |
 //! |---|---|
-//! | [`age`], [`policy`], [`holds`] | how long what is kept, and what is held |
-//! | [`decide`] | what goes, as a pure function |
-//! | [`state`], [`sealed`] | what is remembered, in files that know their checksum |
-//! | [`keeper`] | changing policy and holds, and telling of it |
-//! | [`pass`] | looking at all segments |
-//! | [`erase`] | making things go, whole and in part |
+//! | `age`, `policy`, `holds` | how long what is kept, and what is held |
+//! | `decide` | what goes, as a pure function |
+//! | `state`, `sealed` | what is remembered, in files that know their checksum |
+//! | `keeper` | changing policy and holds, and telling of it |
+//! | `pass` | looking at all segments |
+//! | `erase` | making things go, whole and in part |
 
 mod age;
 mod decide;

@@ -17,6 +17,7 @@
 //! little-endian. Where anything of a run was erased, its secret is gone from the file: with it, what is
 //! easy to guess could be confirmed from its hash.
 
+use super::{LEAVES_COPY_FILE, LEAVES_FILE};
 use crate::block::{Wrong, wrong_byte};
 use crate::disk::Disk;
 use crate::error::Error;
@@ -208,6 +209,15 @@ impl Leaves {
             leaves.runs.push(run);
         }
         if rest.0.is_empty() { Ok(leaves) } else { Err("something follows the last run") }
+    }
+
+    /// Reads a segment's file, or its copy if that one is damaged: nothing else has the salts.
+    ///
+    /// # Errors
+    /// The system's, or [`Error::Corrupt`] for the first of the two.
+    pub fn of_segment(disk: &dyn Disk, dir: &Path) -> Result<Leaves, Error> {
+        Leaves::read(disk, &dir.join(LEAVES_FILE))
+            .or_else(|error| Leaves::read(disk, &dir.join(LEAVES_COPY_FILE)).map_err(|_| error))
     }
 
     /// Reads the file.

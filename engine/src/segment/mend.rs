@@ -5,7 +5,7 @@
 
 use super::index::{Index, NewBlock, NewSession, Tables, code};
 use super::manifest::{self, FileEntry, Manifest};
-use super::{EVENTS_FILE, INDEX_FILE, LEAVES_FILE, Leaves, Segment};
+use super::{EVENTS_FILE, INDEX_FILE, Leaves, Segment};
 use crate::block::{BlockCache, BlockFile, FILE_HEADER_LEN, FileKind, Records};
 use crate::disk::{Disk, Map, SharedDisk};
 use crate::error::Error;
@@ -60,7 +60,7 @@ impl Segment {
             (index, sealed) => {
                 let found = read(&events)?;
                 let last = found.offsets.iter().max().map_or(base.0, |last| last.0 + 1);
-                let known = Leaves::read(&**disk, &dir.join(LEAVES_FILE)).ok();
+                let known = Leaves::of_segment(&**disk, dir).ok();
                 let known = known.and_then(|leaves| Some(leaves.runs.last()?.end().0));
                 let end = Offset(known.unwrap_or(last).max(last));
                 let end = sealed.as_ref().map_or(end, |sealed| sealed.end);

@@ -10,7 +10,7 @@
 //!     index.bin        where everything is, mapped and read in place (see `index`)
 //!     text/            the text index, if there is one
 //!     events.parquet   the SIEM's copy, if somebody writes it (see `Columnar`)
-//!     leaves.bin       what reproduces the leaves of the log's tree (see `leaves`)
+//!     leaves.bin       what reproduces the leaves of the log's tree (see `leaves`); leaves.copy, too
 //!     segment.json     what is here, with lengths and SHA-256 (see `Manifest`)
 //! segments/00000000000000000000-1/    the same events (or what is kept of them) and those of its
 //!                                     neighbours, rewritten: see `rewrite`
@@ -61,6 +61,8 @@ pub const EVENTS_FILE: &str = "events.blk";
 pub const INDEX_FILE: &str = "index.bin";
 /// What reproduces the leaves of the log's tree, in a segment's directory.
 pub const LEAVES_FILE: &str = "leaves.bin";
+/// The name of its copy: what is in it can be made again from nothing else.
+pub const LEAVES_COPY_FILE: &str = "leaves.copy";
 /// The manifest, in a segment's directory.
 pub const MANIFEST_FILE: &str = "segment.json";
 /// The Parquet copy, in a segment's directory.

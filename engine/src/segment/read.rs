@@ -1,15 +1,15 @@
 //! Reading a segment.
 
-use super::index::{Index, SessionRow};
+use super::index::{BlockRow, Index, SessionRow};
 use super::manifest::Manifest;
-use super::{EVENTS_FILE, INDEX_FILE, LEAVES_FILE, Leaves, TEXT_DIR};
+use super::{EVENTS_FILE, INDEX_FILE, Leaves, TEXT_DIR};
 use crate::block::{BlockCache, BlockFile, FileId, FileKind, RECORD_HEADER_LEN, Record, Records};
 use crate::disk::SharedDisk;
 use crate::error::Error;
 use crate::event::{Micros, Offset, SessionKey};
 use crate::text::TextReader;
 use crate::text::narrow::Narrow;
-use crate::view::{EventFacts, Ordinals, Part, Prefilter, SessionRun, Visit};
+use crate::view::{EventFacts, Lost, Ordinals, Part, Prefilter, SessionRun, Visit};
 use parking_lot::Mutex;
 use std::ops::{ControlFlow, Range, RangeInclusive};
 use std::path::{Path, PathBuf};
@@ -158,7 +158,7 @@ impl Segment {
     /// # Errors
     /// The system's, or [`Error::Corrupt`].
     pub fn leaves(&self) -> Result<Leaves, Error> {
-        Leaves::read(&*self.disk, &self.path().join(LEAVES_FILE))
+        Leaves::of_segment(&*self.disk, self.path())
     }
 
     /// The name of its directory.
@@ -254,9 +254,8 @@ impl Segment {
         Ok(self.texts.get_or_init(|| texts).as_ref())
     }
 
-    /// Reads and checks the block that holds an event.
-    fn block(&self, ordinal: u32, prefilter: Option<Prefilter<'_>>) -> Result<Block, Error> {
-        let row = self.index.block_of(ordinal)?;
+    /// Reads and checks a block.
+    fn block(&self, row: BlockRow, prefilter: Option<Prefilter<'_>>) -> Result<Block, Error> {
         let payload = self.cache.get(self.id, &self.events, row.pos)?;
         // Only in plain blocks do the bytes show what the texts hold.
         let prefilter = prefilter.filter(|_| row.plain);
@@ -284,6 +283,17 @@ impl Segment {
             refused,
             plain: row.plain,
         })
+    }
+
+    /// An event of a block in hand.
+    fn record<'a>(&self, block: &'a Block, ordinal: u32) -> Result<Record<'a>, Error> {
+        let wrong = |what: String| Error::corrupt(self.events.path(), block.pos, what);
+        let record = block.record(ordinal);
+        let record = record.ok_or_else(|| wrong(format!("no event {ordinal} in it")))?;
+        if self.index.offset(ordinal) != Some(record.offset) {
+            return Err(wrong(format!("event {} is not where index.bin says", record.offset)));
+        }
+        Ok(record)
     }
 }
 
@@ -402,32 +412,37 @@ impl Part for Segment {
         Ok(Some(ordinals))
     }
 
-    fn read(
+    fn read_past(
         &self,
         ordinals: &Ordinals,
         prefilter: Option<Prefilter<'_>>,
+        lost: Lost<'_>,
         visit: Visit<'_>,
     ) -> Result<(), Error> {
-        let mut current: Option<Block> = None;
+        let mut current: Option<Result<Block, Error>> = None;
+        let mut range = 0..0;
         for ordinal in ordinals.iter() {
-            let block = match &mut current {
-                Some(block) if block.ordinals.contains(&ordinal) => block,
-                current => {
-                    let block = self.block(ordinal, prefilter);
-                    current.insert(block.inspect_err(|error| self.doubt(error))?)
+            if !range.contains(&ordinal) {
+                let row = self.index.block_of(ordinal).inspect_err(|error| self.doubt(error))?;
+                range = row.ordinals.clone();
+                current = Some(self.block(row, prefilter));
+            }
+            let record = match &current {
+                None => continue,
+                Some(Err(error)) => Err(error.clone()),
+                Some(Ok(block)) if block.refused => continue,
+                Some(Ok(block)) => self.record(block, ordinal),
+            };
+            let record = match record {
+                Ok(record) => record,
+                Err(error) => {
+                    self.doubt(&error);
+                    lost(ordinal, &error)?;
+                    continue;
                 }
             };
-            if block.refused {
-                continue;
-            }
-            let record = block.record(ordinal).ok_or_else(|| {
-                Error::corrupt(self.events.path(), block.pos, format!("no event {ordinal} in it"))
-            })?;
-            if self.index.offset(ordinal) != Some(record.offset) {
-                let what = format!("event {} is not where index.bin says", record.offset);
-                return Err(Error::corrupt(self.events.path(), block.pos, what));
-            }
-            if block.plain && prefilter.is_some_and(|may_match| !may_match(record.json)) {
+            let plain = matches!(&current, Some(Ok(block)) if block.plain);
+            if plain && prefilter.is_some_and(|may_match| !may_match(record.json)) {
                 continue;
             }
             if let ControlFlow::Break(()) = visit(ordinal, record)? {

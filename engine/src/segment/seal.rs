@@ -11,8 +11,8 @@
 use super::build::Plan;
 use super::manifest::{self, FileEntry, Manifest};
 use super::{
-    Columnar, ColumnarEvent, EVENTS_FILE, INDEX_FILE, LEAVES_FILE, MANIFEST_FILE, PARQUET_FILE,
-    SealInput, TEXT_DIR, events,
+    Columnar, ColumnarEvent, EVENTS_FILE, INDEX_FILE, LEAVES_COPY_FILE, LEAVES_FILE, MANIFEST_FILE,
+    PARQUET_FILE, SealInput, TEXT_DIR, events,
 };
 use crate::cpu::thread_cpu_us;
 use crate::disk::{Disk, FileWriter, Open, SharedDisk};
@@ -188,7 +188,9 @@ pub(super) fn seal_in_steps(
 
     let clock = Clock::start();
     disk.write_new(&tmp.join(INDEX_FILE), &plan.tables.encode()?)?;
-    disk.write_new(&tmp.join(LEAVES_FILE), &input.leaves.encode())?;
+    let leaves = input.leaves.encode();
+    disk.write_new(&tmp.join(LEAVES_FILE), &leaves)?;
+    disk.write_new(&tmp.join(LEAVES_COPY_FILE), &leaves)?;
     report.index_s = clock.seconds();
     step("index")?;
 

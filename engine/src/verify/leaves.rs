@@ -28,7 +28,7 @@ impl Hashes {
         if !check.disk.exists(&path)? {
             return Ok(hashes);
         }
-        match Leaves::read(&**check.disk, &path) {
+        match Leaves::of_segment(&**check.disk, dir) {
             Ok(leaves) => {
                 let ends = leaves.runs.first().zip(leaves.runs.last());
                 if let Some((first, last)) = ends {

@@ -32,9 +32,12 @@ mod segment;
 mod tantivy;
 mod tree;
 
+pub(crate) use tantivy::damaged_index;
+
 pub use report::{Deleted, Finding, Lost, Mend, Problem, Report, Statement};
 
 use crate::crypt::check_keys;
+use crate::disk::encrypted::is_encrypted;
 use crate::disk::{Lock, SharedDisk};
 use crate::engine::FORMAT_VERSION;
 use crate::error::Error;
@@ -186,8 +189,22 @@ impl<'a> Check<'a> {
     ) {
         let file = self.named(path);
         let what = what.into();
+        let bytes = if problem.harms() { self.stored(path, bytes) } else { bytes };
         let (from, to) = (bytes.start, bytes.end.max(bytes.start));
         self.report.findings.push(Finding { file, from, to, problem, what, events, mend });
+    }
+
+    /// A range of a file as it lies on the disk: of one that may be encrypted in chunks, all of it, for its
+    /// bytes are not where those are that were read.
+    fn stored(&self, path: &Path, bytes: Range<u64>) -> Range<u64> {
+        let keys = self.disk.keys().and_then(|keys| keys.first());
+        if keys.is_none() || !is_encrypted(path) {
+            return bytes;
+        }
+        let (dir, name) = (path.parent().unwrap_or(path), path.file_name().unwrap_or_default());
+        let entries = self.disk.list(dir).unwrap_or_default();
+        let entry = entries.into_iter().find(|entry| entry.name.as_str() == name);
+        entry.map_or(bytes, |entry| 0..entry.meta.len)
     }
 
     /// A path as reports name it.

@@ -76,6 +76,19 @@ impl Check<'_> {
     }
 }
 
+/// The first file of an index that is damaged, where, and what is wrong. Nobody may write to it meanwhile.
+///
+/// # Errors
+/// The system's.
+pub(crate) fn damaged_index(
+    disk: &dyn Disk,
+    dir: &Path,
+) -> Result<Option<(PathBuf, u64, String)>, Error> {
+    let wrong = look(disk, dir, &mut (0, 0))?;
+    let first = wrong.into_iter().find(|(_, _, problem, _)| problem.harms());
+    Ok(first.map(|(path, bytes, _, what)| (path, bytes.start, what)))
+}
+
 fn look(disk: &dyn Disk, dir: &Path, files: &mut (u64, u64)) -> Result<Vec<Wrong>, Error> {
     let mut wrong = Vec::new();
     let entries = disk.list(dir).map_err(Error::io("list", dir))?;
@@ -92,7 +105,14 @@ fn look(disk: &dyn Disk, dir: &Path, files: &mut (u64, u64)) -> Result<Vec<Wrong
             continue;
         };
         *files = (files.0 + 1, files.1 + len);
-        match checked(disk.read(&path)?) {
+        let bytes = match disk.read(&path) {
+            Err(Error::Corrupt { at, what, .. }) => {
+                wrong.push((path, at..*len, Problem::Damaged, what));
+                continue;
+            }
+            bytes => bytes?,
+        };
+        match checked(bytes) {
             None => {
                 let what = "its checksum does not match".to_owned();
                 wrong.push((path, 0..*len, Problem::Damaged, what));

@@ -2,9 +2,9 @@
 
 use super::support::{EVENTS, SESSIONS, append, files, line, options, small, stored};
 use daybook_engine::text::narrow::{Fields, Narrow, WordShape};
-use daybook_engine::{Batch, Engine};
-use std::fs::OpenOptions;
-use std::path::Path;
+use daybook_engine::{Batch, Engine, Repaired};
+use std::fs::{self, OpenOptions};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 fn cut(path: &Path, len: u64) {
@@ -68,17 +68,72 @@ fn a_text_index_that_shrinks_narrows_nothing_and_is_made_again() {
     }
 }
 
+fn until(what: &str, mut is: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !is() {
+        assert!(started.elapsed() < Duration::from_secs(20), "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 #[test]
-fn a_catalog_that_shrinks_is_an_error_and_ends_nothing() {
+fn a_catalog_that_shrinks_is_an_error_for_its_readers_and_is_made_again() {
     let dir = tempfile::tempdir().unwrap();
     small(dir.path());
     let engine = Engine::open(dir.path(), options()).unwrap();
     let sessions = engine.snapshot().sessions;
-    assert!(sessions.get("alpha").unwrap().is_some());
+    let known = SESSIONS.map(|id| sessions.get(id).unwrap());
+    assert!(known.iter().all(Option::is_some));
     for file in files(dir.path()).into_iter().filter(|file| file.starts_with("catalog")) {
         cut(&dir.path().join(file), 0);
     }
-    assert!(sessions.get("alpha").is_err());
+    assert!(sessions.get("bravo").is_err());
+    // The log goes on, and what it takes meanwhile is in the new catalog, too.
+    append(&engine, [line("alpha", EVENTS), line("echo", 0)]);
     let (all, errors) = stored(&engine.snapshot());
-    assert!(errors.is_empty() && all.len() == EVENTS as usize * SESSIONS.len());
+    assert!(errors.is_empty() && all.len() == EVENTS as usize * SESSIONS.len() + 1);
+    until("it was not mended", || sessions.get("bravo").is_ok());
+    let alpha = sessions.get("alpha").unwrap().unwrap();
+    assert_eq!(alpha.state.events, u64::from(EVENTS) + 1);
+    assert_eq!(sessions.get("bravo").unwrap(), known[1]);
+    assert_eq!(sessions.count().unwrap(), SESSIONS.len() as u64 + 1);
+    append(&engine, [line("echo", 1)]);
+    engine.seal_now().unwrap();
+    engine.close().unwrap();
+    drop((sessions, engine));
+    let report = super::support::check(dir.path());
+    assert!(report.is_well(), "{:#?}", report.findings);
+}
+
+/// What no reader stumbles over, a repair finds: by the checksums of the files.
+#[test]
+fn an_engine_that_runs_repairs_what_rotted_unseen() {
+    let dir = tempfile::tempdir().unwrap();
+    small(dir.path());
+    let engine = Engine::open(dir.path(), options()).unwrap();
+    assert_eq!(engine.repair().unwrap(), Repaired::default());
+    let all = files(dir.path());
+    let text = Path::new("segments/00000000000000000000/text");
+    let journal = dir.path().join("journal").join(format!("{:020}.text", 64));
+    let journal = journal.strip_prefix(dir.path()).unwrap();
+    for place in [Path::new("catalog"), text, journal] {
+        let is_store = |file: &&PathBuf| {
+            file.starts_with(place) && file.extension().is_some_and(|ending| ending == "store")
+        };
+        let path = dir.path().join(all.iter().find(is_store).unwrap());
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[2] ^= 0x10;
+        fs::write(path, bytes).unwrap();
+    }
+    let repaired = engine.repair().unwrap();
+    assert_eq!(repaired.left, []);
+    let mended = |place: &Path| repaired.mended.contains(&dir.path().join(place));
+    assert!(mended(Path::new("catalog")) && mended(text.parent().unwrap()), "{repaired:?}");
+    assert!(mended(journal), "{repaired:?}");
+    append(&engine, [line("echo", 0)]);
+    engine.seal_now().unwrap();
+    engine.close().unwrap();
+    drop(engine);
+    let report = super::support::check(dir.path());
+    assert!(report.is_well(), "{:#?}", report.findings);
 }

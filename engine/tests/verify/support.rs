@@ -1,12 +1,15 @@
 //! A small data directory with everything in it, and changing it.
 
+use daybook_engine::crypt::Keyring;
 use daybook_engine::disk::{RealDisk, SharedDisk};
 use daybook_engine::event::Seq;
+use daybook_engine::segment::{Columnar, ColumnarEvent};
 use daybook_engine::verify::{self, Report, verify};
 use daybook_engine::view::Snapshot;
-use daybook_engine::{Batch, Engine, Options};
+use daybook_engine::{Batch, Engine, Error, Options};
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,10 +20,6 @@ pub fn disk() -> SharedDisk {
 
 pub fn options() -> Options {
     Options { index_heap_bytes: 16 << 20, ..Options::default() }
-}
-
-pub fn at_rest() -> Options {
-    Options { read_only: true, ..options() }
 }
 
 pub fn line(session: &str, seq: u32) -> String {
@@ -44,6 +43,70 @@ pub fn append(engine: &Engine, lines: impl IntoIterator<Item = String>) {
     assert!(ack.rejected.is_empty(), "{:?}", ack.rejected);
 }
 
+/// A columnar copy that holds every line as it is.
+pub struct Lines;
+
+impl Columnar for Lines {
+    fn write(
+        &self,
+        events: &mut dyn Iterator<Item = ColumnarEvent<'_>>,
+        out: &mut (dyn Write + Send),
+    ) -> Result<(), Error> {
+        for event in events {
+            out.write_all(event.record.json).map_err(Error::io("write", Path::new("lines")))?;
+        }
+        Ok(())
+    }
+}
+
+/// A kind of data directory.
+pub struct Variety {
+    pub name: &'static str,
+    /// How it is opened.
+    pub options: fn() -> Options,
+    /// Is its segment merged from four?
+    pub merged: bool,
+}
+
+impl Variety {
+    pub fn at_rest(&self) -> Options {
+        Options { read_only: true, ..(self.options)() }
+    }
+
+    pub fn small(&self, dir: &Path) {
+        if !self.merged {
+            return fill(dir, (self.options)(), 8);
+        }
+        fill(dir, (self.options)(), 4);
+        let engine = Engine::open(dir, (self.options)()).unwrap();
+        assert_eq!(engine.merge_now().unwrap(), 1);
+        engine.close().unwrap();
+    }
+
+    pub fn check(&self, dir: &Path) -> Report {
+        verify(&(self.options)().layered_disk(), dir, &verify::Options::default()).unwrap()
+    }
+}
+
+/// The kinds of data directories that there are.
+pub const VARIETIES: [Variety; 3] = [
+    Variety { name: "plain", options, merged: false },
+    Variety {
+        name: "merged, with a columnar copy",
+        options: || Options { columnar: Some(Arc::new(Lines)), merge: false, ..options() },
+        merged: true,
+    },
+    Variety {
+        name: "encrypted",
+        options: || {
+            let keys = "3:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+            let encryption = Some(Arc::new(Keyring::parse(keys).unwrap()));
+            Options { columnar: Some(Arc::new(Lines)), encryption, ..options() }
+        },
+        merged: false,
+    },
+];
+
 /// The sessions of the small directory; each has events in every part of it.
 pub const SESSIONS: [&str; 4] = ["alpha", "bravo", "charlie", "delta"];
 /// The events of each of them.
@@ -51,13 +114,17 @@ pub const EVENTS: u32 = 24;
 
 /// Two segments and a journal, with everything that belongs to them.
 pub fn small(dir: &Path) {
-    let engine = Engine::open(dir, options()).unwrap();
-    for part in 0..3 {
-        for seq in (part * 8..part * 8 + 8).step_by(4) {
-            let lines = (seq..seq + 4).flat_map(|seq| SESSIONS.map(|session| line(session, seq)));
-            append(&engine, lines);
-        }
-        if part < 2 {
+    fill(dir, options(), 8);
+}
+
+/// Writes the events of the first two thirds into segments of so many each per session, the rest into a
+/// journal.
+pub fn fill(dir: &Path, options: Options, sealed_at: u32) {
+    let engine = Engine::open(dir, options).unwrap();
+    for seq in (0..EVENTS).step_by(4) {
+        let lines = (seq..seq + 4).flat_map(|seq| SESSIONS.map(|session| line(session, seq)));
+        append(&engine, lines);
+        if seq < EVENTS * 2 / 3 && (seq + 4) % sealed_at == 0 {
             engine.seal_now().unwrap();
         }
     }

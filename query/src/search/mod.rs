@@ -100,9 +100,17 @@ pub struct SearchPage {
     /// What was counted, if that was asked for.
     #[serde(flatten)]
     pub totals: Option<Totals>,
-    /// `false` when the search stopped at its limits: the page may be short (the cursor goes on), and
-    /// the totals are floors.
+    /// `false` when the search stopped at its limits, or met events that can't be read: the page may be
+    /// short (the cursor, if there is one, goes on), and the totals are floors.
     pub complete: bool,
+    /// So many events may match, but are in parts of the log that are damaged.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unreadable: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde calls it with")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// What all matches come to. Where a search stopped at its limits, the exact numbers are `null` and
@@ -138,9 +146,11 @@ pub fn search(snapshot: &Snapshot, request: &SearchRequest<'_>) -> Result<Search
     let plan = plan::Plan::new(snapshot, request.query, scope.as_ref(), limits)?;
     let limit = request.limit.clamp(1, LIMIT_MAX);
     let page = page::page(&plan, request.cursor, limit, limits.events_read_max)?;
+    let mut unreadable = page.unreadable + tally::lost_before(&plan);
     let (totals, counted) =
         if request.count == CountMode::Exact || request.facets || request.histogram {
-            let (totals, counted) = tally::tally(&plan, request)?;
+            let (totals, counted, of_all) = tally::tally(&plan, request)?;
+            unreadable = unreadable.max(of_all);
             (Some(totals), counted)
         } else {
             (None, true)
@@ -149,6 +159,7 @@ pub fn search(snapshot: &Snapshot, request: &SearchRequest<'_>) -> Result<Search
         items: page.items,
         next_cursor: page.next_cursor,
         totals,
-        complete: page.complete && counted,
+        complete: page.complete && counted && unreadable == 0,
+        unreadable,
     })
 }

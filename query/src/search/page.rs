@@ -39,6 +39,8 @@ pub(super) struct Page {
     pub(super) items: Vec<Hit>,
     pub(super) next_cursor: Option<String>,
     pub(super) complete: bool,
+    /// Events that may belong on it, but can't be read.
+    pub(super) unreadable: u64,
 }
 
 /// Finds the page of `limit` hits that come after a cursor.
@@ -67,7 +69,7 @@ pub(super) fn page(
         let found = found.borrow();
         found.len() <= limit || found.first_key_value().is_some_and(|(oldest, _)| place > *oldest)
     };
-    let mut read = 0;
+    let (mut read, mut unreadable) = (0, 0);
     let mut stopped = None;
     while let Some(front) = fronts.iter_mut().filter(|f| f.bound.is_some()).max_by_key(|f| f.bound)
     {
@@ -89,7 +91,7 @@ pub(super) fn page(
         let mut ordinals: Vec<u32> = chunk.iter().map(|(_, ordinal, _)| *ordinal).collect();
         ordinals.sort_unstable();
         let mut failed = None;
-        plan.verify(
+        unreadable += plan.verify(
             front.part,
             ordinals,
             |facts| enters((facts.time, facts.offset)),
@@ -127,6 +129,7 @@ pub(super) fn page(
         items: found.into_values().rev().collect(),
         next_cursor: next.map(encode),
         complete: more || stopped.is_none(),
+        unreadable,
     })
 }
 

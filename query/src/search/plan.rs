@@ -121,27 +121,41 @@ impl<'a> Plan<'a> {
     }
 
     /// Reads events, in ascending order of `ordinals`, and visits those that match and that `wanted`
-    /// still wants (it is asked before anything is decoded).
+    /// still wants (it is asked before anything is decoded). Answers how many can't be read, because
+    /// their blocks are damaged.
     pub(crate) fn verify(
         &self,
         part: &dyn Part,
         ordinals: Vec<u32>,
         mut wanted: impl FnMut(&EventFacts) -> bool,
         mut visit: impl FnMut(u32, &EventFacts, &Record<'_>, &Event<'_>),
-    ) -> Result<(), QueryError> {
+    ) -> Result<u64, QueryError> {
         if ordinals.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
-        part.read(&Ordinals::List(ordinals), self.prefilter(), &mut |ordinal, record| {
-            let facts = part.facts(ordinal).ok_or(Error::NoSuchEvent(record.offset))?;
-            if wanted(&facts) {
-                let event = record.event()?;
-                if self.matcher.matches(&facts, &event) {
-                    visit(ordinal, &facts, &record, &event);
-                }
+        let mut unreadable = 0;
+        let mut lost = |_: u32, error: &Error| match error {
+            Error::Corrupt { .. } => {
+                unreadable += 1;
+                Ok(())
             }
-            Ok(ControlFlow::Continue(()))
-        })?;
-        Ok(())
+            other => Err(other.clone()),
+        };
+        part.read_past(
+            &Ordinals::List(ordinals),
+            self.prefilter(),
+            &mut lost,
+            &mut |ordinal, record| {
+                let facts = part.facts(ordinal).ok_or(Error::NoSuchEvent(record.offset))?;
+                if wanted(&facts) {
+                    let event = record.event()?;
+                    if self.matcher.matches(&facts, &event) {
+                        visit(ordinal, &facts, &record, &event);
+                    }
+                }
+                Ok(ControlFlow::Continue(()))
+            },
+        )?;
+        Ok(unreadable)
     }
 }

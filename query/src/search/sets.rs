@@ -151,12 +151,16 @@ fn each_match<T>(
                 }
                 // Two closures want `found`, one after the other.
                 let shared = std::cell::RefCell::new(&mut *found);
-                plan.verify(
+                let unreadable = plan.verify(
                     part,
                     std::mem::take(&mut chunk),
                     |facts| wanted(&shared.borrow(), facts),
                     |_, facts, _, _| add(&mut shared.borrow_mut(), facts),
                 )?;
+                // A session that is left out by mistake may be one that `-session(...)` lets in.
+                if unreadable > 0 {
+                    return Err(QueryError::Unreadable { events: unreadable });
+                }
             }
         }
         part.check()?;

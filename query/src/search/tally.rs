@@ -36,6 +36,8 @@ struct Tally {
     of_kind: BTreeMap<Kind, u64>,
     of_verdict: BTreeMap<Verdict, u64>,
     spread: Option<Spread>,
+    /// Events that may match, but can't be read.
+    unreadable: u64,
 }
 
 impl Tally {
@@ -52,16 +54,17 @@ impl Tally {
     }
 }
 
-/// Counts all matches; also says whether these really are all.
+/// Counts all matches; also says whether the limits let it, and how many events can't be read.
 pub(super) fn tally(
     plan: &Plan<'_>,
     request: &SearchRequest<'_>,
-) -> Result<(Totals, bool), QueryError> {
+) -> Result<(Totals, bool, u64), QueryError> {
     let mut tally = Tally { spread: request.histogram.then(Spread::default), ..Tally::default() };
     let complete = walk(plan, request.limits.events_read_max, &mut tally)?;
     let (count, sessions) = (tally.count, tally.of_session.len() as u64);
     let mut totals = Totals::default();
-    if complete {
+    tally.unreadable += lost_before(plan);
+    if complete && tally.unreadable == 0 {
         (totals.count, totals.sessions) = (Some(count), Some(sessions));
     } else {
         (totals.count_at_least, totals.sessions_at_least) = (Some(count), Some(sessions));
@@ -70,7 +73,12 @@ pub(super) fn tally(
     if request.facets {
         totals.facets = Some(facets(plan, &tally)?);
     }
-    Ok((totals, complete))
+    Ok((totals, complete, tally.unreadable))
+}
+
+/// Events of which not even the facts are known: they may match anything.
+pub(super) fn lost_before(plan: &Plan<'_>) -> u64 {
+    plan.snapshot.parts.iter().map(|part| u64::from(part.unreadable())).sum()
 }
 
 fn walk(plan: &Plan<'_>, events_read_max: u64, tally: &mut Tally) -> Result<bool, QueryError> {
@@ -98,12 +106,13 @@ fn walk(plan: &Plan<'_>, events_read_max: u64, tally: &mut Tally) -> Result<bool
                     return Ok(false);
                 }
                 read += chunk.len() as u64;
-                plan.verify(
+                let unreadable = plan.verify(
                     part,
                     std::mem::take(&mut chunk),
                     |_| true,
                     |_, facts, _, _| tally.add(facts),
                 )?;
+                tally.unreadable += unreadable;
             }
         }
         part.check()?;

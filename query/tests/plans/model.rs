@@ -10,7 +10,7 @@ use daybook_engine::session::{Change, SessionState};
 use daybook_engine::text::narrow::{Fields, Narrow, WordShape};
 use daybook_engine::text::words::words;
 use daybook_engine::view::{
-    EventFacts, Facet, ListPage, ListPlace, ListRequest, Ordinals, Part, Prefilter, Session,
+    EventFacts, Facet, ListPage, ListPlace, ListRequest, Lost, Ordinals, Part, Prefilter, Session,
     SessionRun, Sessions, Snapshot, Visit,
 };
 use std::collections::{BTreeMap, HashSet};
@@ -128,10 +128,11 @@ impl Part for ModelPart {
         Ok(self.sealed.then(|| (0..self.len()).filter(|o| self.may(*o as usize, narrow)).collect()))
     }
 
-    fn read(
+    fn read_past(
         &self,
         ordinals: &Ordinals,
         prefilter: Option<Prefilter<'_>>,
+        _: Lost<'_>,
         visit: Visit<'_>,
     ) -> Result<(), Error> {
         for ordinal in ordinals.iter() {

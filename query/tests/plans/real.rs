@@ -101,3 +101,50 @@ proptest! {
         engine.close().unwrap();
     }
 }
+
+/// Where a block is damaged, the rest is found, and the answer says how many events it is about.
+#[test]
+fn a_search_goes_past_a_block_that_is_damaged_and_says_so() {
+    let line = |session: usize, seq: usize| {
+        // Long and of no pattern: many blocks.
+        let noise: String = (0..2000)
+            .map(|i| format!("{:x}", (i + seq * 7 + session * 3) * 2_654_435_761 % 65_521))
+            .collect();
+        format!(
+            r#"{{"session":"s{session}","seq":{seq},"time":"2026-03-01T10:00:{seq:02}Z","kind":"command","input":"ls {noise}"}}"#
+        )
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Engine::open(dir.path(), Options::default()).unwrap();
+    let mut batch = Batch::new();
+    let lines = (0..4).flat_map(|session| (0..50).map(move |seq| (session, seq)));
+    for (number, (session, seq)) in (1..).zip(lines) {
+        batch.push(number, line(session, seq).as_bytes()).unwrap();
+    }
+    assert_eq!(engine.append_blocking(batch).unwrap().accepted, 200);
+    engine.seal_now().unwrap();
+    engine.close().unwrap();
+    drop(engine);
+    let path = dir.path().join("segments/00000000000000000000/events.blk");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x10;
+    std::fs::write(&path, bytes).unwrap();
+
+    let options = Options { read_only: true, ..Options::default() };
+    let engine = Engine::open(dir.path(), options).unwrap();
+    let query = parse("ls", Micros(0)).unwrap();
+    let pages = all_pages(&engine.snapshot(), &query, 30);
+    let found: usize = pages.iter().map(|page| page.items.len()).sum();
+    let unreadable = pages[0].unreadable as usize;
+    assert!(unreadable > 0 && unreadable < 100, "{unreadable}");
+    assert_eq!(found + unreadable, 200);
+    for page in &pages {
+        let totals = page.totals.as_ref().unwrap();
+        assert_eq!((totals.count, totals.count_at_least), (None, Some(found as u64)));
+        assert!(!page.complete);
+    }
+    // The sessions beside it can be opened.
+    let page = timeline(&engine.snapshot(), "s0", &TimelineRequest::default()).unwrap();
+    assert_eq!(page.unwrap().items.len(), 50);
+}

@@ -244,8 +244,12 @@ pub struct SearchPage {
     /// Where the next page starts; null at the end.
     #[schema(required = true)]
     next_cursor: Option<String>,
-    /// `false` when the search stopped at its limits: the page may be short, and numbers are floors.
+    /// `false` when the search stopped at its limits or met events that can't be read: the page may be
+    /// short, and numbers are floors.
     complete: bool,
+    /// So many events may match, but are in parts of the log that are damaged; only if there are some.
+    #[schema(nullable = false)]
+    unreadable: Option<u64>,
     /// How many events match; null where that is not known. Only if asked for, as all that follows.
     count: Option<u64>,
     /// At least so many do.
@@ -388,6 +392,24 @@ pub struct Rekeyed {
     key: u32,
     /// Segments that were rewritten.
     segments: u64,
+}
+
+/// What a repair did.
+#[derive(ToSchema)]
+pub struct Repaired {
+    /// Files and directories on the server that were made again.
+    mended: Vec<String>,
+    /// Those that could not be, and why.
+    left: Vec<Left>,
+}
+
+/// What could not be mended.
+#[derive(ToSchema)]
+pub struct Left {
+    /// Which file or directory on the server.
+    path: String,
+    /// Why.
+    why: String,
 }
 
 /// A backup that was made.

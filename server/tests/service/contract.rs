@@ -42,6 +42,7 @@ async fn every_documented_path_answers_as_the_document_says() {
             "/v1/events",
             "/v1/admin/backup",
             "/v1/admin/rekey",
+            "/v1/admin/repair",
             "/v1/admin/retention/run",
             "/v1/admin/holds/{id}",
         ])
@@ -106,6 +107,10 @@ async fn every_documented_path_answers_as_the_document_says() {
         service.http.post(format!("{}/v1/admin/rekey", service.url)).send().await.unwrap();
     assert_eq!(response.status(), 400);
     check(&document, &paths["/v1/admin/rekey"]["post"], response, "/v1/admin/rekey").await;
+    let response =
+        service.http.post(format!("{}/v1/admin/repair", service.url)).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    check(&document, &paths["/v1/admin/repair"]["post"], response, "/v1/admin/repair").await;
 }
 
 #[tokio::test]

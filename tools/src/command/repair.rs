@@ -1,6 +1,7 @@
 //! `daybook repair`: makes again what is derived from the log and damaged.
 
 use crate::cli::Exit;
+use crate::client::Client;
 use crate::findings;
 use crate::keys::KeyArgs;
 use crate::output::{self, Paint, clean};
@@ -14,7 +15,8 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Events themselves are never changed: what is damaged in the log stays and is named. A \
-                  running server mends its segments by itself when a read finds one damaged."
+                  running server mends by itself what a read finds damaged; `--server` has it look at \
+                  everything. Then `daybook verify` says what is left."
 )]
 pub struct Args {
     #[command(flatten)]
@@ -22,8 +24,12 @@ pub struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Ask the server at this address to repair what it has open
+    #[arg(long, value_name = "URL", conflicts_with_all = ["dir", "encryption_key_file"])]
+    server: Option<String>,
     /// A data directory that no server has open
-    dir: PathBuf,
+    #[arg(required_unless_present = "server")]
+    dir: Option<PathBuf>,
 }
 
 /// Repairs a data directory; what is wrong after it makes the exit code 1.
@@ -31,22 +37,37 @@ pub struct Args {
 /// # Errors
 /// A directory that a server has open, and the system's.
 pub async fn run(args: Args, quiet: bool) -> anyhow::Result<Exit> {
+    let Some(at) = args.dir else {
+        return of_server(args.server.as_deref().unwrap_or_default(), args.json).await;
+    };
     let options = Options { encryption: args.keys.read()?, ..writable() };
-    let dir = args.dir.clone();
+    let dir = at.clone();
     let bar = findings::progress(quiet);
     let repairing = tokio::task::spawn_blocking(move || repair(&dir, options));
     let (repaired, report) = repairing
         .await
         .context("the repair broke")?
-        .with_context(|| format!("can't repair {}", args.dir.display()))?;
+        .with_context(|| format!("can't repair {}", at.display()))?;
     bar.finish_and_clear();
     if args.json {
         output::print_json(&serde_json::json!({ "repaired": repaired, "report": report }))?;
     } else {
         output::print(&text(&repaired))?;
-        output::print(&findings::text(&args.dir, &report, Paint::stdout()))?;
+        output::print(&findings::text(&at, &report, Paint::stdout()))?;
     }
     Ok(if report.is_well() { Exit::Well } else { Exit::Look })
+}
+
+async fn of_server(url: &str, json: bool) -> anyhow::Result<Exit> {
+    let answer = Client::new(url, None)?.post("/v1/admin/repair", &serde_json::json!({})).await?;
+    let repaired: Repaired =
+        serde_json::from_value(answer).context("the server answered with something else")?;
+    if json {
+        output::print_json(&serde_json::json!({ "repaired": repaired }))?;
+    } else {
+        output::print(&text(&repaired))?;
+    }
+    Ok(if repaired.left.is_empty() { Exit::Well } else { Exit::Look })
 }
 
 fn text(repaired: &Repaired) -> String {

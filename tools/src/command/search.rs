@@ -38,7 +38,7 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
     let query = args.filter.narrow(&args.query.join(" "))?;
     let source = Source::open(&args.target)?;
     let paint = Paint::stdout();
-    let (mut shown, mut cursor) = (0, None::<String>);
+    let (mut shown, mut unreadable, mut cursor) = (0, 0, None::<String>);
     while shown < args.limit {
         let page = Page { cursor: cursor.as_deref(), limit: (args.limit - shown).min(PAGE_MAX) };
         let answer = source.search(&query, page).await?;
@@ -55,6 +55,7 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
             }
         }
         shown += items.len();
+        unreadable = unreadable.max(answer.get("unreadable").and_then(Value::as_u64).unwrap_or(0));
         cursor = answer.get("next_cursor").and_then(Value::as_str).map(str::to_owned);
         if cursor.is_none() {
             break;
@@ -68,6 +69,12 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
             (_, None) => format!("{shown} events\n"),
         };
         output::print(&paint.dim(&text))?;
+    }
+    if unreadable > 0 {
+        tracing::warn!(
+            "{unreadable} events that may match can't be read: a part of the log is damaged; `daybook verify` says which"
+        );
+        return Ok(Exit::Look);
     }
     Ok(Exit::Well)
 }

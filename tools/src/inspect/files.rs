@@ -46,8 +46,15 @@ fn entries(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
 /// Is it a file that [`file`] knows, by its name?
 fn is_ours(path: &Path) -> bool {
     let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-    matches!(name, "events.blk" | "index.bin" | "leaves.bin" | "segment.json" | "events.parquet")
-        || name.ends_with(".journal")
+    matches!(
+        name,
+        "events.blk"
+            | "index.bin"
+            | "leaves.bin"
+            | "leaves.copy"
+            | "segment.json"
+            | "events.parquet"
+    ) || name.ends_with(".journal")
 }
 
 fn file(disk: &dyn Disk, path: &Path) -> anyhow::Result<Report> {

@@ -59,7 +59,7 @@ mod check;
 mod read;
 mod write;
 
-pub use read::{Index, SessionRow};
+pub use read::{BlockRow, Index, SessionRow};
 pub(super) use write::{NewBlock, NewSession, Tables, code};
 
 use zerocopy::little_endian::{I64, U16, U32, U64};
