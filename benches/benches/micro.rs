@@ -38,6 +38,8 @@ fn block(c: &mut Criterion) {
                 time: Micros(i as i64),
                 kind: Kind::Command,
                 verdict: Some(Verdict::Passed),
+                received: Micros(1_772_000_000_000_000),
+                producer: "proxy-1",
                 json: line.as_bytes(),
             };
             builder.push(&record, true);

@@ -6,13 +6,30 @@ use crate::event::{Kind, Micros, Offset, Seq, Verdict};
 use crate::session::{Change, Detail};
 use serde::Serialize;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// The session in which daybook tells what it did itself: holds, deletions, losses.
 pub const OWN_SESSION: &str = "daybook";
 
+/// Who sends events, and what that one may.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sender {
+    /// The producer's name. It is put beside each of its events, and names the owner of the sessions that
+    /// it begins.
+    pub producer: Box<str>,
+    /// May it go on in sessions that another producer began?
+    pub any_session: bool,
+    /// May it send `review.decision` events?
+    pub decides: bool,
+    /// May it send `access` events?
+    pub audits: bool,
+}
+
 /// Events that are appended together. They need not be of one session.
 #[derive(Debug, Default)]
 pub struct Batch {
+    /// `None` where nobody asks who sends: all is allowed.
+    sender: Option<Arc<Sender>>,
     lines: Vec<u8>,
     events: Vec<Incoming>,
 }
@@ -40,6 +57,12 @@ impl Batch {
         Batch::default()
     }
 
+    /// An empty batch of a producer's.
+    #[must_use]
+    pub fn of(sender: Option<Arc<Sender>>) -> Batch {
+        Batch { sender, ..Batch::default() }
+    }
+
     /// Decodes, checks and adds a line of a producer's. `number` is its number in the request, for
     /// answers.
     ///
@@ -54,6 +77,19 @@ impl Batch {
                 "`{}` events are written by daybook itself; place or release a hold, or change the policy, to have one written",
                 Kind::Retention
             ));
+        }
+        if let Some(sender) = &self.sender {
+            let (kind, scope) = match event.body.kind() {
+                kind @ Kind::Access if !sender.audits => (kind, "admin"),
+                kind @ Kind::ReviewDecision if !sender.decides => (kind, "review"),
+                kind => (kind, ""),
+            };
+            if !scope.is_empty() {
+                return Err(format!(
+                    "a producer can't send `{}` events; only a token with the scope `{scope}` can",
+                    kind.name()
+                ));
+            }
         }
         if event.session == OWN_SESSION {
             return Err(format!(
@@ -112,8 +148,8 @@ impl Batch {
         self.lines.len()
     }
 
-    pub(crate) fn into_parts(self) -> (Vec<u8>, Vec<Incoming>) {
-        (self.lines, self.events)
+    pub(crate) fn into_parts(self) -> (Option<Arc<Sender>>, Vec<u8>, Vec<Incoming>) {
+        (self.sender, self.lines, self.events)
     }
 }
 

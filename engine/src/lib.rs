@@ -21,7 +21,7 @@ pub mod text;
 pub mod verify;
 pub mod view;
 
-pub use batch::{Ack, Batch, OWN_SESSION, Rejection};
+pub use batch::{Ack, Batch, OWN_SESSION, Rejection, Sender};
 pub use engine::{
     Coverage, Engine, FORMAT_VERSION, Left, Options, Rekeyed, Repaired, StageSeconds, Stats,
 };

@@ -1,15 +1,16 @@
 //! What an acknowledgement promises: once, in order, as it was sent, across restarts and damage.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
-use daybook_engine::event::{Offset, Seq};
+use daybook_engine::event::{Micros, Offset, Seq};
 use daybook_engine::text::narrow::{Fields, Narrow, WordShape};
 use daybook_engine::view::{Ordinals, Snapshot};
-use daybook_engine::{Ack, Batch, Engine, Error, Options};
+use daybook_engine::{Ack, Batch, Engine, Error, Options, Sender};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 fn line(session: &str, seq: u32, text: &str) -> String {
     format!(
@@ -367,4 +368,75 @@ proptest! {
             }
         }
     }
+}
+
+/// Who sent what stands beside each event, and nobody goes on in another's session.
+#[test]
+fn a_session_is_its_producers_and_each_event_says_who_sent_it_and_when() {
+    let sender = |producer: &str, any_session| {
+        let producer = producer.into();
+        Some(Arc::new(Sender { producer, any_session, ..Sender::default() }))
+    };
+    let send = |engine: &Engine, sender: Option<Arc<Sender>>, session: &str, seq: u32| {
+        let mut batch = Batch::of(sender);
+        let line = format!(
+            r#"{{"session":"{session}","seq":{seq},"time":"2026-03-01T10:00:00Z","kind":"command","input":"ls"}}"#
+        );
+        batch.push(1, line.as_bytes()).unwrap();
+        let ack = engine.append_blocking(batch).unwrap();
+        ack.rejected.first().map_or(Ok(ack.accepted), |refused| Err(refused.error.clone()))
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let began = Micros::now();
+    for round in 0..3 {
+        // In one journal, from a segment, and after a restart.
+        let engine = Engine::open(dir.path(), Options::default()).unwrap();
+        let seq = round * 10;
+        assert_eq!(send(&engine, sender("east", false), "s", seq), Ok(1));
+        let refused = send(&engine, sender("west", false), "s", seq + 1).unwrap_err();
+        assert!(refused.contains("begun by another producer"), "{refused}");
+        assert_eq!(send(&engine, sender("west", true), "s", seq + 2), Ok(1));
+        assert_eq!(send(&engine, None, "s", seq + 3), Ok(1));
+        // What nobody is known to have begun is anybody's.
+        assert_eq!(send(&engine, None, "free", seq), Ok(1));
+        assert_eq!(send(&engine, sender("west", false), "free", seq + 1), Ok(1));
+        if round == 0 {
+            engine.seal_now().unwrap();
+            assert!(send(&engine, sender("west", false), "s", 9).is_err());
+        }
+        engine.close().unwrap();
+    }
+    let engine = Engine::open(dir.path(), Options::default()).unwrap();
+    let mut seen = Vec::new();
+    for part in &engine.snapshot().parts {
+        part.read(&Ordinals::Range(0..part.len()), None, &mut |_, record| {
+            assert!(record.received >= began && record.received <= Micros::now());
+            seen.push((record.event().unwrap().session.into_owned(), record.producer.to_owned()));
+            Ok(ControlFlow::Continue(()))
+        })
+        .unwrap();
+    }
+    let count = |session: &str, producer: &str| {
+        seen.iter().filter(|(s, p)| s == session && p == producer).count()
+    };
+    assert_eq!(
+        [count("s", "east"), count("s", "west"), count("s", ""), count("free", "west")],
+        [3; 4]
+    );
+}
+
+#[test]
+fn a_producer_forges_neither_reviews_nor_accesses() {
+    let lines = [
+        r#"{"session":"s","seq":0,"time":"2026-03-01T10:00:00Z","kind":"review.decision","review":"r","decision":"approved","by":"eve@example.com"}"#,
+        r#"{"session":"s","seq":1,"time":"2026-03-01T10:00:00Z","kind":"access","by":"eve@example.com","action":"read","target":"s"}"#,
+    ];
+    let pushed = |sender: Option<Sender>| {
+        let mut batch = Batch::of(sender.map(Arc::new));
+        lines.map(|line| batch.push(1, line.as_bytes()).is_ok())
+    };
+    assert_eq!(pushed(None), [true, true]);
+    assert_eq!(pushed(Some(Sender::default())), [false, false]);
+    assert_eq!(pushed(Some(Sender { decides: true, ..Sender::default() })), [true, false]);
+    assert_eq!(pushed(Some(Sender { audits: true, ..Sender::default() })), [false, true]);
 }

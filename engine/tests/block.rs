@@ -31,6 +31,8 @@ fn record((offset, seq, time, kind, verdict, json): &Owned) -> Record<'_> {
         time: Micros(*time),
         kind: *kind,
         verdict: *verdict,
+        received: Micros(1_772_000_000_000_000),
+        producer: "proxy-1",
         json,
     }
 }

@@ -115,6 +115,8 @@ fn sound() -> Vec<u8> {
                     time: Micros(1_772_000_000_000_000 + i64::from((n * 13) % 40) * 1_000_000),
                     kind: Kind::ALL[*n as usize % Kind::ALL.len()],
                     verdict: Verdict::ALL.get(*n as usize % 7).copied(),
+                    received: Micros(1_772_000_000_000_000),
+                    producer: "proxy-1",
                     json: format!("{{\"n\":{n}}}").as_bytes(),
                 }
                 .encode(&mut payload);

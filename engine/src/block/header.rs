@@ -16,7 +16,7 @@ pub const BLOCK_HEADER_LEN: usize = 64;
 
 pub(super) const CODEC_STORED: u8 = 0;
 pub(super) const CODEC_ZSTD: u8 = 1;
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 /// What a file's key is derived for: this, and the header before its check.
 const PURPOSE: &[u8] = b"daybook blocks v1";
 const CHECK_AT: usize = 52;

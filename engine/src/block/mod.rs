@@ -8,7 +8,7 @@
 //!
 //! file header
 //!  0  magic      8   "DAYBKJNL" (journal) or "DAYBKSEG" (a segment's events)
-//!  8  version    2   2
+//!  8  version    2   3
 //! 10  reserved   2
 //! 12  salt       4   random; every checksum in the file is seeded with it, so that bytes of another
 //!                    file (a recycled disk block, a copied range) never look valid here
@@ -47,7 +47,10 @@
 //! 25  verdict    1   Verdict::code, or 0
 //! 26  back       6   how many offsets back the session's event before this one is; 0 for its first:
 //!                    the links of a session, by which a proof shows that none of it is missing
-//! 32  json       json_len bytes: the line as it was sent
+//! 32  received   8   when the server took it in, microseconds since 1970
+//! 40  name_len   1   at most PRODUCER_BYTES_MAX
+//! 41  producer   name_len bytes of UTF-8: who sent it, by the server's knowledge; empty if nobody asked
+//!     json       json_len bytes: the line as it was sent
 //! ```
 //!
 //! Encryption is AES-256-GCM, block by block, after compression. The checksums are over what is stored,
@@ -75,7 +78,7 @@ pub use cache::{BlockCache, FileId};
 pub use file::{BlockFile, scan};
 pub use header::{BLOCK_HEADER_LEN, BlockHeader, FILE_HEADER_LEN, FileHeader, FileKind};
 pub use mend::{Wrong, wrong_byte};
-pub use record::{RECORD_HEADER_LEN, Record, Records};
+pub use record::{PRODUCER_BYTES_MAX, RECORD_HEADER_LEN, Record, Records};
 
 use crate::crypt::{Cipher, TAG_LEN, random};
 use crate::error::Error;

@@ -5,7 +5,10 @@ use crate::event::wire::{Event, LINE_BYTES_MAX};
 use crate::event::{Kind, Micros, Offset, Seq, Verdict};
 
 /// The fixed part of a record, in bytes.
-pub const RECORD_HEADER_LEN: usize = 32;
+pub const RECORD_HEADER_LEN: usize = 41;
+
+/// The longest name of a producer, in bytes.
+pub const PRODUCER_BYTES_MAX: usize = 64;
 
 /// The largest distance that a record can name, further than any log reaches.
 const BACK_MAX: u64 = (1 << 48) - 1;
@@ -25,6 +28,10 @@ pub struct Record<'a> {
     pub kind: Kind,
     /// The verdict, for commands that carry one.
     pub verdict: Option<Verdict>,
+    /// When the server took it in.
+    pub received: Micros,
+    /// Who sent it; empty where nobody asked.
+    pub producer: &'a str,
     /// The line as it was sent, without a line break.
     pub json: &'a [u8],
 }
@@ -32,7 +39,7 @@ pub struct Record<'a> {
 impl<'a> Record<'a> {
     /// Appends its bytes to a payload.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        out.reserve(RECORD_HEADER_LEN + self.json.len());
+        out.reserve(self.encoded_len());
         out.extend_from_slice(&(self.json.len() as u32).to_le_bytes());
         out.extend_from_slice(&self.seq.0.to_le_bytes());
         out.extend_from_slice(&self.offset.0.to_le_bytes());
@@ -42,7 +49,22 @@ impl<'a> Record<'a> {
         let back = self.previous.and_then(|previous| self.offset.0.checked_sub(previous.0));
         let [b0, b1, b2, b3, b4, b5, ..] = back.unwrap_or(0).min(BACK_MAX).to_le_bytes();
         out.extend_from_slice(&[b0, b1, b2, b3, b4, b5]);
+        out.extend_from_slice(&self.received.0.to_le_bytes());
+        let producer = self.producer_bytes();
+        out.push(producer.len() as u8);
+        out.extend_from_slice(producer);
         out.extend_from_slice(self.json);
+    }
+
+    /// How many bytes it has in a payload.
+    #[must_use]
+    pub fn encoded_len(&self) -> usize {
+        RECORD_HEADER_LEN + self.producer_bytes().len() + self.json.len()
+    }
+
+    /// Longer names are refused where producers get them.
+    fn producer_bytes(&self) -> &'a [u8] {
+        self.producer.as_bytes().get(..PRODUCER_BYTES_MAX).unwrap_or(self.producer.as_bytes())
     }
 
     /// Decodes the record at the start of `bytes`; answers it and what follows it.
@@ -85,11 +107,27 @@ impl<'a> Record<'a> {
             b3,
             b4,
             b5,
+            r0,
+            r1,
+            r2,
+            r3,
+            r4,
+            r5,
+            r6,
+            r7,
+            producer_len,
         ] = *head;
         let len = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
         if len > LINE_BYTES_MAX {
             return Err("record is longer than a line may be");
         }
+        if usize::from(producer_len) > PRODUCER_BYTES_MAX {
+            return Err("a producer's name is longer than one may be");
+        }
+        let (producer, rest) =
+            rest.split_at_checked(usize::from(producer_len)).ok_or("record is cut short")?;
+        let producer =
+            std::str::from_utf8(producer).map_err(|_| "a producer's name is not UTF-8")?;
         let (json, rest) = rest.split_at_checked(len).ok_or("record is cut short")?;
         let verdict = match verdict {
             0 => None,
@@ -107,6 +145,8 @@ impl<'a> Record<'a> {
             time: Micros(i64::from_le_bytes([t0, t1, t2, t3, t4, t5, t6, t7])),
             kind: Kind::from_code(kind).ok_or("unknown kind of event")?,
             verdict,
+            received: Micros(i64::from_le_bytes([r0, r1, r2, r3, r4, r5, r6, r7])),
+            producer,
             json,
         };
         Ok((record, rest))

@@ -358,6 +358,7 @@ impl Recovery<'_> {
                     key: SessionKey(record.offset.0),
                     seqs: SeqSet::default(),
                     last: None,
+                    owner: None,
                     touched: self.base,
                 };
                 let seqs = self.segments.seqs(&event.session, self.catalog, self.findings)?;

@@ -17,9 +17,10 @@ use crate::journal::part::Journal;
 use crate::journal::queue::Queue;
 use crate::retention::Keeper;
 use crate::segment::Segment;
-use crate::view::{Part, Sessions, Snapshot};
+use crate::view::{Ordinals, Part, Sessions, Snapshot};
 use parking_lot::{Condvar, Mutex, RwLock};
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -248,6 +249,18 @@ impl Shared {
             }
         }
         Ok(None)
+    }
+
+    /// Who sent the event at an offset; `None` if it was erased.
+    pub fn producer_of(&self, offset: Offset) -> Result<Option<Box<str>>, Error> {
+        let snapshot = self.snapshot();
+        let Some((part, ordinal)) = snapshot.find(offset) else { return Ok(None) };
+        let mut producer = None;
+        part.read(&Ordinals::Range(ordinal..ordinal + 1), None, &mut |_, record| {
+            producer = Some(record.producer.into());
+            Ok(ControlFlow::Break(()))
+        })?;
+        Ok(producer)
     }
 
     pub fn read_only_reason(&self) -> Option<Arc<str>> {

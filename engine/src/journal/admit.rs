@@ -5,12 +5,12 @@
 
 use super::seen::{SeenSession, SeqSet};
 use super::writer::Writer;
-use crate::batch::{Ack, Batch, Incoming, OWN_SESSION, Rejection};
+use crate::batch::{Ack, Batch, Incoming, OWN_SESSION, Rejection, Sender};
 use crate::block::Record;
 use crate::error::Error;
 use crate::event::time::excerpt;
 use crate::event::wire::Event;
-use crate::event::{Kind, Offset, Seq, SessionKey, Verdict};
+use crate::event::{Kind, Micros, Offset, Seq, SessionKey, Verdict};
 use crate::view::{Ordinals, Part as _, Sessions as _};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -36,11 +36,13 @@ pub(super) struct Admitted {
 impl Writer {
     /// Puts a batch's new events into blocks.
     pub(super) fn admit(&mut self, batch: Batch) -> Result<Ack, Error> {
-        let (lines, events) = batch.into_parts();
+        let (sender, lines, events) = batch.into_parts();
+        let sender = sender.as_deref();
+        let received = Micros::now();
         let mut ack = Ack::default();
         for event in events {
             let line = event.line(&lines);
-            match self.admission(&event, line)? {
+            match self.admission(&event, line, sender)? {
                 Admission::Duplicate => ack.duplicates += 1,
                 Admission::Refused(error) => {
                     ack.rejected.push(Rejection { line: event.number, error });
@@ -49,14 +51,20 @@ impl Writer {
                     ack.accepted += 1;
                     ack.first_offset.get_or_insert(self.next);
                     ack.last_offset = Some(self.next);
-                    self.stage(event, line, admitted)?;
+                    let producer = sender.map_or("", |sender| &sender.producer);
+                    self.stage(event, line, admitted, (received, producer))?;
                 }
             }
         }
         Ok(ack)
     }
 
-    fn admission(&mut self, event: &Incoming, line: &[u8]) -> Result<Admission, Error> {
+    fn admission(
+        &mut self,
+        event: &Incoming,
+        line: &[u8],
+        sender: Option<&Sender>,
+    ) -> Result<Admission, Error> {
         // What daybook has to tell of itself is bounded by what it does.
         let own = *event.session == *OWN_SESSION;
         if !own && let Some(refusal) = self.over_bounds(event, line) {
@@ -70,6 +78,11 @@ impl Writer {
                 return Ok(Admission::Refused(format!("can't be checked for being new: {error}")));
             }
         };
+        if let Some(sender) = sender
+            && let Some(refusal) = self.not_its_own(&event.session, new, sender)
+        {
+            return Ok(Admission::Refused(refusal));
+        }
         let events_max = self.shared.options.session_events_max;
         let Some(session) = self.seen.get_mut(&event.session) else {
             return Ok(Admission::Refused("the session can't be looked up".to_owned()));
@@ -134,6 +147,34 @@ impl Writer {
         None
     }
 
+    /// Is a session another producer's? It is that of the producer which sent the event that was stored
+    /// first; one that nobody is known to have begun is anybody's.
+    fn not_its_own(&mut self, id: &str, new: bool, sender: &Sender) -> Option<String> {
+        let known = self.seen.get_mut(id).and_then(|session| session.owner.clone());
+        let owner = match known {
+            Some(owner) => owner,
+            None if new => Box::from(&*sender.producer),
+            None => {
+                let key = self.seen.get_mut(id)?.key;
+                let found = self.shared.producer_of(Offset(key.0));
+                match found {
+                    Ok(owner) => owner.unwrap_or_default(),
+                    Err(error) => return Some(format!("can't be checked for its owner: {error}")),
+                }
+            }
+        };
+        let refused = !owner.is_empty() && owner != sender.producer && !sender.any_session;
+        if let Some(session) = self.seen.get_mut(id) {
+            session.owner = Some(owner);
+        }
+        refused.then(|| {
+            format!(
+                "session `{}` was begun by another producer; give it another id, or send with a token that may write into any session",
+                excerpt(id)
+            )
+        })
+    }
+
     /// Brings a session into memory; answers whether it is new to this node.
     fn recall(&mut self, id: &str) -> Result<bool, Error> {
         if self.seen.get_mut(id).is_some() {
@@ -144,6 +185,7 @@ impl Writer {
             key: SessionKey(self.next.0),
             seqs: SeqSet::default(),
             last: None,
+            owner: None,
             touched: self.journal.base(),
         };
         let mut new = true;
@@ -192,6 +234,7 @@ impl Writer {
             key: SessionKey(self.next.0),
             seqs: SeqSet::default(),
             last: None,
+            owner: None,
             touched: self.journal.base(),
         };
         // A segment that can't be read: as before, a later look refuses the event and says why.

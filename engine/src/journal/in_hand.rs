@@ -1,7 +1,7 @@
 //! A block of a journal whose payload is at hand.
 
 use super::part::{BlockFacts, JournalView};
-use crate::block::{RECORD_HEADER_LEN, Record, Records};
+use crate::block::{Record, Records};
 use crate::error::Error;
 use crate::view::Prefilter;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ impl<'a> OpenBlock<'a> {
             let start = self.starts.last().copied().unwrap_or(0);
             let (record, _) =
                 Record::decode(self.payload.get(start..).unwrap_or_default()).map_err(damaged)?;
-            self.starts.push(start + RECORD_HEADER_LEN + record.json.len());
+            self.starts.push(start + record.encoded_len());
         }
         let start = self.starts.get(place).copied().unwrap_or(usize::MAX);
         let bytes = self.payload.get(start..).ok_or_else(|| damaged("a record is missing"))?;

@@ -99,6 +99,8 @@ pub struct SeenSession {
     pub seqs: SeqSet,
     /// The one that was stored last.
     pub last: Option<Offset>,
+    /// The producer that began it, once somebody asked; empty if nobody is known to have.
+    pub owner: Option<Box<str>>,
     /// The journal (by its base) that last took one of its events.
     pub touched: Offset,
 }

@@ -22,7 +22,7 @@ use crate::catalog::Update;
 use crate::disk::{DiskFile, write_all_at};
 use crate::engine::{Said, Shared};
 use crate::error::Error;
-use crate::event::Offset;
+use crate::event::{Micros, Offset};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -211,6 +211,7 @@ impl Writer {
         event: Incoming,
         line: &[u8],
         admitted: Admitted,
+        (received, producer): (Micros, &str),
     ) -> Result<(), Error> {
         let Admitted { seq, id, key, previous, new } = admitted;
         let record = Record {
@@ -220,6 +221,8 @@ impl Writer {
             time: event.time,
             kind: event.kind,
             verdict: event.verdict,
+            received,
+            producer,
             json: line,
         };
         self.block.push(&record, event.plain);

@@ -95,6 +95,12 @@ pub struct EventProof {
     /// The verdict, for commands that carry one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
+    /// When the server took it in.
+    #[serde(serialize_with = "time_out", deserialize_with = "time_in")]
+    pub received: Micros,
+    /// Who sent it; empty where nobody asked.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub producer: String,
     /// Its salt.
     #[serde(serialize_with = "salt_out", deserialize_with = "salt_in")]
     pub salt: Salt,
@@ -205,6 +211,8 @@ impl EventProof {
             time: record.time,
             kind: record.kind,
             verdict: record.verdict,
+            received: record.received,
+            producer: record.producer.to_owned(),
             salt,
             line: line.to_owned(),
         })
@@ -218,6 +226,8 @@ impl EventProof {
             time: self.time,
             kind: self.kind,
             verdict: self.verdict,
+            received: self.received,
+            producer: &self.producer,
             json: self.line.as_bytes(),
         }
     }

@@ -22,7 +22,7 @@
 //! keeps the salts of what stays.
 
 use super::hash::{Edge, HASH_LEN, Hash};
-use crate::block::{RECORD_HEADER_LEN, Records};
+use crate::block::Records;
 use crate::event::{Micros, Offset};
 use aes::Aes128;
 use aes::cipher::{BlockCipherEncrypt as _, KeyInit as _};
@@ -206,9 +206,8 @@ fn each_event(
     let mut rest = payload;
     for record in Records::new(payload) {
         let record = record?;
-        let (bytes, after) = rest
-            .split_at_checked(RECORD_HEADER_LEN + record.json.len())
-            .ok_or("a record is cut short")?;
+        let (bytes, after) =
+            rest.split_at_checked(record.encoded_len()).ok_or("a record is cut short")?;
         rest = after;
         visit(record.offset, record.time, event_hash(salts.at(record.offset), bytes));
     }

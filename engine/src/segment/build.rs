@@ -2,7 +2,7 @@
 
 use super::SealInput;
 use super::index::{NewSession, Tables, code};
-use crate::block::{RECORD_HEADER_LEN, Record, Records, is_plain};
+use crate::block::{Record, Records, is_plain};
 use crate::error::Error;
 use std::path::Path;
 
@@ -75,7 +75,7 @@ fn walk(input: &SealInput<'_>) -> Result<Vec<Found>, String> {
                 json_len: record.json.len() as u32,
                 place: Place { payload: number as u32, at: at as u32 },
             });
-            at += RECORD_HEADER_LEN + record.json.len();
+            at += record.encoded_len();
         }
     }
     if found.len() != count || count == 0 {

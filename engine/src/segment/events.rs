@@ -2,7 +2,7 @@
 
 use super::build::Plan;
 use super::index::NewBlock;
-use crate::block::{BlockBuilder, FILE_HEADER_LEN, FileHeader, FileKind, RECORD_HEADER_LEN};
+use crate::block::{BlockBuilder, FILE_HEADER_LEN, FileHeader, FileKind};
 use crate::disk::{Disk, FileWriter, Open};
 use crate::error::Error;
 use std::io::Write as _;
@@ -52,7 +52,7 @@ pub fn write(disk: &dyn Disk, plan: &Plan<'_>, path: &Path) -> Result<Vec<NewBlo
     for at in &plan.order {
         let (record, plain) =
             plan.record(*at).ok_or_else(|| Error::corrupt(path, 0, "an event was lost"))?;
-        let len = RECORD_HEADER_LEN + record.json.len();
+        let len = record.encoded_len();
         if !builder.is_empty() && builder.raw_len() + len > BLOCK_BYTES {
             first += flush(&mut builder, first, &mut out)?;
         }

@@ -3,7 +3,7 @@
 use super::index::{BlockRow, Index, SessionRow};
 use super::manifest::Manifest;
 use super::{EVENTS_FILE, INDEX_FILE, Leaves, TEXT_DIR};
-use crate::block::{BlockCache, BlockFile, FileId, FileKind, RECORD_HEADER_LEN, Record, Records};
+use crate::block::{BlockCache, BlockFile, FileId, FileKind, Record, Records};
 use crate::disk::SharedDisk;
 use crate::error::Error;
 use crate::event::{Micros, Offset, SessionKey};
@@ -268,7 +268,7 @@ impl Segment {
                 let record =
                     record.map_err(|what| Error::corrupt(self.events.path(), row.pos, what))?;
                 starts.push(at as u32);
-                at += RECORD_HEADER_LEN + record.json.len();
+                at += record.encoded_len();
             }
             if starts.len() != row.ordinals.len() {
                 let what = "the block has not as many events as index.bin says";

@@ -204,7 +204,7 @@ impl Run {
         while self.id.as_deref() == Some(id) {
             let Some(payload) = self.payload(cache) else { return };
             if let Ok((record, _)) = Record::decode(payload.get(self.at..).unwrap_or_default()) {
-                self.at += crate::block::RECORD_HEADER_LEN + record.json.len();
+                self.at += record.encoded_len();
                 if record.offset < through
                     && let Ok(event) = record.event()
                 {
@@ -233,7 +233,7 @@ impl Run {
                         self.id = Some(event.session.into_owned());
                         return;
                     }
-                    self.at += crate::block::RECORD_HEADER_LEN + record.json.len();
+                    self.at += record.encoded_len();
                 }
             }
             self.at = 0;

@@ -4,7 +4,7 @@ use super::Check;
 use super::blocks::short;
 use super::report::{Lost, Mend, Problem};
 use super::tree::Tree;
-use crate::block::{RECORD_HEADER_LEN, Records};
+use crate::block::Records;
 use crate::error::Error;
 use crate::event::Offset;
 use crate::merkle::Hash;
@@ -54,7 +54,7 @@ impl Hashes {
         let Some(leaves) = &self.leaves else { return };
         let mut rest = payload;
         for record in Records::new(payload).map_while(Result::ok) {
-            let len = RECORD_HEADER_LEN + record.json.len();
+            let len = record.encoded_len();
             let Some((bytes, after)) = rest.split_at_checked(len) else { return };
             rest = after;
             let at = record.offset.0.checked_sub(self.base.0).map(|at| at as usize);

@@ -19,6 +19,8 @@ struct Event {
     time: Micros,
     kind: Kind,
     verdict: Option<Verdict>,
+    received: Micros,
+    producer: String,
     json: Vec<u8>,
 }
 
@@ -31,8 +33,11 @@ fn rewrite(path: &Path, kind: FileKind, change: &dyn Fn(&mut Vec<Vec<Event>>)) {
     while at < file.file_len().unwrap() {
         let (header, payload) = file.read(at).unwrap();
         let events = Records::new(&payload).map(|record| {
-            let Record { offset, previous, seq, time, kind, verdict, json } = record.unwrap();
-            Event { offset, previous, seq, time, kind, verdict, json: json.to_vec() }
+            let Record { offset, previous, seq, time, kind, verdict, received, producer, json } =
+                record.unwrap();
+            let producer = producer.to_owned();
+            let json = json.to_vec();
+            Event { offset, previous, seq, time, kind, verdict, received, producer, json }
         });
         blocks.push(events.collect());
         at += header.len_in_file();
@@ -45,9 +50,12 @@ fn rewrite(path: &Path, kind: FileKind, change: &dyn Fn(&mut Vec<Vec<Event>>)) {
     for events in blocks {
         let mut builder = BlockBuilder::default();
         for event in &events {
-            let Event { offset, previous, seq, time, kind, verdict, json } = event.clone();
-            let json = json.as_slice();
-            builder.push(&Record { offset, previous, seq, time, kind, verdict, json }, true);
+            let Event { offset, previous, seq, time, kind, verdict, received, producer, json } =
+                event.clone();
+            let (producer, json) = (producer.as_str(), json.as_slice());
+            let record =
+                Record { offset, previous, seq, time, kind, verdict, received, producer, json };
+            builder.push(&record, true);
         }
         let base = match kind {
             FileKind::Journal => events[0].offset.0,

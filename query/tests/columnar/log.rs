@@ -148,6 +148,8 @@ impl Line {
             time: self.time,
             kind: event.body.kind(),
             verdict: event.body.verdict(),
+            received: Micros(1_772_000_000_000_000),
+            producer: "proxy-1",
             json: &self.json,
         }
     }

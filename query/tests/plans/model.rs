@@ -147,6 +147,8 @@ impl Part for ModelPart {
                 time: facts.time,
                 kind: facts.kind,
                 verdict: facts.verdict,
+                received: Micros(1_772_000_000_000_000),
+                producer: "proxy-1",
                 json: line.as_bytes(),
             };
             if visit(ordinal, record)? == ControlFlow::Break(()) {

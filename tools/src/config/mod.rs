@@ -14,7 +14,7 @@
 //!
 //! | module | what is there |
 //! |---|---|
-//! | [`setting`] | a setting, its units and values |
+//! | `setting` | a setting, its units and values |
 //! | `log`, `service` | the settings of the log and of the service |
 //! | `fixed` | the bounds that can't be set |
 //! | `file` | reading TOML |

@@ -199,6 +199,8 @@ mod tests {
                         time,
                         kind: Kind::Command,
                         verdict: None,
+                        received: Micros(1_772_000_000_000_000),
+                        producer: "proxy-1",
                         json: json.as_bytes(),
                     },
                     true,

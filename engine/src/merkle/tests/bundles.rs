@@ -43,6 +43,8 @@ impl Log {
                     time: Micros(1_772_000_000_000_000 + *at as i64),
                     kind: Kind::TerminalOutput,
                     verdict: None,
+                    received: Micros(1_772_000_000_000_000),
+                    producer: "proxy-1",
                     json: json.as_bytes(),
                 };
                 record.encode(&mut payload);

@@ -145,6 +145,8 @@ impl Made {
             time: Micros(self.time),
             kind: self.kind,
             verdict: self.verdict,
+            received: Micros(1_772_000_000_000_000),
+            producer: "proxy-1",
             json: &self.json,
         }
     }
