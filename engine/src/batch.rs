@@ -1,7 +1,9 @@
 //! Batches: what a producer sends at once, checked before it reaches the log, and the answer.
 
 use crate::block::is_plain;
-use crate::event::wire::Event;
+use crate::catalog::filter::Pattern;
+use crate::event::time::excerpt;
+use crate::event::wire::{Body, Event};
 use crate::event::{Kind, Micros, Offset, Seq, Verdict};
 use crate::session::{Change, Detail};
 use serde::Serialize;
@@ -23,6 +25,8 @@ pub struct Sender {
     pub decides: bool,
     /// May it send `access` events?
     pub audits: bool,
+    /// The roles that its sessions may be of; empty for all.
+    pub roles: Vec<Pattern>,
 }
 
 /// Events that are appended together. They need not be of one session.
@@ -88,6 +92,18 @@ impl Batch {
                 return Err(format!(
                     "a producer can't send `{}` events; only a token with the scope `{scope}` can",
                     kind.name()
+                ));
+            }
+        }
+        if let (Some(sender), Body::SessionStart(start)) = (&self.sender, &event.body)
+            && !sender.roles.is_empty()
+        {
+            let role = start.role.as_deref().unwrap_or_default();
+            if !sender.roles.iter().any(|pattern| pattern.matches(role)) {
+                return Err(format!(
+                    "the token `{}` is not for sessions of the role `{}`",
+                    sender.producer,
+                    excerpt(role)
                 ));
             }
         }

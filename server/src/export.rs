@@ -5,6 +5,7 @@
 //! status waits for the first bytes, so what fails at once is a problem document; what fails later
 //! cuts the connection, and the client sees that the answer is not whole.
 
+use crate::auth::Caller;
 use crate::params::{Fields, FromFields, Params};
 use crate::problem::{Document, Problem};
 use crate::state::App;
@@ -13,7 +14,7 @@ use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use bytes::Bytes;
-use daybook_engine::catalog::filter::SessionFilter;
+
 use daybook_query::export::{ExportRequest, Format, export};
 use daybook_query::lang::Query;
 use futures_util::stream;
@@ -71,6 +72,7 @@ impl FromFields for ExportQuery {
 )]
 pub async fn get_export(
     State(app): State<App>,
+    caller: Caller,
     Params(asked): Params<ExportQuery>,
 ) -> Result<Response, Problem> {
     let permit = Arc::clone(&app.exports)
@@ -87,11 +89,8 @@ pub async fn get_export(
     };
     tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        let request = ExportRequest {
-            query: asked.q.as_ref(),
-            scope: SessionFilter::All,
-            format: asked.format,
-        };
+        let request =
+            ExportRequest { query: asked.q.as_ref(), scope: caller.sees(), format: asked.format };
         let outcome = export(&engine.snapshot(), &request, &mut out)
             .map_err(Problem::from)
             .and_then(|summary| out.flush().map(|()| summary).map_err(Problem::internal));

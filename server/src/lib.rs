@@ -2,6 +2,7 @@
 //!
 //! | module | what is there |
 //! |---|---|
+//! | [`auth`] | who asks, and what they may |
 //! | `ingest` | `POST /v1/events` |
 //! | `sessions`, `timeline`, `search`, `export` | what investigators ask |
 //! | `retention` | how long what is kept, and legal holds |
@@ -17,6 +18,7 @@
 //! | `shapes` | the shapes of answers in that document |
 #![expect(unused_qualifications, reason = "utoipa's macros write the paths of their types out")]
 
+pub mod auth;
 mod backup;
 mod export;
 mod health;
@@ -42,6 +44,7 @@ mod timeline;
 
 pub use ingest::tally::LISTED_MAX as REJECTED_LISTED_MAX;
 
+use auth::tokens::Tokens;
 use daybook_engine::Engine;
 use listener::Bounded;
 use state::Shared;
@@ -54,7 +57,7 @@ use tokio::net::TcpListener;
 /// The settings of a server. Every bound of the service is here.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where to listen; port 0 takes a free one. Loopback only.
+    /// Where to listen; port 0 takes a free one. Loopback only, as long as there are no tokens.
     pub listen: SocketAddr,
     /// How many connections may be open; more are answered "busy" and closed.
     pub connections_max: usize,
@@ -102,12 +105,15 @@ impl Default for Config {
 pub enum Error {
     /// The address can be reached from elsewhere. Use 127.0.0.1, and a proxy that asks who is there.
     #[error(
-        "no token is configured, so daybook listens on loopback only; {0} is not: use 127.0.0.1 or ::1"
+        "there is no token, so daybook listens on loopback only; {0} is not: use 127.0.0.1 or ::1, or make a token (`daybook token create`)"
     )]
     NotLoopback(SocketAddr),
     /// The system refused the address.
     #[error("can't listen on {0}: {1}; is another daybook running there?")]
     Listen(SocketAddr, std::io::Error),
+    /// The tokens can't be read.
+    #[error("the tokens can't be read: {0}")]
+    Tokens(std::io::Error),
     /// The system refused to go on.
     #[error("serving failed: {0}")]
     Serve(std::io::Error),
@@ -125,16 +131,18 @@ impl Server {
     /// Listens. Requests wait until [`Server::serve`].
     ///
     /// # Errors
-    /// An address that is not loopback, or that can't be had.
+    /// An address that is not loopback though there are no tokens, or that can't be had; tokens that can't
+    /// be read.
     pub async fn bind(config: Config, engine: Arc<Engine>) -> Result<Server, Error> {
         let asked = config.listen;
-        if !asked.ip().is_loopback() {
+        let tokens = Tokens::open(engine.dir()).map_err(Error::Tokens)?;
+        if !asked.ip().is_loopback() && !tokens.required() {
             return Err(Error::NotLoopback(asked));
         }
         let listen = |error| Error::Listen(asked, error);
         let listener = TcpListener::bind(asked).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        Ok(Server { listener, address, shared: Arc::new(Shared::new(engine, config)) })
+        Ok(Server { listener, address, shared: Arc::new(Shared::new(engine, config, tokens)) })
     }
 
     /// Where it listens.

@@ -2,9 +2,10 @@
 //!
 //! With the first two, `/v1` is a log as C2SP tlog-tiles has it: any of its monitors can follow it.
 
+use crate::auth::Caller;
 use crate::params::{Fields, FromFields, NoParams, Params};
 use crate::problem::{Document, Problem};
-use crate::sessions::{no_session, session_id};
+use crate::sessions::{no_session, session_id, visible};
 use crate::state::{App, json_response};
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
@@ -107,6 +108,7 @@ pub async fn get_tile(
 )]
 pub async fn get_proof(
     State(app): State<App>,
+    caller: Caller,
     id: Result<Path<String>, PathRejection>,
     Params(NoParams): Params<NoParams>,
 ) -> Result<Response, Problem> {
@@ -115,6 +117,7 @@ pub async fn get_proof(
     let json = app
         .reads
         .run_within(app.config.read_time_max, move || -> Result<_, Problem> {
+            visible(&engine.snapshot(), &caller, &id)?;
             let bundle = engine.proof(&id).map_err(unprovable)?.ok_or_else(|| no_session(&id))?;
             serde_json::to_vec(&bundle).map_err(Problem::internal)
         })

@@ -4,7 +4,7 @@ use crate::params::{NoParams, Params};
 use crate::problem::{self, Problem};
 use crate::state::{App, json_response};
 use crate::{
-    backup, export, health, ingest, merkle, metrics, page, rekey, repair, retention, search,
+    auth, backup, export, health, ingest, merkle, metrics, page, rekey, repair, retention, search,
     security, sessions, stats, timeline,
 };
 use axum::http::{Extensions, HeaderMap, StatusCode, Version, header};
@@ -78,9 +78,11 @@ pub fn router(app: App) -> Router {
         .route("/sessions", get(page::index))
         .route("/sessions/{id}", get(page::index))
         .route("/ui/{name}", get(page::file))
+        .route("/login", get(auth::login::get).post(auth::login::post))
         .fallback(nothing)
         .method_not_allowed_fallback(wrong_method)
-        .layer(middleware::from_fn(security::guard))
+        .layer(middleware::from_fn_with_state(app.clone(), auth::layer))
+        .layer(middleware::from_fn_with_state(app.clone(), security::guard))
         .layer(middleware::from_fn_with_state(app.clone(), metrics::count))
         .layer(CatchPanicLayer::custom(problem::panicked))
         .layer(middleware::from_fn(problem::finish))

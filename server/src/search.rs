@@ -1,5 +1,6 @@
 //! `GET /v1/search`.
 
+use crate::auth::Caller;
 use crate::params::{Fields, FromFields, Params};
 use crate::problem::{Document, Problem};
 use crate::shapes;
@@ -67,10 +68,12 @@ impl FromFields for SearchQuery {
 )]
 pub async fn search_events(
     State(app): State<App>,
+    caller: Caller,
     Params(asked): Params<SearchQuery>,
 ) -> Result<Response, Problem> {
     app.read(move |snapshot| {
         let mut request = SearchRequest::new(&asked.q);
+        request.scope = caller.sees();
         request.cursor = asked.cursor.as_deref();
         request.limit = asked.limit;
         request.count = asked.count;

@@ -1,13 +1,14 @@
 //! What protects the pages and the API in a browser.
 //!
-//! Without tokens, who reaches the port may read everything, so the server listens on loopback
+//! Without tokens (see [`crate::auth`]), who reaches the port may read everything, so the server listens on loopback
 //! only; a page of another site that is open on the same machine must not get through either. It
 //! can't read answers of another origin, but it could send requests, or have its own name point to
 //! 127.0.0.1 ("DNS rebinding"). Hence [`guard`]: the name that was asked for must be this machine's,
 //! and what changes something must not come from another site.
 
 use crate::problem::Problem;
-use axum::extract::Request;
+use crate::state::App;
+use axum::extract::{Request, State};
 use axum::http::uri::Authority;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -38,8 +39,9 @@ pub async fn headers(request: Request, next: Next) -> Response {
 }
 
 /// The layer that refuses requests that another site's page makes.
-pub async fn guard(request: Request, next: Next) -> Response {
-    if !asks_for_this_machine(&request) {
+pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
+    // With tokens, a name that points here by a trick brings no cookie of this name's.
+    if !app.tokens.required() && !asks_for_this_machine(&request) {
         return Problem::new(
             "host",
             StatusCode::MISDIRECTED_REQUEST,

@@ -1,5 +1,6 @@
 //! `GET /v1/sessions` and `GET /v1/sessions/{id}`.
 
+use crate::auth::Caller;
 use crate::params::{Fields, FromFields, NoParams, Params, unknown};
 use crate::problem::{Document, Problem};
 use crate::shapes;
@@ -10,6 +11,7 @@ use axum::response::Response;
 use daybook_engine::catalog::filter::{NumberFact, Pattern, SessionFilter, Sort, TextFact};
 use daybook_engine::event::Micros;
 use daybook_engine::session::Status;
+use daybook_engine::view::Snapshot;
 use daybook_query::lang::Query;
 use daybook_query::sessions::{self, LIMIT_MAX, ListParams};
 use std::ops::Bound;
@@ -150,14 +152,19 @@ fn any_of(fact: TextFact, values: &[String]) -> Option<SessionFilter> {
 )]
 pub async fn list_sessions(
     State(app): State<App>,
+    caller: Caller,
     Params(asked): Params<ListQuery>,
 ) -> Result<Response, Problem> {
     app.read(move |snapshot| {
+        let filter = match caller.sees() {
+            SessionFilter::All => asked.filter(),
+            seen => SessionFilter::And(vec![seen, asked.filter()]),
+        };
         sessions::list(
             snapshot,
             &ListParams {
                 query: asked.q.as_ref(),
-                filter: asked.filter(),
+                filter,
                 sort: asked.sort,
                 cursor: asked.cursor.as_deref(),
                 limit: asked.limit,
@@ -184,12 +191,14 @@ pub async fn list_sessions(
 )]
 pub async fn get_session(
     State(app): State<App>,
+    caller: Caller,
     id: Result<Path<String>, PathRejection>,
     Params(NoParams): Params<NoParams>,
 ) -> Result<Response, Problem> {
     let id = session_id(id)?;
     let coverage = app.engine.coverage();
     app.read(move |snapshot| -> Result<_, Problem> {
+        visible(snapshot, &caller, &id)?;
         sessions::details(snapshot, &id, coverage)?.ok_or_else(|| no_session(&id))
     })
     .await
@@ -201,6 +210,21 @@ pub async fn get_session(
 /// One that is not UTF-8.
 pub fn session_id(id: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
     id.map(|Path(id)| id).map_err(|error| Problem::parameter("id", error.body_text()))
+}
+
+/// May the caller see a session? One that it may not is answered as one that is not there.
+///
+/// # Errors
+/// That it is not there, or the catalog's.
+pub fn visible(snapshot: &Snapshot, caller: &Caller, id: &str) -> Result<(), Problem> {
+    let filter = caller.sees();
+    if filter == SessionFilter::All {
+        return Ok(());
+    }
+    let session = snapshot.sessions.get(id).map_err(Problem::from)?;
+    let seen =
+        session.is_some_and(|session| filter.matches(&session.id, session.key, &session.state));
+    if seen { Ok(()) } else { Err(no_session(id)) }
 }
 
 /// The problem of a session that is not there.

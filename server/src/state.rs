@@ -1,6 +1,8 @@
 //! What the handlers share.
 
 use crate::Config;
+use crate::auth::tokens::Tokens;
+use crate::ingest::admission::Admission;
 use crate::listener::Connections;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
@@ -26,8 +28,10 @@ pub struct Shared {
     pub reads: Pool,
     /// Decompressing and parsing of uploads.
     pub parsers: Pool,
-    /// The memory for uploads, in KiB.
-    pub uploads: Arc<Semaphore>,
+    /// Who may send events now.
+    pub admission: Admission,
+    /// Who may ask.
+    pub tokens: Tokens,
     /// Exports: they run for long.
     pub exports: Arc<Semaphore>,
     /// The connections that are open.
@@ -50,7 +54,7 @@ pub type App = Arc<Shared>;
 impl Shared {
     /// At the start.
     #[must_use]
-    pub fn new(engine: Arc<Engine>, config: Config) -> Shared {
+    pub fn new(engine: Arc<Engine>, config: Config, tokens: Tokens) -> Shared {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let uploads_kib = usize::try_from(config.uploads_bytes_max >> 10).unwrap_or(usize::MAX);
         // A single upload has to fit.
@@ -59,7 +63,8 @@ impl Shared {
             engine,
             reads: Pool::new(if config.reads_max == 0 { cores * 2 } else { config.reads_max }),
             parsers: Pool::new(cores),
-            uploads: Arc::new(Semaphore::new(uploads_kib)),
+            admission: Admission::new(uploads_kib),
+            tokens,
             exports: Arc::new(Semaphore::new(config.exports_max.max(1))),
             rekeys: Arc::new(Semaphore::new(1)),
             backups: Arc::new(Semaphore::new(1)),

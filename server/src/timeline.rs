@@ -1,8 +1,9 @@
 //! `GET /v1/sessions/{id}/timeline`.
 
+use crate::auth::Caller;
 use crate::params::{Fields, FromFields, Params};
 use crate::problem::{Document, Problem};
-use crate::sessions::{no_session, session_id};
+use crate::sessions::{no_session, session_id, visible};
 use crate::shapes;
 use crate::state::App;
 use axum::extract::rejection::PathRejection;
@@ -65,11 +66,13 @@ impl FromFields for TimelineQuery {
 )]
 pub async fn get_timeline(
     State(app): State<App>,
+    caller: Caller,
     id: Result<Path<String>, PathRejection>,
     Params(asked): Params<TimelineQuery>,
 ) -> Result<Response, Problem> {
     let id = session_id(id)?;
     app.read(move |snapshot| -> Result<_, Problem> {
+        visible(snapshot, &caller, &id)?;
         let request = TimelineRequest {
             query: asked.q.as_ref(),
             cursor: asked.cursor.as_deref(),

@@ -2,7 +2,7 @@
 
 use crate::command::{
     backup, config, export, hold, import, inspect, keygen, load, proof, rekey, repair, retention,
-    search, serve, sessions, show, verify,
+    search, serve, sessions, show, token, verify,
 };
 use clap::{Parser, Subcommand};
 
@@ -53,6 +53,8 @@ pub enum Command {
     Retention(retention::Args),
     /// Place, list and release legal holds
     Hold(hold::Args),
+    /// Make, list and revoke tokens: who may send events, and who may ask
+    Token(token::Args),
     /// Print a new encryption key for the file that --encryption-key-file names
     Keygen(keygen::Args),
     /// Send generated or recorded events to a server, and measure it
@@ -91,6 +93,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Inspect(args) => inspect::run(&args),
         Command::Retention(args) => retention::run(args).await,
         Command::Hold(args) => hold::run(args).await,
+        Command::Token(args) => token::run(args),
         Command::Keygen(args) => keygen::run(&args),
         Command::Load(args) => load::run(args, quiet).await,
     }

@@ -332,6 +332,12 @@ impl Engine {
         (self.shared.queue.bytes(), self.shared.options.queue_bytes_max)
     }
 
+    /// Its data directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.shared.dir
+    }
+
     /// The settings that it was opened with.
     #[must_use]
     pub fn options(&self) -> &Options {

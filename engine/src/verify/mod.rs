@@ -147,7 +147,7 @@ impl<'a> Check<'a> {
                 self.unreadable(&path, error);
             }
         }
-        const KNOWN: [&str; 10] = [
+        const KNOWN: [&str; 13] = [
             "DAYBOOK",
             "LOCK",
             "journal",
@@ -158,6 +158,10 @@ impl<'a> Check<'a> {
             "quarantine",
             "retention.json",
             "erasing.json",
+            // The server's; what is half written is of no use, and harms nothing.
+            "tokens.json",
+            "tokens.json.tmp",
+            "tokens.json.new.tmp",
         ];
         for entry in self.disk.list(self.dir).map_err(Error::io("list", self.dir))? {
             if !KNOWN.contains(&entry.name.as_str()) && !self.running {

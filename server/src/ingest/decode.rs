@@ -6,9 +6,11 @@
 
 use super::lines::{Chunk, Lines};
 use bytes::{Buf as _, Bytes};
+use daybook_engine::Sender;
 use flate2::write::MultiGzDecoder;
 use std::collections::VecDeque;
 use std::io::Write as _;
+use std::sync::Arc;
 
 /// zstd frames may look back this far: 2^23 bytes, as RFC 9659 has it for HTTP. Without a bound, a
 /// frame's header alone takes 128 MiB.
@@ -90,12 +92,16 @@ enum Source {
 }
 
 impl Decoder {
-    /// At the start of an upload.
+    /// At the start of an upload of a sender's.
     ///
     /// # Errors
     /// The decompressor's: out of memory.
-    pub fn new(encoding: Encoding, bounds: Bounds) -> std::io::Result<Decoder> {
-        let lines = Lines::new(bounds.line_bytes_max);
+    pub fn new(
+        encoding: Encoding,
+        bounds: Bounds,
+        sender: Option<Arc<Sender>>,
+    ) -> std::io::Result<Decoder> {
+        let lines = Lines::new(bounds.line_bytes_max, sender);
         let source = match encoding {
             Encoding::Identity => Source::Identity(lines),
             Encoding::Gzip => Source::Gzip(Box::new(MultiGzDecoder::new(lines))),

@@ -8,8 +8,9 @@
 //! without.
 
 use daybook_engine::event::wire::LINE_BYTES_MAX;
-use daybook_engine::{Batch, Rejection};
+use daybook_engine::{Batch, Rejection, Sender};
 use memchr::memchr;
+use std::sync::Arc;
 
 /// A batch is handed on when it holds this many bytes,
 const BATCH_BYTES: usize = 1 << 20;
@@ -30,8 +31,8 @@ pub struct Chunk {
 }
 
 impl Chunk {
-    fn after(through: u64) -> Chunk {
-        Chunk { batch: Batch::new(), rejected: Vec::new(), through, lines: 0 }
+    fn after(through: u64, sender: Option<Arc<Sender>>) -> Chunk {
+        Chunk { batch: Batch::of(sender), rejected: Vec::new(), through, lines: 0 }
     }
 
     /// Is it time to hand it on?
@@ -45,6 +46,7 @@ impl Chunk {
 #[derive(Debug)]
 pub struct Lines {
     line_bytes_max: usize,
+    sender: Option<Arc<Sender>>,
     chunk: Chunk,
     /// The start of a line whose end has not come yet.
     carry: Vec<u8>,
@@ -57,10 +59,10 @@ pub struct Lines {
 impl Lines {
     /// At the start of a stream; a line over `line_bytes_max` is rejected.
     #[must_use]
-    pub fn new(line_bytes_max: usize) -> Lines {
+    pub fn new(line_bytes_max: usize, sender: Option<Arc<Sender>>) -> Lines {
         let line_bytes_max = line_bytes_max.min(LINE_BYTES_MAX);
-        let chunk = Chunk::after(0);
-        Lines { line_bytes_max, chunk, carry: Vec::new(), skipping: None, seen: 0 }
+        let chunk = Chunk::after(0, sender.clone());
+        Lines { line_bytes_max, sender, chunk, carry: Vec::new(), skipping: None, seen: 0 }
     }
 
     /// Takes bytes until the chunk is full; answers how many it took.
@@ -158,7 +160,7 @@ impl Lines {
 
     /// The chunk so far; the next one starts empty.
     pub fn take(&mut self) -> Chunk {
-        let next = Chunk::after(self.chunk.through);
+        let next = Chunk::after(self.chunk.through, self.sender.clone());
         std::mem::replace(&mut self.chunk, next)
     }
 

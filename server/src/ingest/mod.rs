@@ -2,16 +2,19 @@
 //!
 //! | module | what is there |
 //! |---|---|
+//! | [`admission`] | who is let in, and when |
 //! | [`decode`] | gzip and zstd, in steps |
 //! | [`lines`] | bytes to lines to batches |
 //! | [`upload`] | an upload as a whole: reading, parsing and appending at once |
 //! | [`tally`] | what it came to |
 
+pub mod admission;
 pub mod decode;
 pub mod lines;
 pub mod tally;
 pub mod upload;
 
+use crate::auth::Caller;
 use crate::problem::{Document, Problem};
 use crate::state::App;
 use axum::Json;
@@ -51,12 +54,14 @@ const UPLOAD_BYTES: u64 = 4 << 20;
         (status = 408, description = "nothing came for too long", body = Document, content_type = "application/problem+json"),
         (status = 413, description = "the upload is too large", body = Document, content_type = "application/problem+json"),
         (status = 415, description = "another Content-Encoding", body = Document, content_type = "application/problem+json"),
+        (status = 429, description = "this producer is over its rate, or has too many uploads open (see Retry-After)", body = Document, content_type = "application/problem+json"),
         (status = 503, description = "busy (see Retry-After), read-only or shutting down", body = Document, content_type = "application/problem+json"),
         (status = 507, description = "the disk is full (see Retry-After)", body = Document, content_type = "application/problem+json"),
     )
 )]
 pub async fn post_events(
     State(app): State<App>,
+    caller: Caller,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Tally>, Problem> {
@@ -87,24 +92,21 @@ pub async fn post_events(
     let factor = if encoding == Encoding::Identity { 2 } else { 32 };
     let weight =
         length.map_or(UPLOAD_BYTES, |n| n.saturating_mul(factor)).clamp(16 << 10, UPLOAD_BYTES);
-    let permits = u32::try_from(weight >> 10).unwrap_or(u32::MAX);
-    let wait = Arc::clone(&app.uploads).acquire_many_owned(permits);
-    let _permit = tokio::time::timeout(limits.busy_wait, wait)
-        .await
-        .map_err(|_| Problem::busy("too many uploads at once; send this one again in a second"))?
-        .map_err(Problem::internal)?;
+    let kib = usize::try_from(weight >> 10).unwrap_or(usize::MAX);
+    let admitted = app.admission.enter(&caller, kib, limits.busy_wait).await?;
 
     let bounds = Bounds {
         bytes_max: limits.upload_bytes_max,
         ratio_max: limits.upload_ratio_max,
         line_bytes_max: usize::try_from(app.engine.options().event_bytes_max).unwrap_or(usize::MAX),
     };
-    let decoder = Decoder::new(encoding, bounds).map_err(Problem::internal)?;
+    let decoder = Decoder::new(encoding, bounds, caller.sender()).map_err(Problem::internal)?;
     let outcome =
         upload::receive(Arc::clone(&app.engine), &app.parsers, decoder, body, limits.idle_max)
             .await;
     match outcome {
         Ok((tally, bytes)) => {
+            admitted.spend(bytes);
             app.metrics.ingested(&tally.stored(), bytes);
             Ok(Json(tally))
         }

@@ -16,3 +16,4 @@ mod reads;
 mod retention;
 mod stop;
 mod support;
+mod tokens;

@@ -16,4 +16,5 @@ pub mod search;
 pub mod serve;
 pub mod sessions;
 pub mod show;
+pub mod token;
 pub mod verify;

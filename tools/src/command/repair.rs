@@ -1,11 +1,10 @@
 //! `daybook repair`: makes again what is derived from the log and damaged.
 
 use crate::cli::Exit;
-use crate::client::Client;
 use crate::findings;
 use crate::keys::KeyArgs;
 use crate::output::{self, Paint, clean};
-use crate::source::writable;
+use crate::source::{ServerArgs, writable};
 use anyhow::Context as _;
 use daybook_engine::repair::repair;
 use daybook_engine::{Options, Repaired};
@@ -24,11 +23,10 @@ pub struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Ask the server at this address to repair what it has open
-    #[arg(long, value_name = "URL", conflicts_with_all = ["dir", "encryption_key_file"])]
-    server: Option<String>,
+    #[command(flatten)]
+    server: ServerArgs,
     /// A data directory that no server has open
-    #[arg(required_unless_present = "server")]
+    #[arg(required_unless_present = "server", conflicts_with = "server")]
     dir: Option<PathBuf>,
 }
 
@@ -38,7 +36,7 @@ pub struct Args {
 /// A directory that a server has open, and the system's.
 pub async fn run(args: Args, quiet: bool) -> anyhow::Result<Exit> {
     let Some(at) = args.dir else {
-        return of_server(args.server.as_deref().unwrap_or_default(), args.json).await;
+        return of_server(&args.server, args.json).await;
     };
     let options = Options { encryption: args.keys.read()?, ..writable() };
     let dir = at.clone();
@@ -58,8 +56,8 @@ pub async fn run(args: Args, quiet: bool) -> anyhow::Result<Exit> {
     Ok(if report.is_well() { Exit::Well } else { Exit::Look })
 }
 
-async fn of_server(url: &str, json: bool) -> anyhow::Result<Exit> {
-    let answer = Client::new(url, None)?.post("/v1/admin/repair", &serde_json::json!({})).await?;
+async fn of_server(server: &ServerArgs, json: bool) -> anyhow::Result<Exit> {
+    let answer = server.client()?.post("/v1/admin/repair", &serde_json::json!({})).await?;
     let repaired: Repaired =
         serde_json::from_value(answer).context("the server answered with something else")?;
     if json {

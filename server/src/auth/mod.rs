@@ -1,0 +1,156 @@
+//! Who asks, and what they may.
+//!
+//! ```text
+//! Authorization: Bearer T  ─┐
+//!                ApiKey T  ─┤
+//!                Basic *:T ─┼─► token ─► caller ─► scope of the path? ─► handler, with what may be seen
+//! Cookie: daybook=T        ─┘   (tokens.json)      (rules)
+//! ```
+//!
+//! Without a token in `tokens.json` everybody who reaches the port may do everything, and the server listens on
+//! loopback only. With one, each request needs a token, but for the pages' own files and for health.
+//!
+//! | module | what is there |
+//! |---|---|
+//! | [`tokens`] | the file of tokens: making, revoking, finding |
+//! | `rules` | which path needs which scope |
+//! | `login` | a browser's way in: a form, and a cookie that scripts can't read |
+
+pub(crate) mod login;
+mod rules;
+pub mod tokens;
+
+use crate::problem::Problem;
+use crate::state::App;
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use daybook_engine::Sender;
+use daybook_engine::catalog::filter::{Pattern, SessionFilter, TextFact};
+use std::convert::Infallible;
+use std::sync::Arc;
+use tokens::{Found, Scope, Token};
+
+/// Who sent a request: `None` where no token is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Caller(pub Option<Arc<Token>>);
+
+impl Caller {
+    /// What its events are stamped with, and what it may send.
+    #[must_use]
+    pub fn sender(&self) -> Option<Arc<Sender>> {
+        let token = self.0.as_ref()?;
+        Some(Arc::new(Sender {
+            producer: token.name.clone(),
+            any_session: token.any_session,
+            decides: token.has(Scope::Review),
+            audits: token.has(Scope::Admin),
+            roles: token.roles.iter().map(|role| Pattern::wildcard(role)).collect(),
+        }))
+    }
+
+    /// The sessions that it may see.
+    #[must_use]
+    pub fn sees(&self) -> SessionFilter {
+        let Some(token) = &self.0 else { return SessionFilter::All };
+        let any_of = |fact, names: &[Box<str>]| {
+            let any = names.iter().map(|name| SessionFilter::Text(fact, Pattern::wildcard(name)));
+            (!names.is_empty()).then(|| SessionFilter::Or(any.collect()))
+        };
+        let limits: Vec<SessionFilter> =
+            [any_of(TextFact::Role, &token.roles), any_of(TextFact::User, &token.users)]
+                .into_iter()
+                .flatten()
+                .collect();
+        if limits.is_empty() { SessionFilter::All } else { SessionFilter::And(limits) }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Caller, Infallible> {
+        Ok(parts.extensions.get::<Caller>().cloned().unwrap_or_default())
+    }
+}
+
+/// The layer that lets through who may.
+pub async fn layer(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let needed = rules::needed(request.method(), request.uri().path());
+    if !app.tokens.required() {
+        return next.run(request).await;
+    }
+    let Some(needed) = needed else { return next.run(request).await };
+    let caller = match secret(request.headers()).map(|secret| app.tokens.find(&secret)) {
+        Some(Found::Valid(token)) => token,
+        found => return unknown(&request, found.as_ref()).into_response(),
+    };
+    if !needed.iter().any(|scope| caller.has(*scope)) {
+        return Problem::new(
+            "scope",
+            StatusCode::FORBIDDEN,
+            "Not with this token",
+            format!(
+                "the token `{}` has not the scope {} that this takes",
+                caller.id,
+                needed
+                    .iter()
+                    .map(|scope| format!("`{}`", scope.name()))
+                    .collect::<Vec<_>>()
+                    .join(" or ")
+            ),
+        )
+        .into_response();
+    }
+    request.extensions_mut().insert(Caller(Some(caller)));
+    next.run(request).await
+}
+
+/// The answer to who is not known: a form for people, a problem for programs.
+fn unknown(request: &Request, found: Option<&Found>) -> Response {
+    let accepts = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    if request.method() == Method::GET && accepts.is_some_and(|types| types.contains("text/html")) {
+        return login::form(request.uri().path_and_query().map_or("/", |path| path.as_str()), "");
+    }
+    let what = match found {
+        None => {
+            "this takes a token: send it as `Authorization: Bearer TOKEN`; `daybook token create` makes one"
+        }
+        Some(Found::Revoked) => "the token was revoked; ask for a new one",
+        Some(Found::Expired) => "the token has expired; ask for a new one",
+        Some(_) => "there is no such token; look whether it was copied whole",
+    };
+    let mut response =
+        Problem::new("token", StatusCode::UNAUTHORIZED, "Who is there?", what).into_response();
+    // `Basic` too, for shippers that only know that: the token is the password.
+    let challenge = HeaderValue::from_static("Bearer realm=\"daybook\", Basic realm=\"daybook\"");
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    response
+}
+
+/// The secret that a request brings.
+fn secret(headers: &HeaderMap) -> Option<String> {
+    let Some(value) = headers.get(header::AUTHORIZATION) else { return login::cookie(headers) };
+    let (scheme, rest) = value.to_str().ok()?.split_once(' ')?;
+    let rest = rest.trim();
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(rest.to_owned());
+    }
+    let basic = scheme.eq_ignore_ascii_case("basic");
+    if !basic && !scheme.eq_ignore_ascii_case("apikey") {
+        return None;
+    }
+    // `user:password`, or an API key's `id:key`, which some clients send as it is.
+    let plain = STANDARD.decode(rest).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    match plain {
+        Some(plain) => {
+            Some(plain.rsplit_once(':').map_or(plain.clone(), |(_, key)| key.to_owned()))
+        }
+        None if basic => None,
+        None => Some(rest.to_owned()),
+    }
+}

@@ -1,0 +1,41 @@
+//! Which path needs which scope.
+//!
+//! | path | one of these scopes |
+//! |---|---|
+//! | the pages and their files, `/openapi.json`, `/login`, `/healthz`, `/readyz` | none |
+//! | what takes events: `/v1/events`, `/_bulk`, `/{index}/_bulk`, `/v1/logs`, and what shippers probe | `ingest` |
+//! | `/v1/export` | `export` |
+//! | `/v1/reviews/...` | `review` |
+//! | `/v1/stats`, `/metrics` | `read`, `admin` |
+//! | `/v1/checkpoint`, `/v1/tile/...` | any |
+//! | `/v1/admin/...` | `admin` |
+//! | everything else below `/v1` that reads | `read` |
+//! | anything else | `admin` |
+
+use super::tokens::Scope;
+use axum::http::Method;
+
+/// The scopes of which one is needed; `None` for what anybody may have.
+pub(super) fn needed(method: &Method, path: &str) -> Option<&'static [Scope]> {
+    use Scope::{Admin, Export, Ingest, Read, Review};
+    let reads = matches!(*method, Method::GET | Method::HEAD);
+    let below = |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/'));
+    let page = ["/", "/search", "/sessions", "/openapi.json", "/healthz", "/readyz"];
+    if path == "/login" || (reads && (page.contains(&path) || below("/sessions") || below("/ui"))) {
+        return None;
+    }
+    Some(match path {
+        "/v1/events" | "/v1/logs" | "/_bulk" => &[Ingest],
+        "/v1/export" => &[Export],
+        "/v1/stats" | "/metrics" => &[Read, Admin],
+        "/v1/checkpoint" => &Scope::ALL,
+        _ if below("/v1/tile") => &Scope::ALL,
+        _ if below("/v1/admin") => &[Admin],
+        "/v1/reviews" => &[Review],
+        _ if below("/v1/reviews") => &[Review],
+        _ if below("/v1") && reads => &[Read],
+        _ if below("/v1") => &[Admin],
+        // Indexes of a shipper's, and what it asks about them.
+        _ => &[Ingest, Admin],
+    })
+}
