@@ -194,6 +194,11 @@ pub struct ProofEvent {
     /// The verdict, for commands that carry one.
     #[schema(nullable = false)]
     verdict: Option<String>,
+    /// When the server took it in.
+    received: String,
+    /// Who sent it; only if that is known.
+    #[schema(nullable = false)]
+    producer: Option<String>,
     /// 16 bytes in base64.
     salt: String,
     /// The line as it was stored.

@@ -167,7 +167,8 @@ fn fold(leader: String, group: &Group, members: &[(&(Entry, Role), Option<String
     splice(leader, &more)
 }
 
-/// An event as it was sent, with its `offset`, and its `seq` if that was assigned.
+/// An event as it was sent, with its `offset`, its `seq` if that was assigned, and where it is known who
+/// sent it, `producer` and when it was `received`.
 pub(crate) fn event(record: &Record<'_>) -> Result<String, Error> {
     #[derive(Deserialize)]
     struct Probe {
@@ -179,10 +180,18 @@ pub(crate) fn event(record: &Record<'_>) -> Result<String, Error> {
         what: e.to_string(),
     })?;
     let sent: Probe = serde_json::from_str(line).map_err(|e| altered(&e))?;
+    let stamps = match record.producer {
+        "" => String::new(),
+        producer => format!(
+            ",\"received\":\"{}\",\"producer\":{}",
+            record.received,
+            serde_json::to_string(producer).map_err(|e| altered(&e))?
+        ),
+    };
     if sent.seq.is_some() {
-        return Ok(splice(line.to_owned(), &format!(",\"offset\":{}", record.offset)));
+        return Ok(splice(line.to_owned(), &format!(",\"offset\":{}{stamps}", record.offset)));
     }
-    let added = format!(",\"offset\":{},\"seq\":{}", record.offset, record.seq);
+    let added = format!(",\"offset\":{},\"seq\":{}{stamps}", record.offset, record.seq);
     // `"seq": null` asks for a number too; a name must not stand twice in an object.
     let mut fields: BTreeMap<Cow<'_, str>, &RawValue> =
         serde_json::from_str(line).map_err(|e| altered(&e))?;

@@ -149,7 +149,7 @@ impl Line {
             kind: event.body.kind(),
             verdict: event.body.verdict(),
             received: Micros(1_772_000_000_000_000),
-            producer: "proxy-1",
+            producer: "",
             json: &self.json,
         }
     }

@@ -148,7 +148,7 @@ impl Part for ModelPart {
                 kind: facts.kind,
                 verdict: facts.verdict,
                 received: Micros(1_772_000_000_000_000),
-                producer: "proxy-1",
+                producer: "",
                 json: line.as_bytes(),
             };
             if visit(ordinal, record)? == ControlFlow::Break(()) {

@@ -179,6 +179,10 @@ async fn a_token_sees_and_sends_only_sessions_of_its_roles_and_users() {
             }
         }
     }
+    let path = "/v1/sessions/a/timeline";
+    let (_, page) = ask(&service, &ann, Method::GET, path, String::new()).await;
+    assert_eq!(page["items"][0]["producer"], "ops");
+    assert!(page["items"][0]["received"].as_str().unwrap() > "2026-03");
     let (_, refused) = post(&service, &prod, start("d", "ann@example.com", "lab")).await;
     assert!(refused["rejected"][0]["error"].as_str().unwrap().contains("role `lab`"), "{refused}");
     // Nor does it write into another producer's session.
