@@ -94,7 +94,7 @@ impl Default for Config {
             reads_max: 0,
             read_time_max: Duration::from_secs(30),
             exports_max: 4,
-            shutdown_time_max: Duration::from_secs(20),
+            shutdown_time_max: Duration::from_secs(5),
         }
     }
 }

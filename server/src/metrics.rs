@@ -115,6 +115,16 @@ fn render(app: &App, stats: &Stats) -> Result<String, fmt::Error> {
         "The texts of all events below this offset are indexed.",
         stats.indexed_through,
     )?;
+    out.gauge(
+        "daybook_index_lag_events",
+        "Events whose texts are not indexed yet.",
+        stats.index_lag_events,
+    )?;
+    out.gauge(
+        "daybook_index_lag_bytes",
+        "Bytes of records that searches read because their texts are not indexed yet.",
+        stats.index_lag_bytes,
+    )?;
     out.gauge("daybook_queue_bytes", "Bytes that wait to be written.", stats.queue_bytes)?;
     out.gauge(
         "daybook_read_only",

@@ -336,3 +336,50 @@ fn keys_are_made_rotated_and_thrown_away() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("line 1 of the encryption keys") && !said.contains("secret"), "{said}");
 }
+
+#[test]
+fn a_token_is_made_used_and_revoked_while_the_server_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let at = data.to_str().unwrap();
+    // Before there is a data directory, there is nothing to put a token into.
+    let output = daybook().args(["token", "create", "--scope", "read", "--data", at]).output();
+    assert_eq!(output.unwrap().status.code(), Some(2));
+    let server = Server::start(&data, &["--quiet", "--demo"]);
+    let make = |more: &[&str]| {
+        let args = [&["token", "create", "--data", at], more].concat();
+        run(0, &args).trim().to_owned()
+    };
+    let token = make(&["ann", "--scope", "read", "--role", "prod-*"]);
+    let sessions = |token: &str| {
+        let mut command = daybook();
+        command.args(["sessions", "--json", "--limit", "1000", "--server", &server.address]);
+        if !token.is_empty() {
+            command.env("DAYBOOK_TOKEN", token);
+        }
+        let output = command.output().unwrap();
+        let lines = String::from_utf8(output.stdout).unwrap();
+        (output.status.code(), lines.lines().map(str::to_owned).collect::<Vec<_>>())
+    };
+    std::thread::sleep(std::time::Duration::from_millis(400));
+    assert_eq!(sessions("").0, Some(2));
+    let (code, seen) = sessions(&token);
+    assert_eq!(code, Some(0));
+    assert!(
+        !seen.is_empty() && seen.iter().all(|line| line.contains("\"role\":\"prod-")),
+        "{seen:?}"
+    );
+    let list = run(0, &["token", "list", "--data", at]);
+    assert!(
+        list.contains("ann") && list.contains("role:prod-*") && list.contains("valid"),
+        "{list}"
+    );
+    let id = list.split_whitespace().next().unwrap();
+    run(0, &["token", "revoke", "--data", at, id]);
+    std::thread::sleep(std::time::Duration::from_millis(400));
+    assert_eq!(sessions(&token).0, Some(2));
+    assert!(run(0, &["token", "list", "--data", at]).contains("revoked"));
+    run(2, &["token", "revoke", "--data", at, "none"]);
+    server.stop();
+    run(0, &["verify", at]);
+}

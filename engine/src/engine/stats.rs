@@ -35,6 +35,10 @@ pub struct Stats {
     pub next_offset: Offset,
     /// The texts of all events below this offset are indexed; searches read the rest themselves.
     pub indexed_through: Offset,
+    /// Events whose texts are not indexed yet.
+    pub index_lag_events: u64,
+    /// Bytes of their records: what a search reads itself.
+    pub index_lag_bytes: u64,
     /// Leaves of the Merkle log that the last checkpoint covers.
     pub checkpoint_size: u64,
     /// The last checkpoint covers all events below this offset.
@@ -103,6 +107,8 @@ pub(super) fn collect(shared: &Shared) -> Result<Stats, Error> {
         journal_bytes: journals.iter().map(|journal| journal.raw_bytes()).sum(),
         next_offset,
         indexed_through,
+        index_lag_events: next_offset.0.saturating_sub(indexed_through.0),
+        index_lag_bytes: journals.iter().map(|j| j.raw_bytes_from(indexed_through)).sum(),
         checkpoint_size: covered.map_or(0, |signed| signed.size),
         checkpoint_through: covered.map_or(Offset(0), |signed| signed.end),
         checkpoint_error: shared.notary.as_ref().and_then(|n| n.error()).map(|e| e.to_string()),

@@ -130,6 +130,14 @@ impl Journal {
         self.state.read().raw_bytes
     }
 
+    /// The bytes of those of its blocks that start at an offset or later.
+    #[must_use]
+    pub fn raw_bytes_from(&self, offset: Offset) -> u64 {
+        let blocks = self.blocks();
+        let from = blocks.partition_point(|b| self.base().0 + u64::from(b.first) < offset.0);
+        blocks.get(from..).unwrap_or_default().iter().map(|b| u64::from(b.raw_len)).sum()
+    }
+
     /// Its text index, once it has one.
     pub fn set_text(&self, reader: Option<TextReader>) {
         *self.text.write() = reader;

@@ -336,6 +336,10 @@ pub struct Stats {
     next_offset: u64,
     /// The texts of all events below this offset are indexed; searches read the rest themselves.
     indexed_through: u64,
+    /// Events whose texts are not indexed yet.
+    index_lag_events: u64,
+    /// Bytes of their records: what a search reads itself.
+    index_lag_bytes: u64,
     /// Leaves of the Merkle log that the last checkpoint covers.
     checkpoint_size: u64,
     /// The last checkpoint covers all events below this offset.

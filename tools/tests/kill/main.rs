@@ -30,7 +30,7 @@ use serde_json::json;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[test]
 fn what_was_acked_survives_twenty_kills_once_and_every_checkpoint_is_continued() {
@@ -46,6 +46,38 @@ fn the_same_holds_with_encryption() {
     std::fs::write(&keys, line).unwrap();
     std::fs::set_permissions(&keys, std::fs::Permissions::from_mode(0o600)).unwrap();
     kill_again_and_again(dir.path(), 6, &["--encryption-key-file", keys.to_str().unwrap()]);
+}
+
+#[test]
+fn a_stop_under_load_loses_nothing_and_takes_less_than_ten_seconds() {
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let data = dir.path().join("data");
+    let flags = ["--quiet", "--journal-bytes", "1MiB", "--journal-age", "1s"];
+    let mut producers: Vec<Producer> =
+        (0..8).map(|number| Producer::new(Kept::Forever, number)).collect();
+    for _ in 0..3 {
+        let server = Server::start(&data, &flags);
+        let client = Client::new(&server.address, None).unwrap();
+        producers = runtime.block_on(async {
+            let loading: Vec<_> = std::mem::take(&mut producers)
+                .into_iter()
+                .map(|producer| tokio::spawn(producer.run(client.clone())))
+                .collect();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let asked = Instant::now();
+            tokio::task::spawn_blocking(move || server.stop()).await.unwrap();
+            assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+            let mut back = Vec::new();
+            for producer in loading {
+                back.push(producer.await.unwrap());
+            }
+            back
+        });
+    }
+    let server = Server::start(&data, &flags);
+    check::stored(&server, &producers, &dir.path().join("all.ndjson"));
+    server.stop();
 }
 
 fn kill_again_and_again(dir: &Path, kills: u64, keys: &[&str]) {
