@@ -40,6 +40,7 @@ fn block(c: &mut Criterion) {
                 verdict: Some(Verdict::Passed),
                 received: Micros(1_772_000_000_000_000),
                 producer: "proxy-1",
+                retry: None,
                 json: line.as_bytes(),
             };
             builder.push(&record, true);

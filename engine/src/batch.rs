@@ -1,12 +1,13 @@
 //! Batches: what a producer sends at once, checked before it reaches the log, and the answer.
 
-use crate::block::is_plain;
+use crate::block::{Retry, is_plain};
 use crate::catalog::filter::Pattern;
 use crate::event::time::excerpt;
 use crate::event::wire::{Body, Event};
 use crate::event::{Kind, Micros, Offset, Seq, Verdict};
 use crate::session::{Change, Detail};
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -34,6 +35,8 @@ pub struct Sender {
 pub struct Batch {
     /// `None` where nobody asks who sends: all is allowed.
     sender: Option<Arc<Sender>>,
+    /// Given with a batch of events without numbers, so that it can be sent again.
+    key: Option<Arc<str>>,
     lines: Vec<u8>,
     events: Vec<Incoming>,
 }
@@ -65,6 +68,13 @@ impl Batch {
     #[must_use]
     pub fn of(sender: Option<Arc<Sender>>) -> Batch {
         Batch { sender, ..Batch::default() }
+    }
+
+    /// The same batch with an idempotency key: an event without a number that was stored before, from the same
+    /// line of a batch with this key of this producer's, is a duplicate.
+    #[must_use]
+    pub fn keyed(self, key: Option<Arc<str>>) -> Batch {
+        Batch { key, ..self }
     }
 
     /// Decodes, checks and adds a line of a producer's. `number` is its number in the request, for
@@ -164,8 +174,35 @@ impl Batch {
         self.lines.len()
     }
 
-    pub(crate) fn into_parts(self) -> (Option<Arc<Sender>>, Vec<u8>, Vec<Incoming>) {
-        (self.sender, self.lines, self.events)
+    pub(crate) fn into_parts(self) -> (Origin, Vec<u8>, Vec<Incoming>) {
+        (Origin { sender: self.sender, key: self.key }, self.lines, self.events)
+    }
+}
+
+/// Where a batch comes from.
+pub(crate) struct Origin {
+    pub sender: Option<Arc<Sender>>,
+    key: Option<Arc<str>>,
+}
+
+impl Origin {
+    /// The producer's name; empty where nobody asks.
+    pub fn producer(&self) -> &str {
+        self.sender.as_ref().map_or("", |sender| &sender.producer)
+    }
+
+    /// By what an event is known when it is sent again, if it has no number and came with a key.
+    pub fn retry(&self, event: &Incoming, line: &[u8]) -> Option<Retry> {
+        let key = self.key.as_ref().filter(|_| event.seq.is_none())?;
+        let mut sha = Sha256::new();
+        for piece in [self.producer().as_bytes(), key.as_bytes()] {
+            sha.update((piece.len() as u64).to_le_bytes());
+            sha.update(piece);
+        }
+        sha.update(event.number.to_le_bytes());
+        sha.update(line);
+        let digest: [u8; 32] = sha.finalize().into();
+        digest.first_chunk().copied().map(Retry)
     }
 }
 

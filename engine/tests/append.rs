@@ -440,3 +440,73 @@ fn a_producer_forges_neither_reviews_nor_accesses() {
     assert_eq!(pushed(Some(Sender { decides: true, ..Sender::default() })), [true, false]);
     assert_eq!(pushed(Some(Sender { audits: true, ..Sender::default() })), [false, true]);
 }
+
+/// A batch of events without numbers is safe to send again with its key: after a cut answer, a seal, a
+/// merge, a crash.
+#[test]
+fn a_batch_with_a_key_is_stored_once_however_often_it_is_sent() {
+    let lines = |from: u32| {
+        (from..from + 20).map(|i| {
+            format!(
+                r#"{{"session":"s","time":"2026-03-01T10:00:00Z","kind":"command","input":"ls {i}"}}"#
+            )
+        })
+    };
+    let sender = |name: &str| {
+        Some(Arc::new(Sender { producer: name.into(), any_session: true, ..Sender::default() }))
+    };
+    let send = |engine: &Engine, name: &str, key: Option<&str>, lines: Vec<String>| {
+        let mut batch = Batch::of(sender(name)).keyed(key.map(Arc::from));
+        for (number, line) in (1..).zip(lines) {
+            batch.push(number, line.as_bytes()).unwrap();
+        }
+        let ack = engine.append_blocking(batch).unwrap();
+        assert_eq!(ack.rejected, []);
+        (ack.accepted, ack.duplicates)
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let options = || Options { merge: false, ..Options::default() };
+    let mut engine = Engine::open(dir.path(), options()).unwrap();
+    // The first half came through before the connection broke.
+    let half: Vec<String> = lines(0).take(10).collect();
+    assert_eq!(send(&engine, "a", Some("k1"), half), (10, 0));
+    for step in 0..5 {
+        let again = send(&engine, "a", Some("k1"), lines(0).collect());
+        assert_eq!(again, if step == 0 { (10, 10) } else { (0, 20) });
+        match step {
+            0 => engine.seal_now().unwrap(),
+            1 => {
+                engine.kill();
+                drop(engine);
+                engine = Engine::open(dir.path(), options()).unwrap();
+            }
+            2 => {
+                for batch in 0..3 {
+                    assert_eq!(
+                        send(&engine, "a", Some(&format!("m{batch}")), lines(0).collect()).0,
+                        20
+                    );
+                    engine.seal_now().unwrap();
+                }
+                assert!(engine.merge_now().unwrap() > 0);
+            }
+            3 => {
+                engine.close().unwrap();
+                drop(engine);
+                engine = Engine::open(dir.path(), options()).unwrap();
+            }
+            _ => {}
+        }
+    }
+    // Another key, another producer, another line, and none at all are other events.
+    assert_eq!(send(&engine, "a", Some("k2"), lines(0).collect()), (20, 0));
+    assert_eq!(send(&engine, "b", Some("k1"), lines(0).collect()), (20, 0));
+    assert_eq!(send(&engine, "a", Some("k1"), lines(100).collect()), (20, 0));
+    assert_eq!(send(&engine, "a", None, lines(0).collect()), (20, 0));
+    assert_eq!(send(&engine, "a", None, lines(0).collect()), (20, 0));
+    engine.close().unwrap();
+    drop(engine);
+    let disk: daybook_engine::disk::SharedDisk = Arc::new(daybook_engine::disk::RealDisk);
+    let report = daybook_engine::verify::verify(&disk, dir.path(), &Default::default()).unwrap();
+    assert!(report.is_well(), "{:#?}", report.findings);
+}

@@ -33,6 +33,7 @@ fn record((offset, seq, time, kind, verdict, json): &Owned) -> Record<'_> {
         verdict: *verdict,
         received: Micros(1_772_000_000_000_000),
         producer: "proxy-1",
+        retry: None,
         json,
     }
 }

@@ -117,6 +117,7 @@ fn sound() -> Vec<u8> {
                     verdict: Verdict::ALL.get(*n as usize % 7).copied(),
                     received: Micros(1_772_000_000_000_000),
                     producer: "proxy-1",
+                    retry: None,
                     json: format!("{{\"n\":{n}}}").as_bytes(),
                 }
                 .encode(&mut payload);

@@ -199,6 +199,9 @@ pub struct ProofEvent {
     /// Who sent it; only if that is known.
     #[schema(nullable = false)]
     producer: Option<String>,
+    /// 16 bytes in base64; only of an event that came with an idempotency key.
+    #[schema(nullable = false)]
+    retry: Option<String>,
     /// 16 bytes in base64.
     salt: String,
     /// The line as it was stored.

@@ -48,8 +48,9 @@
 //! 26  back       6   how many offsets back the session's event before this one is; 0 for its first:
 //!                    the links of a session, by which a proof shows that none of it is missing
 //! 32  received   8   when the server took it in, microseconds since 1970
-//! 40  name_len   1   at most PRODUCER_BYTES_MAX
+//! 40  name_len   1   at most PRODUCER_BYTES_MAX; the highest bit says that there is a retry
 //! 41  producer   name_len bytes of UTF-8: who sent it, by the server's knowledge; empty if nobody asked
+//!     retry      16 bytes, if there is one (see [`Retry`])
 //!     json       json_len bytes: the line as it was sent
 //! ```
 //!
@@ -78,7 +79,7 @@ pub use cache::{BlockCache, FileId};
 pub use file::{BlockFile, scan};
 pub use header::{BLOCK_HEADER_LEN, BlockHeader, FILE_HEADER_LEN, FileHeader, FileKind};
 pub use mend::{Wrong, wrong_byte};
-pub use record::{PRODUCER_BYTES_MAX, RECORD_HEADER_LEN, Record, Records};
+pub use record::{PRODUCER_BYTES_MAX, RECORD_HEADER_LEN, Record, Records, Retry};
 
 use crate::crypt::{Cipher, TAG_LEN, random};
 use crate::error::Error;

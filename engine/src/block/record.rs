@@ -7,6 +7,15 @@ use crate::event::{Kind, Micros, Offset, Seq, Verdict};
 /// The fixed part of a record, in bytes.
 pub const RECORD_HEADER_LEN: usize = 41;
 
+/// Names an event that has no number of its producer's, so that it can be sent again: the first 16 bytes of
+/// SHA-256 over the producer and its idempotency key, each with its length before it, the line's number in the
+/// batch (these numbers 8 bytes, LE), and the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Retry(pub [u8; 16]);
+
+/// In the byte that has the length of the producer's name: a retry's name follows it.
+const HAS_RETRY: u8 = 0x80;
+
 /// The longest name of a producer, in bytes.
 pub const PRODUCER_BYTES_MAX: usize = 64;
 
@@ -32,6 +41,8 @@ pub struct Record<'a> {
     pub received: Micros,
     /// Who sent it; empty where nobody asked.
     pub producer: &'a str,
+    /// By what it is known when it is sent again, if its producer gave it no number but a key.
+    pub retry: Option<Retry>,
     /// The line as it was sent, without a line break.
     pub json: &'a [u8],
 }
@@ -51,15 +62,19 @@ impl<'a> Record<'a> {
         out.extend_from_slice(&[b0, b1, b2, b3, b4, b5]);
         out.extend_from_slice(&self.received.0.to_le_bytes());
         let producer = self.producer_bytes();
-        out.push(producer.len() as u8);
+        out.push(producer.len() as u8 | if self.retry.is_some() { HAS_RETRY } else { 0 });
         out.extend_from_slice(producer);
+        if let Some(Retry(id)) = self.retry {
+            out.extend_from_slice(&id);
+        }
         out.extend_from_slice(self.json);
     }
 
     /// How many bytes it has in a payload.
     #[must_use]
     pub fn encoded_len(&self) -> usize {
-        RECORD_HEADER_LEN + self.producer_bytes().len() + self.json.len()
+        let retry = self.retry.map_or(0, |Retry(id)| id.len());
+        RECORD_HEADER_LEN + self.producer_bytes().len() + retry + self.json.len()
     }
 
     /// Longer names are refused where producers get them.
@@ -115,8 +130,9 @@ impl<'a> Record<'a> {
             r5,
             r6,
             r7,
-            producer_len,
+            stamp,
         ] = *head;
+        let producer_len = stamp & !HAS_RETRY;
         let len = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
         if len > LINE_BYTES_MAX {
             return Err("record is longer than a line may be");
@@ -128,6 +144,13 @@ impl<'a> Record<'a> {
             rest.split_at_checked(usize::from(producer_len)).ok_or("record is cut short")?;
         let producer =
             std::str::from_utf8(producer).map_err(|_| "a producer's name is not UTF-8")?;
+        let (retry, rest) = match stamp & HAS_RETRY {
+            0 => (None, rest),
+            _ => {
+                let (id, rest) = rest.split_first_chunk().ok_or("record is cut short")?;
+                (Some(Retry(*id)), rest)
+            }
+        };
         let (json, rest) = rest.split_at_checked(len).ok_or("record is cut short")?;
         let verdict = match verdict {
             0 => None,
@@ -147,6 +170,7 @@ impl<'a> Record<'a> {
             verdict,
             received: Micros(i64::from_le_bytes([r0, r1, r2, r3, r4, r5, r6, r7])),
             producer,
+            retry,
             json,
         };
         Ok((record, rest))

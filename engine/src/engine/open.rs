@@ -350,6 +350,9 @@ impl Recovery<'_> {
         record: &crate::block::Record<'_>,
         event: Event<'_>,
     ) -> Result<(Arc<str>, SessionKey), Error> {
+        if let Some(retry) = record.retry {
+            self.seen.insert_retry(retry, self.base);
+        }
         let session = match self.seen.get_mut(&event.session) {
             Some(session) => session,
             None => {

@@ -4,9 +4,9 @@
 //! session. A refusal names the bound; it never stops the events beside it.
 
 use super::seen::{SeenSession, SeqSet};
-use super::writer::Writer;
+use super::writer::{Stamps, Writer};
 use crate::batch::{Ack, Batch, Incoming, OWN_SESSION, Rejection, Sender};
-use crate::block::Record;
+use crate::block::{Record, Retry};
 use crate::error::Error;
 use crate::event::time::excerpt;
 use crate::event::wire::Event;
@@ -36,13 +36,13 @@ pub(super) struct Admitted {
 impl Writer {
     /// Puts a batch's new events into blocks.
     pub(super) fn admit(&mut self, batch: Batch) -> Result<Ack, Error> {
-        let (sender, lines, events) = batch.into_parts();
-        let sender = sender.as_deref();
+        let (origin, lines, events) = batch.into_parts();
         let received = Micros::now();
         let mut ack = Ack::default();
         for event in events {
             let line = event.line(&lines);
-            match self.admission(&event, line, sender)? {
+            let retry = origin.retry(&event, line);
+            match self.admission(&event, line, (origin.sender.as_deref(), retry))? {
                 Admission::Duplicate => ack.duplicates += 1,
                 Admission::Refused(error) => {
                     ack.rejected.push(Rejection { line: event.number, error });
@@ -51,8 +51,11 @@ impl Writer {
                     ack.accepted += 1;
                     ack.first_offset.get_or_insert(self.next);
                     ack.last_offset = Some(self.next);
-                    let producer = sender.map_or("", |sender| &sender.producer);
-                    self.stage(event, line, admitted, (received, producer))?;
+                    if let Some(retry) = retry {
+                        self.seen.insert_retry(retry, self.journal.base());
+                    }
+                    let stamps = Stamps { received, producer: origin.producer(), retry };
+                    self.stage(event, line, admitted, stamps)?;
                 }
             }
         }
@@ -63,12 +66,23 @@ impl Writer {
         &mut self,
         event: &Incoming,
         line: &[u8],
-        sender: Option<&Sender>,
+        (sender, retry): (Option<&Sender>, Option<Retry>),
     ) -> Result<Admission, Error> {
         // What daybook has to tell of itself is bounded by what it does.
         let own = *event.session == *OWN_SESSION;
         if !own && let Some(refusal) = self.over_bounds(event, line) {
             return Ok(Admission::Refused(refusal));
+        }
+        if let Some(retry) = retry {
+            match self.retried(retry) {
+                Ok(false) => {}
+                Ok(true) => return Ok(Admission::Duplicate),
+                Err(error) => {
+                    return Ok(Admission::Refused(format!(
+                        "can't be checked for being new: {error}"
+                    )));
+                }
+            }
         }
         let next = self.next;
         let new = match self.recall(&event.session) {
@@ -145,6 +159,19 @@ impl Writer {
             });
         }
         None
+    }
+
+    /// Was this event stored before?
+    fn retried(&self, retry: Retry) -> Result<bool, Error> {
+        if self.seen.has_retry(retry) {
+            return Ok(true);
+        }
+        for segment in self.shared.segments().iter().rev() {
+            if segment.has_retry(retry)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Is a session another producer's? It is that of the producer which sent the event that was stored

@@ -1,5 +1,6 @@
 //! Exactly once: which `(session, seq)` have been stored.
 
+use crate::block::Retry;
 use crate::event::{Offset, Seq, SessionKey};
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
@@ -110,6 +111,8 @@ pub struct SeenSession {
 #[derive(Debug, Default)]
 pub struct Seen {
     sessions: HashMap<Arc<str>, SeenSession, foldhash::fast::RandomState>,
+    /// The events that came with an idempotency key, with their journals (by base).
+    retries: HashMap<Retry, Offset, foldhash::fast::RandomState>,
 }
 
 impl Seen {
@@ -138,9 +141,26 @@ impl Seen {
         self.sessions.remove(id).is_some()
     }
 
+    /// Was an event of this name stored in a journal that is not sealed?
+    #[must_use]
+    pub fn has_retry(&self, retry: Retry) -> bool {
+        self.retries.contains_key(&retry)
+    }
+
+    /// Remembers an event's name.
+    pub fn insert_retry(&mut self, retry: Retry, journal: Offset) {
+        self.retries.insert(retry, journal);
+    }
+
+    /// Takes back the name of an event that did not get into the log.
+    pub fn forget_retry(&mut self, retry: Retry) {
+        self.retries.remove(&retry);
+    }
+
     /// Forgets the sessions whose last event is in a journal before `oldest`: they are all sealed.
     pub fn forget_before(&mut self, oldest: Offset) {
         self.sessions.retain(|_, session| session.touched >= oldest);
+        self.retries.retain(|_, journal| *journal >= oldest);
     }
 }
 

@@ -17,7 +17,7 @@ use super::part::{Facts, Journal, Published};
 use super::queue::{Pending, Work};
 use super::seen::Seen;
 use crate::batch::{Ack, Incoming};
-use crate::block::{BlockBuilder, Record};
+use crate::block::{BlockBuilder, Record, Retry};
 use crate::catalog::Update;
 use crate::disk::{DiskFile, write_all_at};
 use crate::engine::{Said, Shared};
@@ -53,7 +53,16 @@ pub(crate) struct Writer {
     updates: Vec<Update>,
     /// For each update what came before it in its session, to be put back if it is taken back.
     links: Vec<Option<Offset>>,
+    /// The names of staged events that came with a key, to be forgotten if they are taken back.
+    retries: Vec<Retry>,
     answers: Vec<(oneshot::Sender<Result<Ack, Error>>, Ack)>,
+}
+
+/// What the server knows of an event beside its line.
+pub(super) struct Stamps<'a> {
+    pub received: Micros,
+    pub producer: &'a str,
+    pub retry: Option<Retry>,
 }
 
 /// What belongs to the block that is being filled.
@@ -92,6 +101,7 @@ impl Writer {
             blocks: Vec::new(),
             updates: Vec::new(),
             links: Vec::new(),
+            retries: Vec::new(),
             answers: Vec::new(),
         })
     }
@@ -190,6 +200,7 @@ impl Writer {
         for (id, facts) in in_blocks.chain(staged.sessions.iter().zip(&staged.events)) {
             self.seen.forget(id, facts.seq);
         }
+        self.retries.drain(..).for_each(|retry| self.seen.forget_retry(retry));
         self.block = BlockBuilder::default();
         self.updates.clear();
         self.out.clear();
@@ -211,7 +222,7 @@ impl Writer {
         event: Incoming,
         line: &[u8],
         admitted: Admitted,
-        (received, producer): (Micros, &str),
+        stamps: Stamps<'_>,
     ) -> Result<(), Error> {
         let Admitted { seq, id, key, previous, new } = admitted;
         let record = Record {
@@ -221,8 +232,9 @@ impl Writer {
             time: event.time,
             kind: event.kind,
             verdict: event.verdict,
-            received,
-            producer,
+            received: stamps.received,
+            producer: stamps.producer,
+            retry: stamps.retry,
             json: line,
         };
         self.block.push(&record, event.plain);
@@ -235,6 +247,7 @@ impl Writer {
         });
         self.staged.sessions.push(Arc::clone(&id));
         self.links.push(previous);
+        self.retries.extend(stamps.retry);
         self.updates.push(Update { id, key, new, change: event.into_change(seq) });
         self.next.0 += 1;
         if self.block.raw_len() >= BLOCK_BYTES {
@@ -275,6 +288,7 @@ impl Writer {
         self.out.clear();
         let raw: u64 = self.updates.iter().map(|update| update.change.bytes).sum();
         self.links.clear();
+        self.retries.clear();
         // Events first: a session in a list can then always be opened.
         self.journal.publish(std::mem::take(&mut self.blocks));
         self.shared.catalog.apply(std::mem::take(&mut self.updates), self.next);

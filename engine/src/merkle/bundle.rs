@@ -32,7 +32,7 @@ use super::hash::Hash;
 use super::leaf::{LEAF_LEN, Leaf, SALT_LEN, Salt, event_hash};
 use super::note::Verifier;
 use super::tree::{cover, root_from_cover, root_from_inclusion};
-use crate::block::Record;
+use crate::block::{Record, Retry};
 use crate::event::wire::Event;
 use crate::event::{Kind, Micros, Offset, Seq, Verdict};
 use base64::Engine as _;
@@ -101,6 +101,10 @@ pub struct EventProof {
     /// Who sent it; empty where nobody asked.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub producer: String,
+    /// By what it is known when it is sent again, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(serialize_with = "retry_out", deserialize_with = "retry_in")]
+    pub retry: Option<Retry>,
     /// Its salt.
     #[serde(serialize_with = "salt_out", deserialize_with = "salt_in")]
     pub salt: Salt,
@@ -213,6 +217,7 @@ impl EventProof {
             verdict: record.verdict,
             received: record.received,
             producer: record.producer.to_owned(),
+            retry: record.retry,
             salt,
             line: line.to_owned(),
         })
@@ -228,6 +233,7 @@ impl EventProof {
             verdict: self.verdict,
             received: self.received,
             producer: &self.producer,
+            retry: self.retry,
             json: self.line.as_bytes(),
         }
     }
@@ -333,6 +339,17 @@ fn salt_out<S: Serializer>(salt: &Salt, serializer: S) -> Result<S::Ok, S::Error
 
 fn salt_in<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Salt, D::Error> {
     Ok(Salt(bytes_in::<SALT_LEN, D>(deserializer)?))
+}
+
+fn retry_out<S: Serializer>(retry: &Option<Retry>, serializer: S) -> Result<S::Ok, S::Error> {
+    match retry {
+        Some(Retry(id)) => serializer.serialize_str(&STANDARD.encode(id)),
+        None => serializer.serialize_none(),
+    }
+}
+
+fn retry_in<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Retry>, D::Error> {
+    bytes_in::<16, D>(deserializer).map(|id| Some(Retry(id)))
 }
 
 fn bytes_in<'de, const N: usize, D: Deserializer<'de>>(

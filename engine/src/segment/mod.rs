@@ -10,6 +10,7 @@
 //!     index.bin        where everything is, mapped and read in place (see `index`)
 //!     text/            the text index, if there is one
 //!     events.parquet   the SIEM's copy, if somebody writes it (see `Columnar`)
+//!     retries.bin      which events came with an idempotency key (see `retries`); if some did
 //!     leaves.bin       what reproduces the leaves of the log's tree (see `leaves`); leaves.copy, too
 //!     segment.json     what is here, with lengths and SHA-256 (see `Manifest`)
 //! segments/00000000000000000000-1/    the same events (or what is kept of them) and those of its
@@ -31,6 +32,7 @@ mod live;
 mod manifest;
 mod mend;
 mod read;
+mod retries;
 mod rewrite;
 mod seal;
 #[cfg(test)]
@@ -42,6 +44,7 @@ pub use live::{Live, delete_replaced};
 pub use manifest::{FileEntry, Manifest};
 pub use mend::{KeyOf, check_events};
 pub use read::Segment;
+pub use retries::Retries;
 pub(crate) use rewrite::rewrite_unless;
 pub use rewrite::{Rewrite, rewrite};
 pub use seal::{SealReport, clean, delete, list, seal};
@@ -63,6 +66,8 @@ pub const INDEX_FILE: &str = "index.bin";
 pub const LEAVES_FILE: &str = "leaves.bin";
 /// The name of its copy: what is in it can be made again from nothing else.
 pub const LEAVES_COPY_FILE: &str = "leaves.copy";
+/// The name of the file of events that came with an idempotency key.
+pub const RETRIES_FILE: &str = "retries.bin";
 /// The manifest, in a segment's directory.
 pub const MANIFEST_FILE: &str = "segment.json";
 /// The Parquet copy, in a segment's directory.

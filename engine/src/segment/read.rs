@@ -2,8 +2,8 @@
 
 use super::index::{BlockRow, Index, SessionRow};
 use super::manifest::Manifest;
-use super::{EVENTS_FILE, INDEX_FILE, Leaves, TEXT_DIR};
-use crate::block::{BlockCache, BlockFile, FileId, FileKind, Record, Records};
+use super::{EVENTS_FILE, INDEX_FILE, Leaves, RETRIES_FILE, Retries, TEXT_DIR};
+use crate::block::{BlockCache, BlockFile, FileId, FileKind, Record, Records, Retry};
 use crate::disk::SharedDisk;
 use crate::error::Error;
 use crate::event::{Micros, Offset, SessionKey};
@@ -25,6 +25,7 @@ pub struct Segment {
     /// Where it is since it has lost its name.
     moved: OnceLock<PathBuf>,
     manifest: Manifest,
+    retries: OnceLock<Retries>,
     index: Index,
     events: BlockFile,
     id: FileId,
@@ -65,6 +66,7 @@ impl Segment {
             dir: dir.to_owned(),
             moved: OnceLock::new(),
             manifest,
+            retries: OnceLock::new(),
             index,
             events,
             id: FileId::next(),
@@ -100,6 +102,7 @@ impl Segment {
             dir: dir.to_owned(),
             moved: OnceLock::new(),
             manifest,
+            retries: OnceLock::new(),
             index,
             events,
             id: FileId::next(),
@@ -159,6 +162,22 @@ impl Segment {
     /// The system's, or [`Error::Corrupt`].
     pub fn leaves(&self) -> Result<Leaves, Error> {
         Leaves::of_segment(&*self.disk, self.path())
+    }
+
+    /// Was an event of this name stored here?
+    ///
+    /// # Errors
+    /// A damaged file.
+    pub fn has_retry(&self, id: Retry) -> Result<bool, Error> {
+        if !self.manifest.files.contains_key(RETRIES_FILE) {
+            return Ok(false);
+        }
+        if let Some(retries) = self.retries.get() {
+            return Ok(retries.contains(id));
+        }
+        let retries = Retries::read(&*self.disk, &self.path().join(RETRIES_FILE));
+        let retries = retries.inspect_err(|error| self.doubt(error))?;
+        Ok(self.retries.get_or_init(|| retries).contains(id))
     }
 
     /// The name of its directory.

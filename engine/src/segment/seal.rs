@@ -12,7 +12,7 @@ use super::build::Plan;
 use super::manifest::{self, FileEntry, Manifest};
 use super::{
     Columnar, ColumnarEvent, EVENTS_FILE, INDEX_FILE, LEAVES_COPY_FILE, LEAVES_FILE, MANIFEST_FILE,
-    PARQUET_FILE, SealInput, TEXT_DIR, events,
+    PARQUET_FILE, RETRIES_FILE, Retries, SealInput, TEXT_DIR, events,
 };
 use crate::cpu::thread_cpu_us;
 use crate::disk::{Disk, FileWriter, Open, SharedDisk};
@@ -191,6 +191,10 @@ pub(super) fn seal_in_steps(
     let leaves = input.leaves.encode();
     disk.write_new(&tmp.join(LEAVES_FILE), &leaves)?;
     disk.write_new(&tmp.join(LEAVES_COPY_FILE), &leaves)?;
+    let retries = Retries::of(input.payloads);
+    if !retries.is_empty() {
+        disk.write_new(&tmp.join(RETRIES_FILE), &retries.encode())?;
+    }
     report.index_s = clock.seconds();
     step("index")?;
 

@@ -1,7 +1,9 @@
 //! Somebody who can write to the disk, and makes every checksum fit.
 
 use super::support::{append, check, check_with, copy, disk, line, options, small};
-use daybook_engine::block::{BlockBuilder, BlockFile, FILE_HEADER_LEN, FileKind, Record, Records};
+use daybook_engine::block::{
+    BlockBuilder, BlockFile, FILE_HEADER_LEN, FileKind, Record, Records, Retry,
+};
 use daybook_engine::event::{Kind, Micros, Offset, Seq, Verdict};
 use daybook_engine::merkle::{Checkpoint, Signer};
 use daybook_engine::segment::{FileEntry, Manifest};
@@ -21,6 +23,7 @@ struct Event {
     verdict: Option<Verdict>,
     received: Micros,
     producer: String,
+    retry: Option<Retry>,
     json: Vec<u8>,
 }
 
@@ -33,11 +36,21 @@ fn rewrite(path: &Path, kind: FileKind, change: &dyn Fn(&mut Vec<Vec<Event>>)) {
     while at < file.file_len().unwrap() {
         let (header, payload) = file.read(at).unwrap();
         let events = Records::new(&payload).map(|record| {
-            let Record { offset, previous, seq, time, kind, verdict, received, producer, json } =
-                record.unwrap();
+            let Record {
+                offset,
+                previous,
+                seq,
+                time,
+                kind,
+                verdict,
+                received,
+                producer,
+                retry,
+                json,
+            } = record.unwrap();
             let producer = producer.to_owned();
             let json = json.to_vec();
-            Event { offset, previous, seq, time, kind, verdict, received, producer, json }
+            Event { offset, previous, seq, time, kind, verdict, received, producer, retry, json }
         });
         blocks.push(events.collect());
         at += header.len_in_file();
@@ -50,11 +63,31 @@ fn rewrite(path: &Path, kind: FileKind, change: &dyn Fn(&mut Vec<Vec<Event>>)) {
     for events in blocks {
         let mut builder = BlockBuilder::default();
         for event in &events {
-            let Event { offset, previous, seq, time, kind, verdict, received, producer, json } =
-                event.clone();
+            let Event {
+                offset,
+                previous,
+                seq,
+                time,
+                kind,
+                verdict,
+                received,
+                producer,
+                retry,
+                json,
+            } = event.clone();
             let (producer, json) = (producer.as_str(), json.as_slice());
-            let record =
-                Record { offset, previous, seq, time, kind, verdict, received, producer, json };
+            let record = Record {
+                offset,
+                previous,
+                seq,
+                time,
+                kind,
+                verdict,
+                received,
+                producer,
+                retry,
+                json,
+            };
             builder.push(&record, true);
         }
         let base = match kind {

@@ -150,6 +150,7 @@ impl Line {
             verdict: event.body.verdict(),
             received: Micros(1_772_000_000_000_000),
             producer: "",
+            retry: None,
             json: &self.json,
         }
     }

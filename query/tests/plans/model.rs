@@ -149,6 +149,7 @@ impl Part for ModelPart {
                 verdict: facts.verdict,
                 received: Micros(1_772_000_000_000_000),
                 producer: "",
+                retry: None,
                 json: line.as_bytes(),
             };
             if visit(ordinal, record)? == ControlFlow::Break(()) {

@@ -4,13 +4,11 @@
 //! decompresses to (a "zip bomb") never piles up in memory, and the size and the ratio are looked at
 //! before more is made of it.
 
-use super::lines::{Chunk, Lines};
+use super::lines::{Chunk, Lines, Origin};
 use bytes::{Buf as _, Bytes};
-use daybook_engine::Sender;
 use flate2::write::MultiGzDecoder;
 use std::collections::VecDeque;
 use std::io::Write as _;
-use std::sync::Arc;
 
 /// zstd frames may look back this far: 2^23 bytes, as RFC 9659 has it for HTTP. Without a bound, a
 /// frame's header alone takes 128 MiB.
@@ -96,12 +94,8 @@ impl Decoder {
     ///
     /// # Errors
     /// The decompressor's: out of memory.
-    pub fn new(
-        encoding: Encoding,
-        bounds: Bounds,
-        sender: Option<Arc<Sender>>,
-    ) -> std::io::Result<Decoder> {
-        let lines = Lines::new(bounds.line_bytes_max, sender);
+    pub fn new(encoding: Encoding, bounds: Bounds, from: Origin) -> std::io::Result<Decoder> {
+        let lines = Lines::new(bounds.line_bytes_max, from);
         let source = match encoding {
             Encoding::Identity => Source::Identity(lines),
             Encoding::Gzip => Source::Gzip(Box::new(MultiGzDecoder::new(lines))),

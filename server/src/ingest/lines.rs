@@ -31,8 +31,9 @@ pub struct Chunk {
 }
 
 impl Chunk {
-    fn after(through: u64, sender: Option<Arc<Sender>>) -> Chunk {
-        Chunk { batch: Batch::of(sender), rejected: Vec::new(), through, lines: 0 }
+    fn after(through: u64, from: &Origin) -> Chunk {
+        let batch = Batch::of(from.sender.clone()).keyed(from.key.clone());
+        Chunk { batch, rejected: Vec::new(), through, lines: 0 }
     }
 
     /// Is it time to hand it on?
@@ -42,11 +43,20 @@ impl Chunk {
     }
 }
 
+/// Where a stream comes from.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// Who sends it; `None` where nobody asks.
+    pub sender: Option<Arc<Sender>>,
+    /// What it is known by when it is sent again.
+    pub key: Option<Arc<str>>,
+}
+
 /// Where it stands in a stream.
 #[derive(Debug)]
 pub struct Lines {
     line_bytes_max: usize,
-    sender: Option<Arc<Sender>>,
+    from: Origin,
     chunk: Chunk,
     /// The start of a line whose end has not come yet.
     carry: Vec<u8>,
@@ -59,10 +69,10 @@ pub struct Lines {
 impl Lines {
     /// At the start of a stream; a line over `line_bytes_max` is rejected.
     #[must_use]
-    pub fn new(line_bytes_max: usize, sender: Option<Arc<Sender>>) -> Lines {
+    pub fn new(line_bytes_max: usize, from: Origin) -> Lines {
         let line_bytes_max = line_bytes_max.min(LINE_BYTES_MAX);
-        let chunk = Chunk::after(0, sender.clone());
-        Lines { line_bytes_max, sender, chunk, carry: Vec::new(), skipping: None, seen: 0 }
+        let chunk = Chunk::after(0, &from);
+        Lines { line_bytes_max, from, chunk, carry: Vec::new(), skipping: None, seen: 0 }
     }
 
     /// Takes bytes until the chunk is full; answers how many it took.
@@ -160,7 +170,7 @@ impl Lines {
 
     /// The chunk so far; the next one starts empty.
     pub fn take(&mut self) -> Chunk {
-        let next = Chunk::after(self.chunk.through, self.sender.clone());
+        let next = Chunk::after(self.chunk.through, &self.from);
         std::mem::replace(&mut self.chunk, next)
     }
 

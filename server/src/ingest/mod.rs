@@ -22,6 +22,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use decode::{Bounds, Decoder, Encoding};
+use lines::Origin;
 use std::sync::Arc;
 use tally::Tally;
 
@@ -33,7 +34,9 @@ const UPLOAD_BYTES: u64 = 4 << 20;
 /// The body is NDJSON: one event a line. Lines are independent: one that is refused never stops the
 /// others. The answer comes when every accepted event is on disk. Sending the same events again is
 /// safe: `(session, seq)` names an event, and a second arrival with the same content is counted as a
-/// duplicate. An event without `seq` gets one, and sent again it is another event.
+/// duplicate. An event without `seq` gets one, and sent again it is another event; unless the batch has
+/// an `Idempotency-Key`: sent again with the same key, the same line of the same place is a duplicate, also
+/// after a crash, for as long as the event is kept.
 ///
 /// A problem says in `stored` what was stored before it: that is durable.
 #[utoipa::path(
@@ -41,6 +44,7 @@ const UPLOAD_BYTES: u64 = 4 << 20;
     path = "/v1/events",
     tag = "events",
     params(
+        ("Idempotency-Key" = Option<String>, Header, description = "makes a batch of events without `seq` safe to send again"),
         ("Content-Encoding" = Option<String>, Header, description = "`identity`, `gzip` or `zstd`"),
     ),
     request_body(
@@ -66,6 +70,7 @@ pub async fn post_events(
     body: Body,
 ) -> Result<Json<Tally>, Problem> {
     let encoding = encoding(&headers)?;
+    let key = idempotency_key(&headers)?;
     let length = content_length(&headers);
     let limits = app.config.clone();
     if encoding == Encoding::Identity && length.is_some_and(|n| n > limits.upload_bytes_max) {
@@ -100,7 +105,8 @@ pub async fn post_events(
         ratio_max: limits.upload_ratio_max,
         line_bytes_max: usize::try_from(app.engine.options().event_bytes_max).unwrap_or(usize::MAX),
     };
-    let decoder = Decoder::new(encoding, bounds, caller.sender()).map_err(Problem::internal)?;
+    let decoder = Decoder::new(encoding, bounds, Origin { sender: caller.sender(), key })
+        .map_err(Problem::internal)?;
     let outcome =
         upload::receive(Arc::clone(&app.engine), &app.parsers, decoder, body, limits.idle_max)
             .await;
@@ -132,6 +138,22 @@ fn encoding(headers: &HeaderMap) -> Result<Encoding, Problem> {
             "a body is sent plain, or with one Content-Encoding of gzip and zstd",
         )),
     }
+}
+
+/// The longest idempotency key, in bytes.
+const KEY_BYTES_MAX: usize = 255;
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<Arc<str>>, Problem> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let key = value.to_str().ok().filter(|key| (1..=KEY_BYTES_MAX).contains(&key.len()));
+    key.map(|key| Some(Arc::from(key))).ok_or_else(|| {
+        Problem::new(
+            "idempotency-key",
+            StatusCode::BAD_REQUEST,
+            "Bad Idempotency-Key",
+            format!("an Idempotency-Key has 1 to {KEY_BYTES_MAX} visible ASCII characters"),
+        )
+    })
 }
 
 fn content_length(headers: &HeaderMap) -> Option<u64> {

@@ -142,3 +142,26 @@ async fn the_first_thousand_bad_lines_are_listed_and_all_are_counted() {
     assert_eq!(rejected.len(), 1_000);
     assert!(rejected.iter().enumerate().all(|(i, r)| r["line"] == i + 1));
 }
+
+#[tokio::test]
+async fn a_batch_with_an_idempotency_key_is_safe_to_send_again() {
+    let service = Service::start().await;
+    let body = r#"{"session":"s","time":"2026-03-01T09:30:02Z","kind":"command","input":"select 1"}
+{"session":"s","time":"2026-03-01T09:30:02Z","kind":"command","input":"select 1"}
+"#;
+    let send = |key: &'static str| {
+        let request = service.http.post(format!("{}/v1/events", service.url)).body(body);
+        async move {
+            let answer = request.header("idempotency-key", key).send().await.unwrap();
+            (answer.status().as_u16(), answer.json::<serde_json::Value>().await.unwrap())
+        }
+    };
+    let (_, first) = send("batch-1").await;
+    assert_eq!((&first["accepted"], &first["duplicates"]), (&2.into(), &0.into()));
+    let (_, again) = send("batch-1").await;
+    assert_eq!((&again["accepted"], &again["duplicates"]), (&0.into(), &2.into()));
+    let (_, other) = send("batch-2").await;
+    assert_eq!(other["accepted"], 2);
+    assert_eq!(service.found("select").await, 4);
+    assert_eq!(send("").await.0, 400);
+}

@@ -201,6 +201,7 @@ mod tests {
                         verdict: None,
                         received: Micros(1_772_000_000_000_000),
                         producer: "proxy-1",
+                        retry: None,
                         json: json.as_bytes(),
                     },
                     true,

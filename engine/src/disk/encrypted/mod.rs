@@ -112,7 +112,7 @@ pub fn is_encrypted(path: &Path) -> bool {
         return false;
     };
     match file.strip_suffix(".tmp").unwrap_or(&file) {
-        "index.bin" | "leaves.bin" | "leaves.copy" | "events.parquet" => true,
+        "index.bin" | "leaves.bin" | "leaves.copy" | "retries.bin" | "events.parquet" => true,
         // A data directory may itself be called `text` or `catalog`.
         "DAYBOOK" | "LOCK" | "retention.json" | "segment.json" | "events.blk" => false,
         name if name.ends_with(".journal") => false,

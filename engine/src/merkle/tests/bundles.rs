@@ -45,6 +45,7 @@ impl Log {
                     verdict: None,
                     received: Micros(1_772_000_000_000_000),
                     producer: "proxy-1",
+                    retry: None,
                     json: json.as_bytes(),
                 };
                 record.encode(&mut payload);

@@ -147,6 +147,7 @@ impl Made {
             verdict: self.verdict,
             received: Micros(1_772_000_000_000_000),
             producer: "proxy-1",
+            retry: None,
             json: &self.json,
         }
     }
