@@ -15,6 +15,7 @@ mod costs;
 mod disk;
 mod ingest;
 mod long_session;
+mod producers;
 mod reads;
 mod recovery;
 mod retention;
@@ -72,6 +73,8 @@ enum Section {
     Recovery,
     /// Acknowledgements at half the sustained rate, and when an event can be found.
     Latency,
+    /// Many producers, by how many and how much at once; memory under pressure.
+    Producers,
     /// A list of many sessions.
     List,
     /// A long session among many.
@@ -133,6 +136,9 @@ fn main() -> Result<()> {
             rate / 2.0,
             arguments.quick,
         )?;
+    }
+    if wanted(Section::Producers) {
+        producers::report(&dir.join("producers"), &source, arguments.quick)?;
     }
     if wanted(Section::List) {
         reads::list(&dir.join("list"), arguments.sessions)?;
