@@ -15,6 +15,7 @@ mod costs;
 mod disk;
 mod ingest;
 mod long_session;
+mod postgres;
 mod producers;
 mod reads;
 mod recovery;
@@ -75,6 +76,8 @@ enum Section {
     Latency,
     /// Many producers, by how many and how much at once; memory under pressure.
     Producers,
+    /// The same of PostgreSQL.
+    Postgres,
     /// A list of many sessions.
     List,
     /// A long session among many.
@@ -139,6 +142,9 @@ fn main() -> Result<()> {
     }
     if wanted(Section::Producers) {
         producers::report(&dir.join("producers"), &source, arguments.quick)?;
+    }
+    if wanted(Section::Postgres) {
+        postgres::report(&dir.join("postgres"), &source, arguments.quick)?;
     }
     if wanted(Section::List) {
         reads::list(&dir.join("list"), arguments.sessions)?;
