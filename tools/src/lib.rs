@@ -6,6 +6,7 @@
 //! | [`cli`], [`command`] | the command line; one module a command |
 //! | [`config`] | what the server runs with: every bound in one place |
 //! | [`source`], [`client`] | where commands read and write: a server, or a data directory |
+//! | [`producer`] | events to a server as they happen: batched, tried again, spilled while it is away |
 //! | [`admin`] | policy and legal holds, of either |
 //! | [`filter`] | the flags that narrow lists and searches |
 //! | [`keys`] | the encryption keys that a command was given |
@@ -29,5 +30,6 @@ pub mod inspect;
 pub mod keys;
 pub mod load;
 pub mod output;
+pub mod producer;
 pub mod show;
 pub mod source;

@@ -402,7 +402,8 @@ pub async fn append(engine: &Engine, lines: &[u8], patience: Duration) -> anyhow
                 rejected.extend(refused.map(|r| Refusal { line: r.line, error: r.error }));
                 rejected.sort_by_key(|refusal| refusal.line);
                 let (accepted, duplicates) = (ack.accepted, ack.duplicates);
-                return Ok(Receipt { accepted, duplicates, rejected });
+                let rejected_count = rejected.len() as u64;
+                return Ok(Receipt { accepted, duplicates, rejected, rejected_count });
             }
             Err(Error::Busy { .. }) if start.elapsed() < patience => {
                 tokio::time::sleep(Duration::from_millis(20)).await;

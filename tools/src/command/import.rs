@@ -1,8 +1,8 @@
 //! `daybook import`: files into a server or straight into a data directory.
 //!
 //! A thread reads, unpacks and cuts files into batches of about a mebibyte; several batches are on
-//! their way at once. An event that is there already is not stored again, so a run that broke is run
-//! again from the start.
+//! their way at once. A server that goes away meanwhile is waited for. An event that is there already is
+//! not stored again, so a run that broke is run again from the start.
 
 use crate::asciicast::Labels;
 use crate::cli::Exit;
@@ -83,7 +83,7 @@ impl Summary {
         self.bytes += chunk.bytes.len() as u64;
         self.accepted += receipt.accepted;
         self.duplicates += receipt.duplicates;
-        self.rejected += receipt.rejected.len() as u64;
+        self.rejected += receipt.refused();
         for refusal in &receipt.rejected {
             self.name(
                 &chunk.path,
@@ -101,6 +101,10 @@ impl Summary {
 pub async fn run(args: Args, quiet: bool) -> anyhow::Result<Exit> {
     let started = Instant::now();
     let sink = Sink::open(&args.target).await?;
+    if let Sink::Server(client) = &sink {
+        // A wrong address is said at once; later a server that is away is waited for.
+        client.open("/healthz", &[]).await?;
+    }
     let bar = progress(&args.files, quiet || args.json);
     let (sender, receiver) = mpsc::channel(usize::from(args.concurrency));
     let labels = Labels {

@@ -247,7 +247,7 @@ async fn produce(client: Client, pool: Arc<Pool>, plan: Plan) -> anyhow::Result<
                 seen.busy += u64::from(waits);
                 seen.total.accepted += receipt.accepted;
                 seen.total.duplicates += receipt.duplicates;
-                seen.rejected += receipt.rejected.len() as u64;
+                seen.rejected += receipt.refused();
                 if let Some(refusal) = receipt.rejected.into_iter().next() {
                     seen.first_error.get_or_insert(refusal.error);
                 }

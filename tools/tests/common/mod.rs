@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code, reason = "tests")]
 
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -26,8 +28,13 @@ pub fn daybook() -> Command {
 impl Server {
     /// Starts `daybook serve` on a free port, and waits until it listens.
     pub fn start(data: &Path, more: &[&str]) -> Server {
+        Server::start_at("127.0.0.1:0", data, more)
+    }
+
+    /// Starts it at an address: the one that it had before, for clients that wait for it.
+    pub fn start_at(listen: &str, data: &Path, more: &[&str]) -> Server {
         let mut child = daybook()
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .args(["serve", "--listen", listen, "--data"])
             .arg(data)
             .args(more)
             .stdout(Stdio::piped())
@@ -42,6 +49,26 @@ impl Server {
             .trim_end_matches('/')
             .to_owned();
         Server { child, address }
+    }
+
+    /// Its address as `--listen` takes it.
+    pub fn listen(&self) -> String {
+        self.address.trim_start_matches("http://").to_owned()
+    }
+
+    /// Every event that it holds, as `(session, seq)` with its line; each once, or this fails.
+    pub fn events(&self) -> BTreeMap<(String, u64), Value> {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("all.ndjson");
+        run(0, &["export", "--server", &self.address, "-o", out.to_str().unwrap()]);
+        let mut events = BTreeMap::new();
+        for line in std::fs::read_to_string(out).unwrap().lines() {
+            let event: Value = serde_json::from_str(line).unwrap();
+            let session = event["session"].as_str().unwrap().to_owned();
+            let key = (session, event["seq"].as_u64().unwrap());
+            assert!(events.insert(key, event).is_none(), "an event is there twice: {line}");
+        }
+        events
     }
 
     /// Asks it to stop, and waits until it has.

@@ -1,9 +1,23 @@
 //! A daybook server, over HTTP.
+//!
+//! | module | what is there |
+//! |---|---|
+//! | here | reads, and changes of settings |
+//! | `send` | events: one attempt, and the same lines again until they are stored |
+//! | `delivery` | how far a batch of lines has come |
+//! | `backoff` | how long to wait before the next attempt |
+
+mod backoff;
+mod delivery;
+mod send;
+
+pub use backoff::Backoff;
+pub(crate) use delivery::count_lines;
+pub use delivery::{Before, Delivery, Receipt, Refusal};
+pub use send::{Attempt, Later, Sent};
 
 use anyhow::{Context as _, bail};
-use bytes::Bytes;
-use reqwest::{Method, Response, StatusCode, Url};
-use serde::{Deserialize, Serialize};
+use reqwest::{Method, Response, Url};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -16,36 +30,6 @@ pub struct Client {
     http: reqwest::Client,
     base: String,
     token: Option<String>,
-}
-
-/// What a server says of a batch of lines.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Receipt {
-    /// Lines stored.
-    pub accepted: u64,
-    /// Lines that were there already.
-    pub duplicates: u64,
-    /// Lines refused.
-    #[serde(default)]
-    pub rejected: Vec<Refusal>,
-}
-
-/// A line that was refused.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Refusal {
-    /// Its number in the batch, from 1.
-    pub line: u64,
-    /// Why.
-    pub error: String,
-}
-
-/// How an attempt to send lines ended.
-#[derive(Debug)]
-pub enum Sent {
-    /// The server has them.
-    Stored(Receipt),
-    /// Nothing of it was taken; send it again after this time.
-    Busy(Duration),
 }
 
 impl Client {
@@ -145,68 +129,6 @@ impl Client {
         bail!(problem(response).await)
     }
 
-    /// Sends lines once.
-    ///
-    /// # Errors
-    /// A server that can't be reached or that refuses the request as a whole.
-    pub async fn send_once(&self, lines: Bytes) -> anyhow::Result<Sent> {
-        let mut request = self
-            .http
-            .post(format!("{}/v1/events", self.base))
-            .header("content-type", "application/x-ndjson")
-            .body(lines);
-        if let Some(token) = &self.token {
-            request = request.bearer_auth(token);
-        }
-        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
-        let status = response.status();
-        // A full disk passes like a busy log: the server takes events again by itself.
-        let passing = [
-            StatusCode::SERVICE_UNAVAILABLE,
-            StatusCode::TOO_MANY_REQUESTS,
-            StatusCode::INSUFFICIENT_STORAGE,
-        ];
-        if passing.contains(&status) {
-            let after = response.headers().get("retry-after").and_then(|v| v.to_str().ok());
-            let seconds = after.and_then(|v| v.parse::<f64>().ok()).unwrap_or(0.25);
-            return Ok(Sent::Busy(Duration::from_secs_f64(seconds.clamp(0.01, 30.0))));
-        }
-        if !status.is_success() {
-            bail!(problem(response).await)
-        }
-        let body = response.bytes().await.with_context(|| self.lost())?;
-        let receipt = serde_json::from_slice(&body).with_context(|| {
-            format!("{} answered with something that is not a receipt", self.base)
-        })?;
-        Ok(Sent::Stored(receipt))
-    }
-
-    /// Sends lines, and again while the server is busy, for up to `patience`.
-    ///
-    /// # Errors
-    /// As [`Client::send_once`], or a server that stays busy.
-    pub async fn send(&self, lines: Bytes, patience: Duration) -> anyhow::Result<(Receipt, u32)> {
-        let start = tokio::time::Instant::now();
-        let mut waits = 0;
-        loop {
-            let wait = match self.send_once(lines.clone()).await? {
-                Sent::Stored(receipt) => return Ok((receipt, waits)),
-                Sent::Busy(wait) => wait,
-            };
-            if start.elapsed() > patience {
-                bail!(
-                    "{} has been busy, or its disk full, for {}; try again later, or with a lower --concurrency",
-                    self.base,
-                    crate::output::duration_ms(start.elapsed().as_millis() as u64)
-                );
-            }
-            waits += 1;
-            // Up to half as long again, so that many clients do not come back together.
-            let spread = u32::try_from(waits_jitter(waits)).unwrap_or(0);
-            tokio::time::sleep(wait + wait * spread / 200).await;
-        }
-    }
-
     fn unreachable(&self, error: &reqwest::Error) -> anyhow::Error {
         let mut cause: &dyn std::error::Error = error;
         while let Some(deeper) = cause.source() {
@@ -230,19 +152,17 @@ impl Client {
     }
 }
 
-/// 0 to 100, different for each caller and wait.
-fn waits_jitter(waits: u32) -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let nanos = now.map_or(0, |d| d.subsec_nanos());
-    crate::demo::rng::Rng::new(u64::from(nanos) ^ (u64::from(waits) << 32)).between(0, 100)
-}
-
 /// What a server said of a request that it refused.
 async fn problem(response: Response) -> String {
     let status = response.status();
-    let url = response.url().path().to_owned();
+    let path = response.url().path().to_owned();
     let body = response.bytes().await.unwrap_or_default();
-    let said = match serde_json::from_slice::<Value>(&body) {
+    said(status, &path, &body)
+}
+
+/// A problem document, or whatever else was answered, in a sentence.
+fn said(status: reqwest::StatusCode, path: &str, body: &[u8]) -> String {
+    let said = match serde_json::from_slice::<Value>(body) {
         Ok(document) => {
             let field = |name: &str| document.get(name).and_then(Value::as_str).map(str::to_owned);
             let mut said = field("detail").or_else(|| field("title")).unwrap_or_default();
@@ -252,8 +172,8 @@ async fn problem(response: Response) -> String {
             }
             said
         }
-        Err(_) => String::from_utf8_lossy(&body).chars().take(300).collect(),
+        Err(_) => String::from_utf8_lossy(body).chars().take(300).collect(),
     };
     let said = crate::output::clean::line(&said);
-    if said.is_empty() { format!("the server answered {url} with {status}") } else { said }
+    if said.is_empty() { format!("the server answered {path} with {status}") } else { said }
 }
