@@ -1,8 +1,8 @@
 //! The command line: what can be asked for, and where it goes.
 
 use crate::command::{
-    backup, config, export, hold, import, inspect, keygen, load, proof, rekey, repair, retention,
-    search, serve, sessions, show, token, verify,
+    backup, config, export, hold, import, inspect, keygen, load, proof, record, rekey, repair,
+    retention, search, serve, sessions, show, token, verify,
 };
 use clap::{Parser, Subcommand};
 
@@ -27,6 +27,8 @@ pub enum Command {
     Config(config::Args),
     /// Load files: NDJSON (also .gz and .zst) and asciicast recordings; safe to run again
     Import(import::Args),
+    /// Record a terminal session, live; kept here while the server is away
+    Record(record::Args),
     /// List sessions
     Sessions(sessions::Args),
     /// Find events by what was typed and what came back
@@ -68,6 +70,8 @@ pub enum Exit {
     Well,
     /// It ran, and found what the caller should look at (rejected lines, damage): exit code 1.
     Look,
+    /// A command that it ran ended with this exit code.
+    Code(u8),
 }
 
 /// Runs a command.
@@ -80,6 +84,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Serve(args) => serve::run(args, quiet).await,
         Command::Config(args) => config::run(&args),
         Command::Import(args) => import::run(args, quiet).await,
+        Command::Record(args) => record::run(args, quiet).await,
         Command::Sessions(args) => sessions::run(args).await,
         Command::Search(args) => search::run(args).await,
         Command::Show(args) => show::run(args).await,

@@ -7,6 +7,7 @@
 //! | [`config`] | what the server runs with: every bound in one place |
 //! | [`source`], [`client`] | where commands read and write: a server, or a data directory |
 //! | [`producer`] | events to a server as they happen: batched, tried again, spilled while it is away |
+//! | [`record`] | terminal sessions, recorded live |
 //! | [`admin`] | policy and legal holds, of either |
 //! | [`filter`] | the flags that narrow lists and searches |
 //! | [`keys`] | the encryption keys that a command was given |
@@ -31,5 +32,6 @@ pub mod keys;
 pub mod load;
 pub mod output;
 pub mod producer;
+pub mod record;
 pub mod show;
 pub mod source;

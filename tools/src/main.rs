@@ -18,6 +18,7 @@ fn main() -> ExitCode {
     match runtime.block_on(run(cli)) {
         Ok(Exit::Well) => ExitCode::SUCCESS,
         Ok(Exit::Look) => ExitCode::from(1),
+        Ok(Exit::Code(code)) => ExitCode::from(code),
         Err(error) => fail(&error),
     }
 }

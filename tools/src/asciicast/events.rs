@@ -74,7 +74,7 @@ fn first(recording: &Recording, labels: &Labels) -> Value {
 }
 
 /// A name within the bound that the log has for names.
-fn cut(name: &str) -> &str {
+pub(crate) fn cut(name: &str) -> &str {
     name.get(..name.floor_char_boundary(NAME_BYTES_MAX)).unwrap_or(name)
 }
 

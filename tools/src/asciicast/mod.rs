@@ -18,4 +18,5 @@ mod decode;
 mod events;
 
 pub use decode::{Recording, Skipped, Term, decode, is_asciicast};
+pub(crate) use events::cut;
 pub use events::{Labels, events};
