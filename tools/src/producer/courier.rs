@@ -7,9 +7,9 @@
 //! new batches go behind it. (daybook does not need the order; people who watch a session live do.)
 
 use super::spill::Spill;
+use super::status::{Command, Known, Status};
 use super::{NotTaken, Options, Report};
 use crate::client::{Attempt, Backoff, Client, Delivery, Later, Receipt, count_lines};
-use parking_lot::Mutex;
 use reqwest::StatusCode;
 use std::collections::VecDeque;
 use std::future::Future;
@@ -19,34 +19,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-
-/// What the handle asks for.
-pub enum Command {
-    /// An event's line, with its line break.
-    Line(String),
-    /// Send what is left, for so long.
-    Close(Duration),
-}
-
-/// What the handle may know.
-#[derive(Debug, Default)]
-pub struct Status(Mutex<Known>);
-
-#[derive(Debug, Default)]
-struct Known {
-    trouble: Option<String>,
-    refuses: Option<NotTaken>,
-}
-
-impl Status {
-    pub fn refuses(&self) -> Option<NotTaken> {
-        self.0.lock().refuses.clone()
-    }
-
-    pub fn trouble(&self) -> Option<String> {
-        self.0.lock().trouble.clone()
-    }
-}
 
 /// A batch that is being sent.
 struct Parcel {
@@ -214,7 +186,7 @@ impl Courier {
             return;
         }
         if self.parcel.is_none() {
-            self.parcel = self.from_spill().or_else(|| self.from_memory());
+            self.parcel = self.next_spilled().or_else(|| self.next_queued());
         }
         if let Some(parcel) = &mut self.parcel {
             let (client, piece) = (self.client.clone(), parcel.delivery.piece());
@@ -223,7 +195,7 @@ impl Courier {
         }
     }
 
-    fn from_spill(&mut self) -> Option<Parcel> {
+    fn next_spilled(&mut self) -> Option<Parcel> {
         let spill = self.spill.as_mut()?;
         while let Some(path) = spill.oldest() {
             match spill.read(&path) {
@@ -241,7 +213,7 @@ impl Courier {
         None
     }
 
-    fn from_memory(&mut self) -> Option<Parcel> {
+    fn next_queued(&mut self) -> Option<Parcel> {
         let lines = self.queue.pop_front()?;
         self.queued -= lines.len();
         Some(Parcel::new(lines, None))

@@ -11,6 +11,7 @@
 //! |---|---|
 //! | here | the handle: [`Producer::send`], [`Producer::close`] |
 //! | `courier` | the task behind it: batches, attempts, waits |
+//! | `status` | what passes between the two |
 //! | `spill` | the directory where batches wait on disk |
 //!
 //! **What is promised.** An event that [`Producer::send`] took is sent until the server has answered for
@@ -24,13 +25,15 @@
 
 mod courier;
 mod spill;
+mod status;
 
 pub use spill::{Bounds as SpillBounds, Spill};
 
 use crate::client::Client;
-use courier::{Command, Courier, Status};
+use courier::Courier;
 use daybook_engine::event::wire::Event;
 use serde::Serialize;
+use status::{Command, Status};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
