@@ -12,7 +12,8 @@
 //! | [`filter`] | the flags that narrow lists and searches |
 //! | [`keys`] | the encryption keys that a command was given |
 //! | [`output`], [`show`] | what people see |
-//! | [`import`], [`asciicast`] | files to events |
+//! | [`import`], [`asciicast`], [`foreign`] | files to events |
+//! | [`line`](mod@line) | one event as a line |
 //! | [`demo`] | sample sessions |
 //! | [`load`] | what the load generator sends |
 //! | [`inspect`] | the log's files, read without the engine |
@@ -26,9 +27,11 @@ pub mod config;
 pub mod demo;
 pub mod filter;
 pub mod findings;
+pub mod foreign;
 pub mod import;
 pub mod inspect;
 pub mod keys;
+pub mod line;
 pub mod load;
 pub mod output;
 pub mod producer;

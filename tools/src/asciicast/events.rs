@@ -1,8 +1,8 @@
 //! A recording as a session's lines.
 
 use super::decode::{Recording, Term};
+use crate::line::{self, cut};
 use daybook_engine::event::Micros;
-use daybook_engine::event::wire::NAME_BYTES_MAX;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -73,11 +73,6 @@ fn first(recording: &Recording, labels: &Labels) -> Value {
     })
 }
 
-/// A name within the bound that the log has for names.
-pub(crate) fn cut(name: &str) -> &str {
-    name.get(..name.floor_char_boundary(NAME_BYTES_MAX)).unwrap_or(name)
-}
-
 struct Lines {
     session: String,
     start: i64,
@@ -86,15 +81,9 @@ struct Lines {
 
 impl Lines {
     fn push(&mut self, micros: i64, kind: &str, fields: Value) {
-        let mut line = Map::new();
-        line.insert("session".into(), json!(self.session));
-        line.insert("seq".into(), json!(self.lines.len()));
-        line.insert("time".into(), json!(Micros(self.start.saturating_add(micros)).to_string()));
-        line.insert("kind".into(), json!(kind));
-        if let Value::Object(fields) = fields {
-            line.extend(fields.into_iter().filter(|(_, value)| !value.is_null()));
-        }
-        self.lines.push(Value::Object(line).to_string());
+        let time = Micros(self.start.saturating_add(micros));
+        let seq = u32::try_from(self.lines.len()).unwrap_or(u32::MAX);
+        self.lines.push(line::event(&self.session, seq, time, kind, fields));
     }
 }
 

@@ -18,5 +18,4 @@ mod decode;
 mod events;
 
 pub use decode::{Recording, Skipped, Term, decode, is_asciicast};
-pub(crate) use events::cut;
 pub use events::{Labels, events};

@@ -1,13 +1,15 @@
 //! `daybook import`: files into a server or straight into a data directory.
 //!
-//! A thread reads, unpacks and cuts files into batches of about a mebibyte; several batches are on
+//! What a file is (daybook's NDJSON, or what another system recorded) is told by its content
+//! ([`crate::foreign`]). A thread reads, unpacks and cuts files into batches of about a mebibyte; several batches are on
 //! their way at once. A server that goes away meanwhile is waited for. An event that is there already is
 //! not stored again, so a run that broke is run again from the start.
 
 use crate::asciicast::Labels;
 use crate::cli::Exit;
 use crate::client::Receipt;
-use crate::import::{Chunk, Chunks, open};
+use crate::foreign::read_io_log;
+use crate::import::{Chunk, Chunks, Input, inputs, open};
 use crate::output::{self, count};
 use crate::source::Sink;
 use anyhow::Context as _;
@@ -29,19 +31,19 @@ pub struct Args {
     /// How many batches may be on their way at once
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
     concurrency: u16,
-    /// For recordings: who was recorded
+    /// Who was recorded, if it is not in the files, or instead
     #[arg(long)]
     user: Option<String>,
-    /// For recordings: through which resource role
+    /// Through which resource role
     #[arg(long)]
     role: Option<String>,
-    /// For recordings: the role's type
+    /// The role's type
     #[arg(long = "type", value_name = "TYPE")]
     kind: Option<String>,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
-    /// Files to load; - is standard input
+    /// Files to load, and directories with sudo's I/O logs; - is standard input
     #[arg(required = true)]
     files: Vec<PathBuf>,
 }
@@ -113,9 +115,10 @@ pub async fn run(args: Args, quiet: bool) -> anyhow::Result<Exit> {
         kind: args.kind.clone(),
         ..Labels::default()
     };
-    let files = args.files.clone();
+    let inputs = inputs(&args.files)?;
+    let count_inputs = inputs.len() as u64;
     let reader_bar = bar.clone();
-    let reader = tokio::task::spawn_blocking(move || read(&files, &labels, &sender, &reader_bar));
+    let reader = tokio::task::spawn_blocking(move || read(&inputs, &labels, &sender, &reader_bar));
     let mut summary = Summary::default();
     let sent = send(&sink, receiver, usize::from(args.concurrency), &mut summary).await;
     bar.finish_and_clear();
@@ -128,7 +131,7 @@ pub async fn run(args: Args, quiet: bool) -> anyhow::Result<Exit> {
         summary.name(&path, line, &what);
     }
     closed?;
-    summary.files = args.files.len() as u64;
+    summary.files = count_inputs;
     summary.seconds = started.elapsed().as_secs_f64();
     report(&summary, args.json, quiet)?;
     Ok(if summary.rejected + summary.skipped == 0 { Exit::Well } else { Exit::Look })
@@ -137,27 +140,45 @@ pub async fn run(args: Args, quiet: bool) -> anyhow::Result<Exit> {
 type Unread = Vec<(PathBuf, u64, String)>;
 
 fn read(
-    files: &[PathBuf],
+    inputs: &[Input],
     labels: &Labels,
     sender: &mpsc::Sender<Chunk>,
     bar: &ProgressBar,
 ) -> anyhow::Result<Unread> {
     let mut unread = Vec::new();
     let mut before = 0;
-    for path in files {
-        let opened = open(path).with_context(|| format!("can't open {}", path.display()))?;
-        let progress = std::sync::Arc::clone(&opened.read);
-        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        bar.set_message(name.clone());
-        let labels = Labels { file: name, started: written(path), ..labels.clone() };
-        let mut chunks = Chunks::new(path, opened, &labels)?;
+    for input in inputs {
+        let (path, mut chunks, read) = match input {
+            Input::File(path) => {
+                let opened =
+                    open(path).with_context(|| format!("can't open {}", path.display()))?;
+                let read = std::sync::Arc::clone(&opened.read);
+                let name = path.file_name().map(|n| n.to_string_lossy().into_owned());
+                let name = name.unwrap_or_default();
+                bar.set_message(name.clone());
+                let labels = Labels { file: name, started: written(path), ..labels.clone() };
+                (path, Chunks::new(path, opened, &labels)?, Some(read))
+            }
+            Input::IoLog { dir, named } => {
+                bar.set_message(dir.display().to_string());
+                match read_io_log(dir, labels) {
+                    Ok(found) => (dir, Chunks::of(dir, found), None),
+                    Err(error) if *named => return Err(error),
+                    Err(error) => {
+                        unread.push((dir.clone(), 1, format!("{error:#}")));
+                        continue;
+                    }
+                }
+            }
+        };
+        let read = || read.as_ref().map_or(0, |read| read.load(Ordering::Relaxed));
         while let Some(chunk) = chunks.next_chunk()? {
             if sender.blocking_send(chunk).is_err() {
                 return Ok(unread);
             }
-            bar.set_position(before + progress.load(Ordering::Relaxed));
+            bar.set_position(before + read());
         }
-        before += progress.load(Ordering::Relaxed);
+        before += read();
         unread.extend(chunks.skipped.drain(..).map(|(line, what)| (path.clone(), line, what)));
     }
     Ok(unread)

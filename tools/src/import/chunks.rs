@@ -2,7 +2,8 @@
 
 use super::open::Opened;
 use crate::asciicast::{self, Labels};
-use anyhow::Context as _;
+use crate::foreign::{self, Found, Shape};
+use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use daybook_engine::event::wire::LINE_BYTES_MAX;
 use std::collections::VecDeque;
@@ -43,29 +44,48 @@ enum Source {
 }
 
 impl Chunks {
-    /// The batches of an opened file, whether NDJSON or a recording.
+    /// The batches of an opened file, whatever it is: its content tells.
     ///
     /// # Errors
-    /// A file that can't be read, or a recording without a header.
+    /// A file that can't be read, or that is none of those that are known.
     pub fn new(path: &Path, opened: Opened, labels: &Labels) -> anyhow::Result<Chunks> {
         let mut reader = opened.reader;
         let start = reader.fill_buf().with_context(|| format!("can't read {}", path.display()))?;
-        let mut skipped = Vec::new();
-        let source = if asciicast::is_asciicast(start) {
-            let mut whole = Vec::new();
-            reader
-                .take(RECORDING_BYTES_MAX)
-                .read_to_end(&mut whole)
-                .with_context(|| format!("can't read {}", path.display()))?;
-            let recording = asciicast::decode(&whole)
-                .map_err(anyhow::Error::msg)
-                .with_context(|| format!("{} is no recording", path.display()))?;
-            skipped.extend(recording.skipped.iter().map(|s| (s.line, s.what.clone())));
-            Source::Events(asciicast::events(&whole, &recording, labels).into())
-        } else {
-            Source::Lines(reader)
-        };
-        Ok(Chunks { path: Arc::new(path.to_owned()), source, next_line: 1, skipped })
+        let shape = foreign::shape(start);
+        if shape == Shape::Events {
+            let path = Arc::new(path.to_owned());
+            let source = Source::Lines(reader);
+            return Ok(Chunks { path, source, next_line: 1, skipped: Vec::new() });
+        }
+        if let Shape::Unknown(seems) = shape {
+            bail!(
+                "{} is nothing that can be imported: {seems}; what can be is daybook's NDJSON, asciicast, tlog JSON, hoop sessions, Teleport audit events, and directories of sudo's I/O logs (docs/import.md)",
+                path.display()
+            );
+        }
+        let mut whole = Vec::new();
+        reader
+            .take(RECORDING_BYTES_MAX + 1)
+            .read_to_end(&mut whole)
+            .with_context(|| format!("can't read {}", path.display()))?;
+        if whole.len() as u64 > RECORDING_BYTES_MAX {
+            bail!(
+                "{} has more than {RECORDING_BYTES_MAX} bytes, unpacked, and is read as a whole; split it",
+                path.display()
+            );
+        }
+        let found = decoded(&shape, &whole, labels)
+            .map_err(anyhow::Error::msg)
+            .with_context(|| format!("{} can't be read as {}", path.display(), name(&shape)))?;
+        Ok(Chunks::of(path, found))
+    }
+
+    /// The batches of what was found at a path.
+    #[must_use]
+    pub fn of(path: &Path, found: Found) -> Chunks {
+        let skipped = found.skipped.into_iter().map(|s| (s.line, s.what)).collect();
+        let source = Source::Events(found.lines.into());
+        Chunks { path: Arc::new(path.to_owned()), source, next_line: 1, skipped }
     }
 
     /// The next batch.
@@ -109,6 +129,40 @@ impl Chunks {
         let first_line = self.next_line;
         self.next_line += lines;
         Ok(Some(Chunk { path: Arc::clone(&self.path), first_line, lines, bytes: bytes.into() }))
+    }
+}
+
+fn decoded(shape: &Shape, whole: &[u8], labels: &Labels) -> Result<Found, String> {
+    let mut noted = Found::default();
+    match shape {
+        Shape::Tlog => foreign::tlog(whole, labels),
+        Shape::JournalJson => {
+            let messages = foreign::from_json(whole, &mut noted);
+            foreign::tlog_messages(messages, noted, labels)
+        }
+        Shape::JournalExport => {
+            let messages = foreign::from_export(whole, &mut noted);
+            foreign::tlog_messages(messages, noted, labels)
+        }
+        Shape::Hoop => foreign::hoop(whole, labels),
+        Shape::HoopStream => foreign::hoop_stream(whole, labels),
+        Shape::Teleport => foreign::teleport(whole, labels),
+        Shape::Asciicast | Shape::Events | Shape::Unknown(_) => {
+            let recording = asciicast::decode(whole)?;
+            let lines = asciicast::events(whole, &recording, labels);
+            Ok(Found { lines, skipped: recording.skipped })
+        }
+    }
+}
+
+fn name(shape: &Shape) -> &'static str {
+    match shape {
+        Shape::Events | Shape::Unknown(_) => "events",
+        Shape::Asciicast => "an asciicast recording",
+        Shape::Tlog => "tlog's messages",
+        Shape::JournalJson | Shape::JournalExport => "tlog's messages in journald's entries",
+        Shape::Hoop | Shape::HoopStream => "hoop's sessions",
+        Shape::Teleport => "Teleport's audit events",
     }
 }
 

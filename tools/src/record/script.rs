@@ -2,9 +2,7 @@
 
 use super::utf8::{Piece, Utf8};
 use super::{Ended, Said};
-use crate::asciicast::cut;
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
+use crate::line::{self, cut};
 use daybook_engine::event::Micros;
 use serde_json::{Map, Value, json};
 
@@ -118,23 +116,16 @@ impl Script {
 
     fn line(&mut self, kind: &str, fields: Value) -> String {
         self.last = self.last.max(Micros::now());
-        let mut line = Map::new();
-        line.insert("session".into(), json!(self.session));
-        line.insert("seq".into(), json!(self.seq));
-        line.insert("time".into(), json!(self.last.to_string()));
-        line.insert("kind".into(), json!(kind));
-        if let Value::Object(fields) = fields {
-            line.extend(fields.into_iter().filter(|(_, value)| !value.is_null()));
-        }
+        let line = line::event(&self.session, self.seq, self.last, kind, fields);
         self.seq += 1;
-        Value::Object(line).to_string()
+        line
     }
 }
 
 fn content(piece: Piece) -> Value {
     match piece {
         Piece::Text(text) => json!({"text": text}),
-        Piece::Bytes(bytes) => json!({"data": BASE64_STANDARD.encode(bytes)}),
+        Piece::Bytes(bytes) => line::content(&bytes),
     }
 }
 
