@@ -2,7 +2,8 @@
 //!
 //! Each producer sends its own sessions' events, batch after batch, and waits for each ack. With
 //! `--rate` a latency counts from the moment when the batch was due, not from when it could at last be
-//! sent, so that a slow server cannot hide behind its own queue.
+//! sent, so that a slow server cannot hide behind its own queue. A server that is busy or away is waited
+//! for as every client here does ([`crate::client`]); the wait is part of the latency.
 
 use crate::cli::Exit;
 use crate::client::{Client, Receipt};
@@ -109,7 +110,7 @@ struct Report {
     bytes_per_second: f64,
     duplicates: u64,
     rejected: u64,
-    busy: u64,
+    waits: u64,
     errors: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     first_error: Option<String>,
@@ -127,7 +128,7 @@ struct Seen {
     bytes: u64,
     total: Receipt,
     rejected: u64,
-    busy: u64,
+    waits: u64,
     errors: u64,
     first_error: Option<String>,
 }
@@ -220,7 +221,7 @@ async fn produce(client: Client, pool: Arc<Pool>, plan: Plan) -> anyhow::Result<
         bytes: 0,
         total: Receipt::default(),
         rejected: 0,
-        busy: 0,
+        waits: 0,
         errors: 0,
         first_error: None,
     };
@@ -244,7 +245,7 @@ async fn produce(client: Client, pool: Arc<Pool>, plan: Plan) -> anyhow::Result<
                 let micros = due.elapsed().as_micros() as u64;
                 seen.acks.saturating_record(micros.max(1));
                 seen.bytes += size;
-                seen.busy += u64::from(waits);
+                seen.waits += u64::from(waits);
                 seen.total.accepted += receipt.accepted;
                 seen.total.duplicates += receipt.duplicates;
                 seen.rejected += receipt.refused();
@@ -281,7 +282,7 @@ fn sum(
         bytes_per_second: 0.0,
         duplicates: 0,
         rejected: 0,
-        busy: 0,
+        waits: 0,
         errors: 0,
         first_error: None,
         ack: Percentiles::default(),
@@ -295,7 +296,7 @@ fn sum(
         report.bytes += one.bytes;
         report.duplicates += one.total.duplicates;
         report.rejected += one.rejected;
-        report.busy += one.busy;
+        report.waits += one.waits;
         report.errors += one.errors;
         report.first_error = report.first_error.or(one.first_error);
     }
@@ -328,8 +329,8 @@ fn show(report: &Report, json: bool) -> anyhow::Result<()> {
         text.push_str(&format!("ack→found  {} ({searches} searches)\n", found.line()));
     }
     text.push_str(&format!(
-        "{} errors, {} rejected, {} duplicates, {} busy answers\n",
-        report.errors, report.rejected, report.duplicates, report.busy
+        "{} errors, {} rejected, {} duplicates, {} waits for a server that was busy or away\n",
+        report.errors, report.rejected, report.duplicates, report.waits
     ));
     if let Some(error) = &report.first_error {
         text.push_str(&format!("first: {}\n", output::clean::line(error)));
