@@ -4,11 +4,12 @@
 
 mod common;
 
-use common::Server;
+use common::{Server, daybook};
 use daybook_engine::event::Micros;
 use daybook_tools::client::Client;
 use daybook_tools::producer::{NotTaken, Options, Producer, Report, SpillBounds};
 use serde_json::json;
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -117,7 +118,45 @@ async fn a_full_spill_is_said_and_what_was_taken_before_is_kept() {
     assert_eq!(server.events().len(), taken as usize + 1);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_spill_a_producer_holds_back_and_says_what_it_lost_in_the_end() {
+    let options = Options { batch_events: 5, memory_bytes: 1_000, ..Options::default() };
+    let producer = start(NOBODY, options);
+    let sent = async {
+        let mut sent = 0;
+        while sent < 5_000 {
+            producer.send(&line("s", sent)).await.unwrap();
+            sent += 1;
+        }
+    };
+    let held = tokio::time::timeout(Duration::from_millis(500), sent).await;
+    assert!(held.is_err(), "5,000 events in memory for 1,000 bytes");
+    assert!(producer.trouble().unwrap().contains("can't reach"));
+    let report = tokio::time::timeout(Duration::from_secs(5), stop(producer, 0)).await.unwrap();
+    assert!(report.lost > 0 && report.left == 0, "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_can_never_be_taken_is_put_aside_and_the_next_ones_go() {
+    let temp = tempfile::tempdir().unwrap();
+    let spill = temp.path().join("spill");
+    let (address, bodies) =
+        scripted(vec!["503 x|", "400 Bad Request|{\"detail\":\"no\"}", WELL]).await;
+    let producer = start(&address, spilling(&spill, 1 << 20));
+    for seq in 0..20 {
+        producer.send(&line("bad", seq)).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    producer.send(&line("good", 0)).await.unwrap();
+    let report = stop(producer, 10).await;
+    assert_eq!((report.rejected, report.accepted, report.left, report.lost), (20, 2, 0, 0));
+    assert_eq!(report.first_rejected.as_deref(), Some("no"));
+    assert!(bodies.lock().unwrap()[2].contains("good"));
+    let kept = std::fs::read_dir(&spill).unwrap().next().unwrap().unwrap().path();
+    assert_eq!(std::fs::read_to_string(kept).unwrap().lines().count(), 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_event_or_has_no_number_is_not_taken() {
     let producer = start(NOBODY, Options::default());
     let bare = line("s", 1).replace("\"seq\":1,", "");
@@ -229,6 +268,76 @@ async fn events_without_a_number_are_not_sent_again_when_nobody_knows_whether_th
     assert_eq!(bodies.lock().unwrap().len(), 1);
 }
 
+/// Kills a server after a while, and starts it again.
+fn restarted(server: Server, data: &Path) -> Server {
+    std::thread::sleep(Duration::from_millis(700));
+    let listen = server.listen();
+    server.kill();
+    std::thread::sleep(Duration::from_millis(500));
+    Server::start_at(&listen, data, &["--quiet"])
+}
+
+#[test]
+fn an_import_goes_on_when_the_server_is_back() {
+    let temp = tempfile::tempdir().unwrap();
+    let data = temp.path().join("data");
+    let server = Server::start(&data, &["--quiet"]);
+    let mut child = daybook()
+        .args(["import", "--json", "--concurrency", "2", "--server", &server.address, "-"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let writer = std::thread::spawn(move || {
+        for seq in 0..40_000 {
+            writeln!(stdin, "{}", line("imported", seq)).unwrap();
+            if seq % 1_000 == 0 {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        }
+    });
+    let server = restarted(server, &data);
+    writer.join().unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(output.status.success(), "{said}");
+    let stored = said["accepted"].as_u64().unwrap() + said["duplicates"].as_u64().unwrap();
+    assert_eq!((stored, server.events().len()), (40_000, 40_000));
+}
+
+#[test]
+fn a_load_goes_on_when_the_server_is_back_and_counts_what_is_stored() {
+    let temp = tempfile::tempdir().unwrap();
+    let data = temp.path().join("data");
+    let server = Server::start(&data, &["--quiet"]);
+    let args = [
+        "load",
+        "--json",
+        "--duration",
+        "3",
+        "--rate",
+        "3000",
+        "--batch",
+        "50",
+        "--sessions",
+        "50",
+    ];
+    let child = daybook()
+        .args(args)
+        .args(["--producers", "4", "--server", &server.address])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let server = restarted(server, &data);
+    let output = child.wait_with_output().unwrap();
+    let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&said["errors"], &said["rejected"]), (&0.into(), &0.into()), "{said}");
+    assert!(said["waits"].as_u64().unwrap() > 0, "the server was never missed: {said}");
+    let stored = said["events"].as_u64().unwrap() + said["duplicates"].as_u64().unwrap();
+    assert_eq!(stored, server.events().len() as u64);
+}
+
 /// The client that docs/clients.md shows, as a proxy in Python would use it.
 #[test]
 fn the_python_client_delivers_each_event_once_though_the_server_is_killed() {
@@ -250,7 +359,6 @@ fn the_python_client_delivers_each_event_once_though_the_server_is_killed() {
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let writer = std::thread::spawn(move || {
-        use std::io::Write as _;
         for seq in 0..1_500 {
             writeln!(stdin, "{}", line("py", seq)).unwrap();
             std::thread::sleep(Duration::from_millis(1));

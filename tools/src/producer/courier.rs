@@ -7,7 +7,7 @@
 //! new batches go behind it. (daybook does not need the order; people who watch a session live do.)
 
 use super::spill::Spill;
-use super::status::{Command, Known, Status};
+use super::status::{Known, Status};
 use super::{NotTaken, Options, Report};
 use crate::client::{Attempt, Backoff, Client, Delivery, Later, Receipt, count_lines};
 use reqwest::StatusCode;
@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 /// A batch that is being sent.
@@ -37,7 +37,10 @@ pub struct Courier {
     options: Options,
     spill: Option<Spill>,
     status: Arc<Status>,
-    commands: mpsc::Receiver<Command>,
+    /// Events' lines, each with its line break.
+    lines: mpsc::Receiver<String>,
+    /// How long to go on, once it is to end.
+    close: oneshot::Receiver<Duration>,
     /// The batch that is being filled, and since when.
     open: Vec<u8>,
     open_events: u64,
@@ -62,14 +65,16 @@ impl Courier {
         options: Options,
         spill: Option<Spill>,
         status: Arc<Status>,
-        commands: mpsc::Receiver<Command>,
+        lines: mpsc::Receiver<String>,
+        close: oneshot::Receiver<Duration>,
     ) -> Courier {
         Courier {
             client,
             options,
             spill,
             status,
-            commands,
+            lines,
+            close,
             open: Vec::new(),
             open_events: 0,
             open_since: None,
@@ -95,7 +100,12 @@ impl Courier {
             let takes = self.end.is_none() && self.has_room();
             let timer = self.next_timer();
             tokio::select! {
-                command = self.commands.recv(), if takes => self.obey(command),
+                // Of a handle that was dropped the other channel tells.
+                Some(line) = self.lines.recv(), if takes => self.add(&line),
+                patience = &mut self.close, if self.end.is_none() => {
+                    // Dropped: what waits is kept, if there is a spill.
+                    self.close(patience.unwrap_or(Duration::ZERO));
+                }
                 attempt = answered(&mut self.answer) => {
                     self.answer = None;
                     self.judge(attempt);
@@ -105,30 +115,26 @@ impl Courier {
         }
     }
 
-    fn obey(&mut self, command: Option<Command>) {
-        match command {
-            Some(Command::Line(line)) => {
-                self.open_since.get_or_insert_with(Instant::now);
-                self.open.extend_from_slice(line.as_bytes());
-                self.open_events += 1;
-                if self.open.len() >= self.options.batch_bytes
-                    || self.open_events >= self.options.batch_events
-                {
-                    self.batch();
-                }
-            }
-            Some(Command::Close(patience)) => {
-                self.batch();
-                self.end = Some(Instant::now() + patience);
-                // A last attempt at once, whatever wait there was.
-                self.again_at = None;
-            }
-            // A handle that was dropped: what waits is kept, if there is a spill.
-            None => {
-                self.batch();
-                self.end = Some(Instant::now());
-            }
+    fn add(&mut self, line: &str) {
+        self.open_since.get_or_insert_with(Instant::now);
+        self.open.extend_from_slice(line.as_bytes());
+        self.open_events += 1;
+        if self.open.len() >= self.options.batch_bytes
+            || self.open_events >= self.options.batch_events
+        {
+            self.batch();
         }
+    }
+
+    /// Takes what was sent before the end, also past the bound of memory: it is no more than the channel holds.
+    fn close(&mut self, patience: Duration) {
+        while let Ok(line) = self.lines.try_recv() {
+            self.add(&line);
+        }
+        self.batch();
+        self.end = Some(Instant::now() + patience);
+        // A last attempt at once, whatever wait there was.
+        self.again_at = None;
     }
 
     /// Ends the batch that is being filled.
@@ -185,6 +191,7 @@ impl Courier {
         if self.answer.is_some() || waits {
             return;
         }
+        self.again_at = None;
         if self.parcel.is_none() {
             self.parcel = self.next_spilled().or_else(|| self.next_queued());
         }
@@ -303,6 +310,7 @@ impl Courier {
 
     /// Puts aside what can never be sent as it is, so that what is behind it can.
     fn set_aside(&mut self, parcel: &Parcel, why: &str) {
+        self.well();
         let rest = parcel.delivery.rest().clone();
         self.delivered(parcel);
         let events = count_lines(&rest);
@@ -348,8 +356,9 @@ impl Courier {
         timers.into_iter().flatten().min().unwrap_or(far)
     }
 
+    /// May more lines be taken? With a spill its bound is what holds, and `send` refuses past it.
     fn has_room(&self) -> bool {
-        self.queued + self.open.len() < self.options.memory_bytes
+        self.spill.is_some() || self.queued + self.open.len() < self.options.memory_bytes
     }
 
     fn is_idle(&self) -> bool {

@@ -11,7 +11,7 @@
 //! |---|---|
 //! | here | the handle: [`Producer::send`], [`Producer::close`] |
 //! | `courier` | the task behind it: batches, attempts, waits |
-//! | `status` | what passes between the two |
+//! | `status` | what the second tells the first |
 //! | `spill` | the directory where batches wait on disk |
 //!
 //! **What is promised.** An event that [`Producer::send`] took is sent until the server has answered for
@@ -33,11 +33,11 @@ use crate::client::Client;
 use courier::Courier;
 use daybook_engine::event::wire::Event;
 use serde::Serialize;
-use status::{Command, Status};
+use status::Status;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 /// How a producer sends.
@@ -115,7 +115,8 @@ pub struct Report {
 /// Sends events in the background.
 #[derive(Debug)]
 pub struct Producer {
-    inbox: mpsc::Sender<Command>,
+    lines: mpsc::Sender<String>,
+    end: oneshot::Sender<Duration>,
     status: Arc<Status>,
     courier: JoinHandle<Report>,
 }
@@ -128,9 +129,10 @@ impl Producer {
     pub fn start(client: Client, options: Options) -> anyhow::Result<Producer> {
         let spill = options.spill.clone().map(Spill::open).transpose()?;
         let status = Arc::new(Status::default());
-        let (inbox, commands) = mpsc::channel(1_024);
-        let courier = Courier::new(client, options, spill, Arc::clone(&status), commands);
-        Ok(Producer { inbox, status, courier: tokio::spawn(courier.run()) })
+        let (lines, taken) = mpsc::channel(1_024);
+        let (end, ended) = oneshot::channel();
+        let courier = Courier::new(client, options, spill, Arc::clone(&status), taken, ended);
+        Ok(Producer { lines, end, status, courier: tokio::spawn(courier.run()) })
     }
 
     /// Takes one event: a JSON object on one line, with `seq`.
@@ -161,8 +163,7 @@ impl Producer {
         if let Some(error) = self.status.refuses().filter(|_| !last) {
             return Err(error);
         }
-        let command = Command::Line(format!("{line}\n"));
-        self.inbox.send(command).await.map_err(|_| NotTaken::Ended)
+        self.lines.send(format!("{line}\n")).await.map_err(|_| NotTaken::Ended)
     }
 
     /// What keeps events from the server now, in a sentence; none while all is well.
@@ -177,8 +178,7 @@ impl Producer {
     /// None but a bug: the task behind it broke.
     pub async fn close(self, patience: Duration) -> anyhow::Result<Report> {
         // The courier may have ended; its report says why.
-        let _ = self.inbox.send(Command::Close(patience)).await;
-        drop(self.inbox);
+        let _ = self.end.send(patience);
         Ok(self.courier.await?)
     }
 }

@@ -1,16 +1,7 @@
-//! What passes between the handle and the courier.
+//! What the courier tells the handle.
 
 use super::NotTaken;
 use parking_lot::Mutex;
-use std::time::Duration;
-
-/// What the handle asks for.
-pub enum Command {
-    /// An event's line, with its line break.
-    Line(String),
-    /// Send what is left, for so long.
-    Close(Duration),
-}
 
 /// What the handle may know.
 #[derive(Debug, Default)]
