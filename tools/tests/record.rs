@@ -237,12 +237,12 @@ fn without_a_terminal_a_pipe_is_recorded_to_its_end() {
         .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    child.stdin.take().unwrap().write_all(b"from a pipe\n").unwrap();
+    child.stdin.take().unwrap().write_all(b"from a pipe\nto its end").unwrap();
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success());
     assert!(String::from_utf8_lossy(&output.stdout).contains("from a pipe"));
     let stored = server.events();
-    assert!(texts(&whole(&stored), "terminal.output").contains("from a pipe"));
+    assert!(texts(&whole(&stored), "terminal.output").contains("to its end"));
 }
 
 #[test]

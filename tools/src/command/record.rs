@@ -162,7 +162,8 @@ impl Recording {
                 }
                 Some(()) = resized.recv() => {
                     let size = crate::record::size();
-                    terminal.resize(size)?;
+                    // A terminal that is gone has no size; its end is on its way.
+                    let _ = terminal.resize(size);
                     let line = self.script.resize(size);
                     self.keep(&terminal, line).await;
                 }

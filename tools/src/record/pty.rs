@@ -140,15 +140,19 @@ fn show(mut pty: &Pty, said: &mpsc::Sender<Said>) {
 
 fn type_in(mut pty: &Pty, said: Option<mpsc::Sender<Said>>) {
     let mut buffer = vec![0; READ_BYTES];
+    let mut line_ended = true;
     loop {
         match std::io::stdin().read(&mut buffer) {
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Ok(0) | Err(_) => {
-                let _ = pty.write_all(END_OF_INPUT);
+                // In a line that has not ended the first one ends the line.
+                let times = if line_ended { 1 } else { 2 };
+                let _ = pty.write_all(&END_OF_INPUT.repeat(times));
                 return;
             }
             Ok(n) => {
                 let bytes = buffer.get(..n).unwrap_or_default();
+                line_ended = bytes.ends_with(b"\n");
                 // Noted before it is done: what a command was told is there also if it ends all.
                 if let Some(said) = &said
                     && said.blocking_send(Said::Typed(bytes.to_vec())).is_err()
