@@ -25,7 +25,7 @@ pub enum Command {
     Serve(serve::Args),
     /// Print the effective configuration: a file with every setting, and what happens at each bound
     Config(config::Args),
-    /// Load files: NDJSON (also .gz and .zst) and asciicast recordings; safe to run again
+    /// Load files: NDJSON, and what asciinema, sudo, tlog, hoop and Teleport recorded; safe to run again
     Import(import::Args),
     /// Record a terminal session, live; kept here while the server is away
     Record(record::Args),
