@@ -104,10 +104,10 @@ pub async fn run(args: Args, quiet: bool) -> anyhow::Result<Exit> {
     let report = recording.producer.close(patience).await?;
     let ended = ended?;
     if let Some(why) = &recording.broken {
-        eprintln!("daybook: the command was ended: {why}");
+        tell(&format!("the command was ended: {why}"));
     }
     if !quiet {
-        eprintln!("daybook: recorded {session}, {events} events");
+        tell(&format!("recorded {session}, {events} events"));
     }
     say(&report, quiet);
     Ok(Exit::Code(ended.exit_code()))
@@ -151,7 +151,7 @@ impl Recording {
             tokio::select! {
                 // What was shown before the end comes before the end.
                 biased;
-                signal = asked.next() => terminal.kill(signal),
+                signal = asked.next(), if ended.is_none() => terminal.kill(signal),
                 said = terminal.said.recv() => match said {
                     Some(said) => self.said(&terminal, said).await,
                     // The thread that types may outlive the one that shows, so this is rarely how it ends.
@@ -298,18 +298,23 @@ fn seed() -> anyhow::Result<u64> {
 fn say(report: &Report, quiet: bool) {
     if let Some(why) = &report.first_rejected {
         let why = output::clean::line(why);
-        eprintln!("daybook: the server refused {} events: {why}", output::count(report.rejected));
+        tell(&format!("the server refused {} events: {why}", output::count(report.rejected)));
     }
     if report.lost > 0 {
         let why = report.why.as_deref().unwrap_or("the spill could not be written");
-        eprintln!("daybook: {} events are LOST: {why}", output::count(report.lost));
+        tell(&format!("{} events are LOST: {why}", output::count(report.lost)));
     }
     if let Some(dir) = report.left_in.as_ref().filter(|_| !quiet) {
         let why = report.why.as_deref().unwrap_or("there was no time to send them");
-        eprintln!(
-            "daybook: {} events wait in {} and are sent by the next `daybook record`, or by `daybook record --send-spilled`: {why}",
+        tell(&format!(
+            "{} events wait in {} and are sent by the next `daybook record`, or by `daybook record --send-spilled`: {why}",
             output::count(report.left),
             dir.display()
-        );
+        ));
     }
+}
+
+/// To the person in front of the terminal, who may be gone: that is no reason to end badly.
+fn tell(what: &str) {
+    let _ = writeln!(std::io::stderr(), "daybook: {what}");
 }
