@@ -22,6 +22,8 @@
 //! **Numbers.** `ei` counts a session's events, but events that other parts of Teleport write may have the
 //! same one, or one near 2^31. So an event's `seq` is `ei` × 64 and a number from its `uid`: in order,
 //! apart, and the same whenever it is imported. One with a large `ei`, or without, comes behind all others.
+//! (Of two with the same `ei`, one in 32 pairs has the same number; the second is refused as a conflict, and
+//! named.)
 
 use super::{Found, text, values};
 use crate::asciicast::Labels;
