@@ -9,7 +9,7 @@
 use super::spill::Spill;
 use super::status::{Known, Status};
 use super::{NotTaken, Options, Report};
-use crate::client::{Attempt, Backoff, Client, Delivery, Later, Receipt, count_lines};
+use crate::client::{Attempt, Backoff, Before, Client, Delivery, Later, Receipt, count_lines};
 use reqwest::StatusCode;
 use std::collections::VecDeque;
 use std::future::Future;
@@ -241,17 +241,15 @@ impl Courier {
                 }
             }
             Attempt::TooLarge(before, why) => {
-                parcel.delivery.stopped(before);
-                if before.lines > 0 || parcel.delivery.shrink() {
+                let moved = parcel.resume(before);
+                if moved || parcel.delivery.shrink() {
                     self.parcel = Some(parcel);
                 } else {
-                    self.set_aside(&parcel, &why);
+                    self.set_aside(parcel, &why);
                 }
             }
             // Not this server's mood but these lines: the next ones may be taken.
-            Attempt::Refused(status, why) if of_the_request(status) => {
-                self.set_aside(&parcel, &why)
-            }
+            Attempt::Refused(status, why) if of_the_request(status) => self.set_aside(parcel, &why),
             Attempt::Refused(_, why) => {
                 if self.spill.is_none() {
                     self.status.0.lock().refuses = Some(NotTaken::Refused(why.clone()));
@@ -259,7 +257,7 @@ impl Courier {
                 self.failed(parcel, None, why);
             }
             Attempt::Later(Later { asked, before, why, .. }) => {
-                parcel.delivery.stopped(before);
+                parcel.resume(before);
                 self.failed(parcel, asked, why);
             }
         }
@@ -296,27 +294,32 @@ impl Courier {
 
     /// Keeps the lines that a receipt says were refused.
     fn keep_refused(&mut self, receipt: &Receipt, parcel: &Parcel) {
-        let Some(spill) = self.spill.as_mut().filter(|_| !receipt.rejected.is_empty()) else {
-            return;
-        };
+        let Some(spill) = self.spill.as_mut().filter(|_| receipt.refused() > 0) else { return };
         let piece = parcel.delivery.piece();
         let lines: Vec<&[u8]> = piece.split_inclusive(|byte| *byte == b'\n').collect();
         let at = |line: u64| lines.get(usize::try_from(line).ok()?.checked_sub(1)?).copied();
         let refused: Vec<&[u8]> = receipt.rejected.iter().filter_map(|r| at(r.line)).collect();
-        if let Err(error) = spill.put_refused(&refused.concat()) {
+        // Of very many the server names only the first ones: then all are kept.
+        let all_named = refused.len() as u64 == receipt.refused();
+        let kept = if all_named { refused.concat() } else { piece.to_vec() };
+        if let Err(error) = spill.put_refused(&kept) {
             self.report.why = Some(format!("{error:#}"));
         }
     }
 
     /// Puts aside what can never be sent as it is, so that what is behind it can.
-    fn set_aside(&mut self, parcel: &Parcel, why: &str) {
+    fn set_aside(&mut self, mut parcel: Parcel, why: &str) {
         self.well();
         let rest = parcel.delivery.rest().clone();
-        self.delivered(parcel);
         let events = count_lines(&rest);
         self.report.rejected += events;
         self.report.first_rejected.get_or_insert_with(|| why.to_owned());
-        match self.spill.as_mut().map(|spill| spill.put_refused(&rest)) {
+        // Kept before anything of it is removed.
+        let kept = self.spill.as_mut().map(|spill| match parcel.file.take() {
+            Some(file) => spill.refuse(&file),
+            None => spill.put_refused(&rest),
+        });
+        match kept {
             Some(Ok(_)) => {}
             Some(Err(error)) => {
                 self.report.lost += events;
@@ -324,6 +327,7 @@ impl Courier {
             }
             None => self.report.lost += events,
         }
+        self.delivered(&parcel);
     }
 
     /// Does what is due by the clock.
@@ -393,6 +397,16 @@ impl Courier {
 impl Parcel {
     fn new(lines: bytes::Bytes, file: Option<PathBuf>) -> Parcel {
         Parcel { delivery: Delivery::new(lines.clone()), file, lines, since: Instant::now() }
+    }
+
+    /// Goes on behind what was stored; not where lines were refused that nobody named: sent again, they
+    /// are named. Answers whether it came on.
+    fn resume(&mut self, before: Before) -> bool {
+        let comes_on = before.lines > 0 && before.rejected_count == 0;
+        if comes_on {
+            self.delivery.stopped(before);
+        }
+        comes_on
     }
 }
 

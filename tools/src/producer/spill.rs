@@ -144,9 +144,17 @@ impl Spill {
     /// As [`Spill::put`].
     pub fn put_refused(&mut self, lines: &[u8]) -> anyhow::Result<PathBuf> {
         let path = self.put(lines)?;
-        self.waiting.pop_back();
+        self.refuse(&path)
+    }
+
+    /// Puts a whole file aside that the server will not take.
+    ///
+    /// # Errors
+    /// A file that can't be renamed.
+    pub fn refuse(&mut self, path: &Path) -> anyhow::Result<PathBuf> {
+        self.waiting.retain(|waiting| waiting != path);
         let refused = path.with_extension("ndjson.refused");
-        std::fs::rename(&path, &refused)
+        std::fs::rename(path, &refused)
             .with_context(|| format!("can't rename {}", path.display()))?;
         Ok(refused)
     }
