@@ -212,6 +212,36 @@ fn a_full_spill_ends_the_command_and_says_so_in_the_recording() {
 }
 
 #[test]
+fn a_command_that_does_not_mind_is_killed_when_it_can_not_be_recorded() {
+    let temp = tempfile::tempdir().unwrap();
+    let script = "trap '' HUP; while :; do echo 0123456789012345678901234567890123456789; done";
+    let args = ["--spill-bytes-max", "64KiB", "--patience", "0", "--", "sh", "-c", script];
+    let mut person = Person::sits_down("http://127.0.0.1:1", &temp.path().join("spill"), &args);
+    assert_eq!(person.gets_up().code(), Some(128 + 9));
+}
+
+#[test]
+fn a_command_waits_for_room_when_that_is_wanted_and_goes_on_when_the_server_is_there() {
+    let temp = tempfile::tempdir().unwrap();
+    let (data, spill) = (temp.path().join("data"), temp.path().join("spill"));
+    let server = Server::start(&data, &["--quiet"]);
+    let (listen, address) = (server.listen(), server.address.clone());
+    server.kill();
+    let script = "i=0; while [ $i -lt 3000 ]; do echo line-$i-0123456789012345678901234567890123456789; i=$((i+1)); done";
+    let full = ["--when-full", "wait", "--spill-bytes-max", "32KiB", "--patience", "60"];
+    let args = [&full[..], &["--", "sh", "-c", script]].concat();
+    let mut person = Person::sits_down(&address, &spill, &args);
+    std::thread::sleep(Duration::from_millis(1_500));
+    let seen = String::from_utf8_lossy(&person.screen.lock().unwrap()).contains("line-2999-");
+    assert!(!seen, "it was never full: the test tests nothing");
+    let server = Server::start_at(&listen, &data, &["--quiet"]);
+    assert!(person.gets_up().success());
+    let stored = server.events();
+    let text = texts(&whole(&stored), "terminal.output");
+    assert_eq!(text.matches("line-").count(), 3_000);
+}
+
+#[test]
 fn a_recorder_that_is_asked_to_end_ends_the_command_and_the_recording() {
     let temp = tempfile::tempdir().unwrap();
     let server = Server::start(&temp.path().join("data"), &["--quiet"]);

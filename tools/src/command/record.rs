@@ -19,6 +19,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
 
 /// The arguments of `daybook record`.
 #[derive(Debug, clap::Args)]
@@ -37,7 +38,7 @@ pub struct Args {
     /// Also record what is typed, passwords too
     #[arg(long)]
     input: bool,
-    /// Where events wait while the server is away [default: daybook/spill in `XDG_STATE_HOME`]
+    /// Where events wait while the server is away [default: `~/.local/state/daybook/spill/SERVER`]
     #[arg(long, value_name = "DIR")]
     spill: Option<PathBuf>,
     /// How much of it may be used
@@ -60,7 +61,7 @@ pub struct Args {
 /// What becomes of a command whose recording can't be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum WhenFull {
-    /// It is ended (SIGHUP).
+    /// It is ended (SIGHUP, then SIGKILL).
     Stop,
     /// It waits until there is room.
     Wait,
@@ -69,6 +70,10 @@ enum WhenFull {
 /// How long the terminal may be silent after the command's end, while something that the command left
 /// behind still has it open.
 const LINGER: Duration = Duration::from_millis(200);
+/// How long that may go on at most.
+const LINGER_MAX: Duration = Duration::from_secs(5);
+/// How long a command has to end when it is told to because it can't be recorded.
+const MIND_WITHIN: Duration = Duration::from_secs(2);
 /// The pause before a full spill is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
@@ -97,6 +102,8 @@ pub async fn run(args: Args, quiet: bool) -> anyhow::Result<Exit> {
         producer,
         when_full: args.when_full,
         broken: None,
+        kill_at: None,
+        asked: Asked::new()?,
     };
     let facts = facts(&args);
     let ended = recording.record(&facts, args.input).await;
@@ -120,12 +127,14 @@ struct Recording {
     when_full: WhenFull,
     /// Why nothing more is recorded.
     broken: Option<String>,
+    /// When a command that did not mind being told to end is killed.
+    kill_at: Option<Instant>,
+    asked: Asked,
 }
 
 impl Recording {
     async fn record(&mut self, facts: &Facts, with_input: bool) -> anyhow::Result<Ended> {
         let mut resized = signal(SignalKind::window_change())?;
-        let mut asked = Asked::new()?;
         let start = self.script.start(facts);
         self.producer.send(&start).await.context("the recording can't begin")?;
         let env = [("DAYBOOK_SESSION", self.script.session())];
@@ -140,34 +149,37 @@ impl Recording {
                 return Err(error);
             }
         };
-        let mut ended = None;
+        let (mut ended, mut stop_at) = (None, None);
         loop {
-            let silence = async {
-                match ended {
-                    Some(_) => tokio::time::sleep(LINGER).await,
-                    None => std::future::pending().await,
-                }
-            };
+            let silence = ended.map(|_| Instant::now() + LINGER);
             tokio::select! {
-                // What was shown before the end comes before the end.
+                // A command that shows more than is taken must not keep the others waiting.
                 biased;
-                signal = asked.next(), if ended.is_none() => terminal.kill(signal),
+                signal = self.asked.next(), if ended.is_none() => terminal.kill(signal),
+                end = &mut terminal.ended, if ended.is_none() => {
+                    ended = Some(end.unwrap_or(Ended::Signal(0)));
+                    stop_at = Some(Instant::now() + LINGER_MAX);
+                }
+                () = at(self.kill_at), if ended.is_none() => {
+                    self.kill_at = None;
+                    terminal.kill(Signal::KILL);
+                }
+                () = at(stop_at) => break,
                 said = terminal.said.recv() => match said {
                     Some(said) => self.said(&terminal, said).await,
                     // The thread that types may outlive the one that shows, so this is rarely how it ends.
                     None => break,
                 },
-                end = &mut terminal.ended, if ended.is_none() => {
-                    ended = Some(end.unwrap_or(Ended::Signal(0)));
-                }
                 Some(()) = resized.recv() => {
                     let size = crate::record::size();
                     // A terminal that is gone has no size; its end is on its way.
                     let _ = terminal.resize(size);
-                    let line = self.script.resize(size);
-                    self.keep(&terminal, line).await;
+                    if self.broken.is_none() {
+                        let line = self.script.resize(size);
+                        self.keep(&terminal, line).await;
+                    }
                 }
-                () = silence => break,
+                () = at(silence) => break,
             }
         }
         let ended = match ended {
@@ -204,22 +216,36 @@ impl Recording {
         loop {
             match self.producer.send(&line).await {
                 Ok(()) => return,
-                Err(NotTaken::Full(_)) if self.when_full == WhenFull::Wait => {
-                    tokio::time::sleep(LOOK_AGAIN).await;
+                Err(NotTaken::Full(why)) if self.when_full == WhenFull::Wait => {
+                    tokio::select! {
+                        () = tokio::time::sleep(LOOK_AGAIN) => {}
+                        _ = self.asked.next() => return self.breaks(terminal, why),
+                    }
                 }
-                Err(error) => {
-                    self.script.take_back();
-                    self.broken = Some(error.to_string());
-                    terminal.kill(Signal::HUP);
-                    return;
-                }
+                Err(error) => return self.breaks(terminal, error.to_string()),
             }
         }
+    }
+
+    /// The event before could not be kept: nothing runs on unrecorded.
+    fn breaks(&mut self, terminal: &Terminal, why: String) {
+        self.script.take_back();
+        self.broken = Some(why);
+        self.kill_at = Some(Instant::now() + MIND_WITHIN);
+        terminal.kill(Signal::HUP);
     }
 
     /// Keeps what there is room for in any case.
     async fn keep_last(&mut self, line: String) -> anyhow::Result<()> {
         self.producer.send_last(&line).await.context("the end of the recording can't be kept")
+    }
+}
+
+/// That moment; never, without one.
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }
 
