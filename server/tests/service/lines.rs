@@ -153,7 +153,7 @@ async fn a_batch_with_an_idempotency_key_is_safe_to_send_again() {
         let request = service.http.post(format!("{}/v1/events", service.url)).body(body);
         async move {
             let answer = request.header("idempotency-key", key).send().await.unwrap();
-            (answer.status().as_u16(), answer.json::<serde_json::Value>().await.unwrap())
+            (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
         }
     };
     let (_, first) = send("batch-1").await;
