@@ -104,7 +104,7 @@ fn a_session_is_recorded_as_it_was_seen_typed_and_resized_and_ends_as_its_comman
     let temp = tempfile::tempdir().unwrap();
     let server = Server::start(&temp.path().join("data"), &["--quiet"]);
     let spill = temp.path().join("spill");
-    let script = "stty size; printf 'żółć %s\\n' \"$DAYBOOK_SESSION\"; read line; stty size; printf '\\377'; exit 7";
+    let script = "stty size; printf 'żółć %s\\n' \"$DAYBOOK_SESSION\"; read line; while [ \"$(stty size)\" = '30 100' ]; do sleep 0.05; done; stty size; printf '\\377'; exit 7";
     let args = ["--input", "--", "sh", "-c", script];
     let mut person = Person::sits_down(&server.address, &spill, &args);
     person.sees("30 100");
@@ -227,18 +227,18 @@ fn a_command_waits_for_room_when_that_is_wanted_and_goes_on_when_the_server_is_t
     let server = Server::start(&data, &["--quiet"]);
     let (listen, address) = (server.listen(), server.address.clone());
     server.kill();
-    let script = "i=0; while [ $i -lt 3000 ]; do echo line-$i-0123456789012345678901234567890123456789; i=$((i+1)); done";
+    let script = "i=0; while [ $i -lt 30000 ]; do echo line-$i-0123456789012345678901234567890123456789; i=$((i+1)); done";
     let full = ["--when-full", "wait", "--spill-bytes-max", "32KiB", "--patience", "60"];
     let args = [&full[..], &["--", "sh", "-c", script]].concat();
     let mut person = Person::sits_down(&address, &spill, &args);
     std::thread::sleep(Duration::from_millis(1_500));
-    let seen = String::from_utf8_lossy(&person.screen.lock().unwrap()).contains("line-2999-");
+    let seen = String::from_utf8_lossy(&person.screen.lock().unwrap()).contains("line-29999-");
     assert!(!seen, "it was never full: the test tests nothing");
     let server = Server::start_at(&listen, &data, &["--quiet"]);
     assert!(person.gets_up().success());
     let stored = server.events();
     let text = texts(&whole(&stored), "terminal.output");
-    assert_eq!(text.matches("line-").count(), 3_000);
+    assert_eq!(text.matches("line-").count(), 30_000);
 }
 
 #[test]
