@@ -143,6 +143,9 @@ fn render(app: &App, stats: &Stats) -> Result<String, fmt::Error> {
     let name = "daybook_connections_refused_total";
     out.head(name, "counter", "Connections over the bound.")?;
     out.sample(name, &[], app.connections.refused())?;
+    let name = "daybook_tls_handshakes_failed_total";
+    out.head(name, "counter", "TLS handshakes that failed.")?;
+    out.sample(name, &[], app.connections.handshakes_failed())?;
     let uptime = app.started.elapsed().as_secs();
     out.gauge("daybook_uptime_seconds", "Seconds since the start.", uptime)?;
 

@@ -16,4 +16,5 @@ mod reads;
 mod retention;
 mod stop;
 mod support;
+mod tls;
 mod tokens;
