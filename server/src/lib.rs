@@ -3,7 +3,7 @@
 //! | module | what is there |
 //! |---|---|
 //! | [`auth`] | who asks, and what they may |
-//! | `ingest` | `POST /v1/events` |
+//! | `ingest` | `POST /v1/events`, and the same as a stream |
 //! | `sessions`, `timeline`, `search`, `export` | what investigators ask |
 //! | `retention` | how long what is kept, and legal holds |
 //! | `merkle` | checkpoints, tiles and proofs |
@@ -44,6 +44,7 @@ mod stats;
 mod timeline;
 mod tls;
 
+pub use ingest::stream::SESSIONS_MAX as STREAM_SESSIONS_MAX;
 pub use ingest::tally::LISTED_MAX as REJECTED_LISTED_MAX;
 pub use tls::{ClientAuth, ClientCertificate, TlsError};
 
@@ -86,6 +87,12 @@ pub struct Config {
     pub exports_max: usize,
     /// How long requests may go on after the server was told to stop.
     pub shutdown_time_max: Duration,
+    /// How many producers may stream at once.
+    pub streams_max: usize,
+    /// The most bytes of a stream's frame, as it is sent.
+    pub stream_frame_bytes_max: u64,
+    /// How many bytes of a stream's frames may be on their way.
+    pub stream_credit_bytes: u64,
     /// The server's certificate and those that lead to its root, in PEM; with it, TLS is spoken.
     pub tls_cert: Option<PathBuf>,
     /// The certificate's key, in PEM.
@@ -114,6 +121,9 @@ impl Default for Config {
             read_time_max: Duration::from_secs(30),
             exports_max: 4,
             shutdown_time_max: Duration::from_secs(5),
+            streams_max: 1_000,
+            stream_frame_bytes_max: 1 << 20,
+            stream_credit_bytes: 4 << 20,
             tls_cert: None,
             tls_key: None,
             tls_client_ca: None,
@@ -224,15 +234,23 @@ impl Server {
             let now = Arc::clone(&self.reload.0);
             Watch(tokio::spawn(tls::files::watch(tls, look, now)))
         });
+        let shared = Arc::clone(&self.shared);
         let router = openapi::router(self.shared)
             .layer(axum::middleware::from_fn(tls::name_client))
             .into_make_service_with_connect_info::<Peer>();
         let (stopping, stopped) = tokio::sync::oneshot::channel();
+        let stopped_streams = Arc::clone(&shared);
         let signal = async move {
             stop.await;
+            stopped_streams.streams.stop();
             let _ = stopping.send(());
         };
-        let serve = axum::serve(listener, router).with_graceful_shutdown(signal);
+        let serve = async {
+            axum::serve(listener, router).with_graceful_shutdown(signal).await?;
+            // Streams are connections that the server of HTTP has let go.
+            shared.streams.ended().await;
+            Ok(())
+        };
         let cut = async {
             // An error means that serving ended by itself.
             if stopped.await.is_err() {

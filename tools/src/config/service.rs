@@ -112,6 +112,24 @@ pub(super) const SETTINGS: &[Setting] = &[
         ),
     },
     Setting {
+        key: "streams_max",
+        what: "producers that stream at the same time; each may take twice `stream_frame_bytes_max` of memory, and its credit",
+        at: "503 `busy` with `Retry-After`",
+        field: Field::Count(|config| &mut config.server.streams_max, 1, 1_000_000),
+    },
+    Setting {
+        key: "stream_frame_bytes_max",
+        what: "one frame of a stream, as it is sent; it may decompress to 16 times this",
+        at: "the stream is closed with 1009, after what it sent before was acknowledged",
+        field: Field::Size(|config| &mut config.server.stream_frame_bytes_max, 1 << 10, 64 << 20),
+    },
+    Setting {
+        key: "stream_credit_bytes",
+        what: "frames of one stream that are on their way",
+        at: "a producer that sends past it is closed with 1008, after what it sent before was acknowledged",
+        field: Field::Size(|config| &mut config.server.stream_credit_bytes, 1 << 10, 1 << 30),
+    },
+    Setting {
         key: "tls_cert",
         what: "the file of the server's certificate and those that lead to its root, in PEM; none: no TLS",
         at: "read again when it changes and on SIGHUP; one that can't be used stops the start, later it is logged and the one before stays",
