@@ -91,6 +91,7 @@ enum Section {
 }
 
 fn main() -> Result<()> {
+    daybook_tools::client::set_up_tls();
     let mut arguments = Arguments::parse();
     if arguments.quick {
         arguments.sessions = arguments.sessions.min(5_000);

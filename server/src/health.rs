@@ -55,6 +55,7 @@ pub fn warnings(app: &App) -> Vec<String> {
         app.connections.open(),
         app.config.connections_max as u64,
     );
+    near("streams (streams_max)", app.streams.open() as u64, app.config.streams_max as u64);
     if let Some((open, max)) = open_files() {
         near("open files (open_files_max; segments and connections keep one each)", open, max);
     }

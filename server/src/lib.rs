@@ -3,7 +3,7 @@
 //! | module | what is there |
 //! |---|---|
 //! | [`auth`] | who asks, and what they may |
-//! | `ingest` | `POST /v1/events` |
+//! | `ingest` | `POST /v1/events`, and the same as a stream |
 //! | `sessions`, `timeline`, `search`, `export` | what investigators ask |
 //! | `retention` | how long what is kept, and legal holds |
 //! | `merkle` | checkpoints, tiles and proofs |
@@ -12,6 +12,7 @@
 //! | `page` | the files of the pages |
 //! | `params`, `problem` | how requests are read and errors answered |
 //! | `listener` | the socket, with a bound on its connections |
+//! | `tls` | certificates, handshakes, and clients' names |
 //! | `state`, `pool` | what handlers share; where work that blocks is done |
 //! | `security` | headers, and what keeps other sites' pages out |
 //! | `openapi` | the routes and the document about them |
@@ -41,8 +42,11 @@ mod shapes;
 mod state;
 mod stats;
 mod timeline;
+mod tls;
 
+pub use ingest::stream::SESSIONS_MAX as STREAM_SESSIONS_MAX;
 pub use ingest::tally::LISTED_MAX as REJECTED_LISTED_MAX;
+pub use tls::{ClientAuth, ClientCertificate, TlsError};
 
 use auth::tokens::Tokens;
 use daybook_engine::Engine;
@@ -50,9 +54,13 @@ use listener::Bounded;
 use state::Shared;
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tls::files::Tls;
+use tls::listener::{Door, Peer};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 
 /// The settings of a server. Every bound of the service is here.
 #[derive(Clone, Debug)]
@@ -79,6 +87,24 @@ pub struct Config {
     pub exports_max: usize,
     /// How long requests may go on after the server was told to stop.
     pub shutdown_time_max: Duration,
+    /// How many producers may stream at once.
+    pub streams_max: usize,
+    /// The most bytes of a stream's frame, as it is sent.
+    pub stream_frame_bytes_max: u64,
+    /// How many bytes of a stream's frames may be on their way.
+    pub stream_credit_bytes: u64,
+    /// The server's certificate and those that lead to its root, in PEM; with it, TLS is spoken.
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's key, in PEM.
+    pub tls_key: Option<PathBuf>,
+    /// The roots of clients' certificates, in PEM; with it, clients are asked for one.
+    pub tls_client_ca: Option<PathBuf>,
+    /// Must clients show one?
+    pub tls_client_auth: ClientAuth,
+    /// How long a TLS handshake may take.
+    pub tls_handshake_time_max: Duration,
+    /// How often it is looked whether the files for TLS changed.
+    pub tls_reload_interval: Duration,
 }
 
 impl Default for Config {
@@ -95,6 +121,15 @@ impl Default for Config {
             read_time_max: Duration::from_secs(30),
             exports_max: 4,
             shutdown_time_max: Duration::from_secs(5),
+            streams_max: 1_000,
+            stream_frame_bytes_max: 1 << 20,
+            stream_credit_bytes: 4 << 20,
+            tls_cert: None,
+            tls_key: None,
+            tls_client_ca: None,
+            tls_client_auth: ClientAuth::Required,
+            tls_handshake_time_max: Duration::from_secs(10),
+            tls_reload_interval: Duration::from_secs(10),
         }
     }
 }
@@ -117,6 +152,9 @@ pub enum Error {
     /// The system refused to go on.
     #[error("serving failed: {0}")]
     Serve(std::io::Error),
+    /// TLS can't be spoken with what the settings name.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 /// A server that listens.
@@ -124,31 +162,58 @@ pub enum Error {
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
+    tls: Option<Arc<Tls>>,
+    reload: Reload,
     shared: Arc<Shared>,
+}
+
+/// Has a server look at its files again.
+#[derive(Clone, Debug, Default)]
+pub struct Reload(Arc<Notify>);
+
+impl Reload {
+    /// Now, not at the next [`Config::tls_reload_interval`].
+    pub fn now(&self) {
+        self.0.notify_one();
+    }
 }
 
 impl Server {
     /// Listens. Requests wait until [`Server::serve`].
     ///
     /// # Errors
-    /// An address that is not loopback though there are no tokens, or that can't be had; tokens that can't
-    /// be read.
+    /// An address that is not loopback though there are no tokens, or that can't be had; tokens or TLS
+    /// files that can't be used.
     pub async fn bind(config: Config, engine: Arc<Engine>) -> Result<Server, Error> {
         let asked = config.listen;
         let tokens = Tokens::open(engine.dir()).map_err(Error::Tokens)?;
         if !asked.ip().is_loopback() && !tokens.required() {
             return Err(Error::NotLoopback(asked));
         }
+        let tls = Tls::of(&config)?.map(Arc::new);
         let listen = |error| Error::Listen(asked, error);
         let listener = TcpListener::bind(asked).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        Ok(Server { listener, address, shared: Arc::new(Shared::new(engine, config, tokens)) })
+        let shared = Arc::new(Shared::new(engine, config, tokens));
+        Ok(Server { listener, address, tls, reload: Reload::default(), shared })
     }
 
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The same as clients write it, such as `https://127.0.0.1:7330`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("{}://{}", if self.tls.is_some() { "https" } else { "http" }, self.address)
+    }
+
+    /// What has it look at its files again.
+    #[must_use]
+    pub fn reload(&self) -> Reload {
+        self.reload.clone()
     }
 
     /// Answers requests until `stop` is done; then no more are taken, and those that run are
@@ -160,15 +225,32 @@ impl Server {
         let limit = self.shared.config.shutdown_time_max;
         let connections = Arc::clone(&self.shared.connections);
         let max = self.shared.config.connections_max;
-        let listener = Bounded::new(self.listener, max, connections);
+        let config = &self.shared.config;
+        let (handshake, look) = (config.tls_handshake_time_max, config.tls_reload_interval);
+        let bounded = Bounded::new(self.listener, max, Arc::clone(&connections));
+        let listener = Door::new(bounded, self.tls.clone(), handshake, connections);
         let _watch = Watch(tokio::spawn(health::watch(Arc::clone(&self.shared))));
-        let router = openapi::router(self.shared);
+        let _reload = self.tls.map(|tls| {
+            let now = Arc::clone(&self.reload.0);
+            Watch(tokio::spawn(tls::files::watch(tls, look, now)))
+        });
+        let shared = Arc::clone(&self.shared);
+        let router = openapi::router(self.shared)
+            .layer(axum::middleware::from_fn(tls::name_client))
+            .into_make_service_with_connect_info::<Peer>();
         let (stopping, stopped) = tokio::sync::oneshot::channel();
+        let stopped_streams = Arc::clone(&shared);
         let signal = async move {
             stop.await;
+            stopped_streams.streams.stop();
             let _ = stopping.send(());
         };
-        let serve = axum::serve(listener, router).with_graceful_shutdown(signal);
+        let serve = async {
+            axum::serve(listener, router).with_graceful_shutdown(signal).await?;
+            // Streams are connections that the server of HTTP has let go.
+            shared.streams.ended().await;
+            Ok(())
+        };
         let cut = async {
             // An error means that serving ended by itself.
             if stopped.await.is_err() {

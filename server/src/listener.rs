@@ -16,6 +16,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 const BODY: &str = r#"{"type":"urn:daybook:problem:busy","title":"Busy","status":503,"detail":"too many connections at once (connections_max); close some, or come again later"}"#;
+/// The first byte of a TLS handshake; no request in plain HTTP starts with it.
+pub const HANDSHAKE: u8 = 0x16;
 /// This many connections are told at the same time that there are too many; more are only closed.
 const TOLD_MAX: usize = 64;
 /// How long telling one may take.
@@ -28,6 +30,7 @@ const LOG_EVERY: Duration = Duration::from_secs(60);
 pub struct Connections {
     open: AtomicU64,
     refused: AtomicU64,
+    handshakes_failed: AtomicU64,
 }
 
 impl Connections {
@@ -41,6 +44,17 @@ impl Connections {
     #[must_use]
     pub fn refused(&self) -> u64 {
         self.refused.load(Relaxed)
+    }
+
+    /// How many TLS handshakes failed since the start.
+    #[must_use]
+    pub fn handshakes_failed(&self) -> u64 {
+        self.handshakes_failed.load(Relaxed)
+    }
+
+    /// Counts one that failed.
+    pub fn handshake_failed(&self) {
+        self.handshakes_failed.fetch_add(1, Relaxed);
     }
 }
 
@@ -86,11 +100,29 @@ impl Bounded {
     }
 }
 
-async fn tell(mut stream: TcpStream) -> io::Result<()> {
+async fn tell(stream: TcpStream) -> io::Result<()> {
+    let mut first = [0];
+    // An answer in plain text is no answer to a TLS client.
+    if stream.peek(&mut first).await? == 0 || first == [HANDSHAKE] {
+        return Ok(());
+    }
+    answer(stream, "503 Service Unavailable", "retry-after: 1\r\n", BODY).await
+}
+
+/// Answers whatever is asked for with a problem, in plain HTTP/1.1, and closes.
+///
+/// # Errors
+/// The connection's.
+pub async fn answer(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    status: &str,
+    headers: &str,
+    body: &str,
+) -> io::Result<()> {
     let answer = format!(
-        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: {}\r\ncontent-length: {}\r\nretry-after: 1\r\nconnection: close\r\n\r\n{BODY}",
+        "HTTP/1.1 {status}\r\ncontent-type: {}\r\ncontent-length: {}\r\n{headers}connection: close\r\n\r\n{body}",
         crate::problem::MEDIA_TYPE,
-        BODY.len()
+        body.len()
     );
     let mut rest = [0; 4096];
     // An answer to nothing is an error to clients.
@@ -133,6 +165,20 @@ pub struct Connection {
     stream: TcpStream,
     connections: Arc<Connections>,
     _permit: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    /// The first byte that comes, without taking it.
+    ///
+    /// # Errors
+    /// The connection's, also that it was closed before there was one.
+    pub async fn first_byte(&self) -> io::Result<u8> {
+        let mut first = [0];
+        match self.stream.peek(&mut first).await? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(u8::from_be_bytes(first)),
+        }
+    }
 }
 
 impl Drop for Connection {

@@ -140,9 +140,13 @@ fn render(app: &App, stats: &Stats) -> Result<String, fmt::Error> {
         out.gauge("daybook_open_files_max", "Files that it may have open.", max)?;
     }
     out.gauge("daybook_connections", "Connections that are open.", app.connections.open())?;
+    out.gauge("daybook_streams", "Producers that stream.", app.streams.open())?;
     let name = "daybook_connections_refused_total";
     out.head(name, "counter", "Connections over the bound.")?;
     out.sample(name, &[], app.connections.refused())?;
+    let name = "daybook_tls_handshakes_failed_total";
+    out.head(name, "counter", "TLS handshakes that failed.")?;
+    out.sample(name, &[], app.connections.handshakes_failed())?;
     let uptime = app.started.elapsed().as_secs();
     out.gauge("daybook_uptime_seconds", "Seconds since the start.", uptime)?;
 

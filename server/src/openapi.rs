@@ -42,7 +42,7 @@ struct Api;
 
 fn documented() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Api::openapi())
-        .routes(routes!(ingest::post_events))
+        .routes(routes!(ingest::post_events, ingest::stream::stream_events))
         .routes(routes!(sessions::list_sessions))
         .routes(routes!(sessions::get_session))
         .routes(routes!(timeline::get_timeline))

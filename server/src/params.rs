@@ -104,6 +104,21 @@ impl Fields {
         Ok(values)
     }
 
+    /// Any number of texts, repeated; commas are part of them.
+    ///
+    /// # Errors
+    /// Too many.
+    pub fn each(&mut self, name: &'static str) -> Result<Vec<String>, Problem> {
+        let values = self.take(name);
+        if values.len() > VALUES_MAX {
+            return Err(Problem::parameter(
+                name,
+                format!("`{name}` has more than {VALUES_MAX} values"),
+            ));
+        }
+        Ok(values)
+    }
+
     /// `true` or `false`; false if absent.
     ///
     /// # Errors

@@ -70,6 +70,14 @@ pub struct Stored {
     pub lines: u64,
 }
 
+impl Document {
+    /// In how many seconds to try again, for what passes.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<u32> {
+        self.retry_after
+    }
+}
+
 impl Problem {
     /// A problem of a kind: its name in `type`, its status, its title, and what went wrong.
     #[must_use]
@@ -152,6 +160,18 @@ impl Problem {
     #[must_use]
     pub fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// What went wrong this time, and what to do.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
+    /// The document, for where it is not the whole answer.
+    #[must_use]
+    pub fn document(&self) -> &Document {
+        &self.0
     }
 
     fn render(&self, response: &mut Response) {

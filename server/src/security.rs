@@ -50,7 +50,9 @@ pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Resp
         )
         .into_response();
     }
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    // Browsers open WebSockets to other sites unasked, and what goes over one changes something.
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS)
+        && !request.headers().contains_key(header::UPGRADE);
     if !reads && comes_from_another_site(&request) {
         return Problem::new(
             "cross-site",

@@ -3,6 +3,7 @@
 use crate::Config;
 use crate::auth::tokens::Tokens;
 use crate::ingest::admission::Admission;
+use crate::ingest::stream::Streams;
 use crate::listener::Connections;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
@@ -32,6 +33,8 @@ pub struct Shared {
     pub admission: Admission,
     /// Who may ask.
     pub tokens: Tokens,
+    /// The producers that stream.
+    pub streams: Streams,
     /// Exports: they run for long.
     pub exports: Arc<Semaphore>,
     /// The connections that are open.
@@ -59,8 +62,10 @@ impl Shared {
         let uploads_kib = usize::try_from(config.uploads_bytes_max >> 10).unwrap_or(usize::MAX);
         // A single upload has to fit.
         let uploads_kib = uploads_kib.clamp(8 << 10, Semaphore::MAX_PERMITS);
+        let queue_bytes = engine.options().queue_bytes_max;
         Shared {
             engine,
+            streams: Streams::new(config.streams_max, queue_bytes),
             reads: Pool::new(if config.reads_max == 0 { cores * 2 } else { config.reads_max }),
             parsers: Pool::new(cores),
             admission: Admission::new(uploads_kib),

@@ -27,18 +27,23 @@ pub struct ServerArgs {
     /// The server's address [default: DAYBOOK_SERVER, or http://127.0.0.1:7330]
     #[arg(long, value_name = "URL")]
     server: Option<String>,
+    /// The roots, in PEM, that an https server's certificate leads to [default: DAYBOOK_CA, or what the
+    /// system trusts]
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
 }
 
 impl ServerArgs {
     /// A client of it. Its token is in `DAYBOOK_TOKEN`, if it asks for one.
     ///
     /// # Errors
-    /// An address that is none.
+    /// An address that is none, or certificates that can't be read.
     pub fn client(&self) -> anyhow::Result<Client> {
         let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
         let server = self.server.clone().or_else(|| variable("DAYBOOK_SERVER"));
         let server = server.unwrap_or_else(|| DEFAULT_SERVER.to_owned());
-        Client::new(&server, variable("DAYBOOK_TOKEN"))
+        let ca = self.ca.clone().or_else(|| variable("DAYBOOK_CA").map(PathBuf::from));
+        Client::with_ca(&server, variable("DAYBOOK_TOKEN"), ca.as_deref())
     }
 }
 

@@ -216,6 +216,15 @@ impl Tokens {
         }
     }
 
+    /// May a token that was found before still be used?
+    #[must_use]
+    pub fn still_valid(&self, token: &Token) -> bool {
+        let known = self.list().into_iter().find(|known| known.id == token.id);
+        known.is_some_and(|known| {
+            known.revoked.is_none() && known.expires.is_none_or(|at| Micros::now().0 < at)
+        })
+    }
+
     /// All of them, the newest last.
     #[must_use]
     pub fn list(&self) -> Vec<Arc<Token>> {

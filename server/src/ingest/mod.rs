@@ -1,4 +1,4 @@
-//! `POST /v1/events`: the way in.
+//! `/v1/events`: the way in, by `POST` and as a stream.
 //!
 //! | module | what is there |
 //! |---|---|
@@ -7,10 +7,12 @@
 //! | [`lines`] | bytes to lines to batches |
 //! | [`upload`] | an upload as a whole: reading, parsing and appending at once |
 //! | [`tally`] | what it came to |
+//! | [`stream`] | the same over a WebSocket, frame by frame |
 
 pub mod admission;
 pub mod decode;
 pub mod lines;
+pub mod stream;
 pub mod tally;
 pub mod upload;
 
@@ -85,27 +87,11 @@ pub async fn post_events(
         )
         .stored(Tally::default().stored()));
     }
-    if let Some(reason) = app.engine.read_only_reason() {
-        return Err(daybook_engine::Error::ReadOnly { reason }.into());
-    }
-    if let Some(what) = app.engine.full_reason() {
-        let problem = Problem::from(daybook_engine::Error::Full { what });
-        return Err(problem.stored(Tally::default().stored()));
-    }
-
-    // A small upload takes little; what is compressed may become much more.
-    let factor = if encoding == Encoding::Identity { 2 } else { 32 };
-    let weight =
-        length.map_or(UPLOAD_BYTES, |n| n.saturating_mul(factor)).clamp(16 << 10, UPLOAD_BYTES);
-    let kib = usize::try_from(weight >> 10).unwrap_or(usize::MAX);
+    takes_events(&app)?;
+    let kib = weight_kib(encoding, length);
     let admitted = app.admission.enter(&caller, kib, limits.busy_wait).await?;
 
-    let bounds = Bounds {
-        bytes_max: limits.upload_bytes_max,
-        ratio_max: limits.upload_ratio_max,
-        line_bytes_max: usize::try_from(app.engine.options().event_bytes_max).unwrap_or(usize::MAX),
-    };
-    let decoder = Decoder::new(encoding, bounds, Origin { sender: caller.sender(), key })
+    let decoder = Decoder::new(encoding, bounds(&app), Origin { sender: caller.sender(), key })
         .map_err(Problem::internal)?;
     let outcome =
         upload::receive(Arc::clone(&app.engine), &app.parsers, decoder, body, limits.idle_max)
@@ -123,6 +109,35 @@ pub async fn post_events(
             );
             Err(problem)
         }
+    }
+}
+
+/// Does the log take events?
+fn takes_events(app: &App) -> Result<(), Problem> {
+    if let Some(reason) = app.engine.read_only_reason() {
+        return Err(daybook_engine::Error::ReadOnly { reason }.into());
+    }
+    if let Some(what) = app.engine.full_reason() {
+        let problem = Problem::from(daybook_engine::Error::Full { what });
+        return Err(problem.stored(Tally::default().stored()));
+    }
+    Ok(())
+}
+
+/// What an upload takes of the memory for uploads, in KiB. A small one takes little; what is compressed
+/// may become much more.
+fn weight_kib(encoding: Encoding, length: Option<u64>) -> usize {
+    let factor = if encoding == Encoding::Identity { 2 } else { 32 };
+    let weight =
+        length.map_or(UPLOAD_BYTES, |n| n.saturating_mul(factor)).clamp(16 << 10, UPLOAD_BYTES);
+    usize::try_from(weight >> 10).unwrap_or(usize::MAX)
+}
+
+fn bounds(app: &App) -> Bounds {
+    Bounds {
+        bytes_max: app.config.upload_bytes_max,
+        ratio_max: app.config.upload_ratio_max,
+        line_bytes_max: usize::try_from(app.engine.options().event_bytes_max).unwrap_or(usize::MAX),
     }
 }
 

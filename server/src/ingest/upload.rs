@@ -146,6 +146,54 @@ impl Appends {
     }
 }
 
+/// An upload that was read to its end, or to its failure, and that the log has.
+pub struct TakenIn {
+    frames: Frames,
+    appends: Appends,
+    outcome: Result<u64, Problem>,
+}
+
+/// Reads an upload and hands it to the log. It is not durable yet, but what is handed over after this
+/// comes behind it.
+pub async fn take_in(
+    engine: Arc<Engine>,
+    parsers: &Pool,
+    decoder: Decoder,
+    body: Body,
+    idle_max: Duration,
+) -> TakenIn {
+    let mut frames = Frames { body, idle_max };
+    let mut appends =
+        Appends { engine, waiting: FuturesOrdered::new(), tally: Tally::default(), failed: None };
+    let outcome = pump(parsers, decoder, &mut frames, &mut appends).await;
+    appends.until(usize::MAX).await;
+    TakenIn { frames, appends, outcome }
+}
+
+impl TakenIn {
+    /// Waits until it is durable; answers what it came to and its bytes after decompression.
+    ///
+    /// # Errors
+    /// Why it was not taken to its end, with what was stored before.
+    pub async fn durable(self) -> Result<(Tally, u64), Problem> {
+        let TakenIn { mut frames, mut appends, outcome } = self;
+        appends.until(0).await;
+        let outcome = match appends.failed.take() {
+            Some(error) => Err(Problem::from(error)),
+            None => outcome,
+        };
+        match outcome {
+            Ok(seen) => Ok((appends.tally, seen)),
+            Err(problem) => {
+                if problem.status() != StatusCode::REQUEST_TIMEOUT {
+                    frames.drain().await;
+                }
+                Err(problem.stored(appends.tally.stored()))
+            }
+        }
+    }
+}
+
 /// Stores what an upload holds; answers what it came to and its bytes after decompression.
 ///
 /// # Errors
@@ -157,24 +205,7 @@ pub async fn receive(
     body: Body,
     idle_max: Duration,
 ) -> Result<(Tally, u64), Problem> {
-    let mut frames = Frames { body, idle_max };
-    let mut appends =
-        Appends { engine, waiting: FuturesOrdered::new(), tally: Tally::default(), failed: None };
-    let outcome = pump(parsers, decoder, &mut frames, &mut appends).await;
-    appends.until(0).await;
-    let outcome = match appends.failed.take() {
-        Some(error) => Err(Problem::from(error)),
-        None => outcome,
-    };
-    match outcome {
-        Ok(seen) => Ok((appends.tally, seen)),
-        Err(problem) => {
-            if problem.status() != StatusCode::REQUEST_TIMEOUT {
-                frames.drain().await;
-            }
-            Err(problem.stored(appends.tally.stored()))
-        }
-    }
+    take_in(engine, parsers, decoder, body, idle_max).await.durable().await
 }
 
 /// Takes the body to its end, or to the first failure.

@@ -15,5 +15,7 @@ mod pages;
 mod reads;
 mod retention;
 mod stop;
+mod stream;
 mod support;
+mod tls;
 mod tokens;

@@ -1,7 +1,7 @@
 //! A server for a test, and events for it.
 
 use daybook_engine::{Engine, Options};
-use daybook_server::{Config, Server};
+use daybook_server::{Config, Reload, Server};
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -14,6 +14,7 @@ pub struct Service {
     pub url: String,
     pub http: Client,
     pub engine: Arc<Engine>,
+    pub reload: Reload,
     pub stop: Option<oneshot::Sender<()>>,
     pub running: JoinHandle<Result<(), daybook_server::Error>>,
     _dir: tempfile::TempDir,
@@ -48,13 +49,15 @@ impl Service {
     ) -> Service {
         let engine = Engine::open(data, options).unwrap();
         let server = Server::bind(config, Arc::clone(&engine)).await.unwrap();
-        let url = format!("http://{}", server.address());
+        let (url, reload) = (server.url(), server.reload());
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::spawn(server.serve(async move {
             let _ = stopped.await;
         }));
+        // Without one, reqwest can't make a client.
+        let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
         let http = Client::new();
-        Service { url, http, engine, stop: Some(stop), running, _dir: dir }
+        Service { url, http, engine, reload, stop: Some(stop), running, _dir: dir }
     }
 
     pub async fn post(&self, body: impl Into<reqwest::Body>) -> (StatusCode, Value) {

@@ -17,9 +17,11 @@ pub use delivery::{Before, Delivery, Receipt, Refusal};
 pub use send::{Attempt, Later, Sent};
 
 use anyhow::{Context as _, bail};
-use reqwest::{Method, Response, Url};
+use reqwest::{Certificate, Method, Response, Url};
 use serde_json::Value;
+use std::path::Path;
 use std::time::Duration;
+use tokio_rustls::rustls::crypto::ring;
 
 /// The address of a server on this machine.
 pub const DEFAULT_SERVER: &str = "http://127.0.0.1:7330";
@@ -32,26 +34,56 @@ pub struct Client {
     token: Option<String>,
 }
 
+/// Gives the process its TLS: without, reqwest can't make a client.
+pub fn set_up_tls() {
+    // An error means that it has some already.
+    let _ = ring::default_provider().install_default();
+}
+
+/// The certificates of a file, to be trusted.
+fn roots(path: &Path) -> anyhow::Result<Vec<Certificate>> {
+    let pem = std::fs::read(path)
+        .with_context(|| format!("can't read the certificates in {}", path.display()))?;
+    let roots = Certificate::from_pem_bundle(&pem)
+        .with_context(|| format!("{} holds no certificates in PEM", path.display()))?;
+    if roots.is_empty() {
+        bail!("{} holds no certificates in PEM", path.display());
+    }
+    Ok(roots)
+}
+
 impl Client {
     /// A client of the server at `base`, such as `http://127.0.0.1:7330`.
     ///
     /// # Errors
     /// An address that is none.
     pub fn new(base: &str, token: Option<String>) -> anyhow::Result<Client> {
+        Client::with_ca(base, token, None)
+    }
+
+    /// As [`Client::new`], for a server whose certificate leads to a root in a file, not to one that
+    /// the system trusts.
+    ///
+    /// # Errors
+    /// An address that is none, or a file that can't be used.
+    pub fn with_ca(base: &str, token: Option<String>, ca: Option<&Path>) -> anyhow::Result<Client> {
         let base = if base.contains("://") { base.to_owned() } else { format!("http://{base}") };
         let url = Url::parse(&base).with_context(|| {
             format!("`{base}` is not a server's address; write one like {DEFAULT_SERVER}")
         })?;
-        if url.scheme() != "http" {
-            bail!("`{base}`: this build speaks http only; put a TLS proxy in front for https");
+        if !["http", "https"].contains(&url.scheme()) {
+            bail!("`{base}`: a server's address starts with http:// or https://");
         }
-        let http = reqwest::Client::builder()
+        set_up_tls();
+        let mut http = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(5))
             .pool_max_idle_per_host(1024)
             .tcp_nodelay(true)
-            .no_proxy()
-            .build()
-            .context("can't set up an HTTP client")?;
+            .no_proxy();
+        if let Some(ca) = ca {
+            http = http.tls_certs_only(roots(ca)?);
+        }
+        let http = http.build().context("can't set up an HTTP client")?;
         Ok(Client { http, base: base.trim_end_matches('/').to_owned(), token })
     }
 

@@ -4,6 +4,7 @@ use crate::cli::Exit;
 use crate::config::{self, Config, setting};
 use crate::output;
 use daybook_engine::retention::{Policy, Rule};
+use daybook_server::ClientAuth;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,6 +24,19 @@ pub struct ConfigArgs {
     /// The address to listen on; port 0 takes a free one [default: 127.0.0.1:7330]
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
+    /// Speak TLS with this certificate, in PEM with those that lead to its root; read again when it
+    /// changes, and on SIGHUP
+    #[arg(long, value_name = "FILE")]
+    tls_cert: Option<PathBuf>,
+    /// The certificate's key, in PEM
+    #[arg(long, value_name = "FILE")]
+    tls_key: Option<PathBuf>,
+    /// Ask clients for a certificate that leads to one of these roots, in PEM
+    #[arg(long, value_name = "FILE")]
+    tls_client_ca: Option<PathBuf>,
+    /// Must clients show one? required or optional [default: required]
+    #[arg(long, value_name = "WHETHER")]
+    tls_client_auth: Option<ClientAuth>,
     /// A journal is sealed into a segment at this size, such as 64MiB [default: 256MiB]
     #[arg(long, value_name = "SIZE", value_parser = setting::size)]
     journal_bytes: Option<u64>,
@@ -63,6 +77,19 @@ impl ConfigArgs {
         }
         if let Some(listen) = self.listen {
             config.server.listen = listen;
+        }
+        let tls = &mut config.server;
+        for (setting, flag) in [
+            (&mut tls.tls_cert, &self.tls_cert),
+            (&mut tls.tls_key, &self.tls_key),
+            (&mut tls.tls_client_ca, &self.tls_client_ca),
+        ] {
+            if flag.is_some() {
+                setting.clone_from(flag);
+            }
+        }
+        if let Some(auth) = self.tls_client_auth {
+            tls.tls_client_auth = auth;
         }
         if let Some(bytes) = self.journal_bytes {
             config.set(&format!("journal_bytes_max={bytes}"))?;

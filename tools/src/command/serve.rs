@@ -38,6 +38,7 @@ pub async fn run(args: Args, quiet: bool) -> anyhow::Result<Exit> {
     // Before anything is opened, so that a stop while the log recovers is not lost.
     let mut interrupt = signal(SignalKind::interrupt()).context("can't watch for SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("can't watch for SIGTERM")?;
+    let mut hangup = signal(SignalKind::hangup()).context("can't watch for SIGHUP")?;
     let config = args.settings.effective()?;
     let (dir, options) = (config.data.clone(), config.options()?);
     let opening = tokio::task::spawn_blocking(move || Engine::open(&dir, options));
@@ -59,7 +60,15 @@ pub async fn run(args: Args, quiet: bool) -> anyhow::Result<Exit> {
         load_demo(&engine, &config.data).await?;
     }
     let server = Server::bind(config.server, Arc::clone(&engine)).await?;
-    output::print(&format!("daybook is open at http://{}/\n", server.address()))?;
+    output::print(&format!("daybook is open at {}/\n", server.url()))?;
+    let reload = server.reload();
+    // It ends with the process.
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            tracing::info!("looking at the TLS files again");
+            reload.now();
+        }
+    });
     let stop = async move {
         tokio::select! {
             _ = interrupt.recv() => {}

@@ -34,6 +34,11 @@ pub const FIXED: &[Fixed] = &[
         value: daybook_server::REJECTED_LISTED_MAX as u64,
         at: "all are counted in `rejected_count`",
     },
+    Fixed {
+        what: "sessions that a stream asks after",
+        value: daybook_server::STREAM_SESSIONS_MAX as u64,
+        at: REFUSED,
+    },
     Fixed { what: "bytes of a query", value: QUERY_BYTES_MAX as u64, at: REFUSED },
     Fixed { what: "parentheses in parentheses of a query", value: DEPTH_MAX as u64, at: REFUSED },
     Fixed { what: "terms of a query", value: NODES_MAX as u64, at: REFUSED },

@@ -1,7 +1,7 @@
 //! The settings of the service.
 
 use super::setting::{Field, Setting};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The settings of the service.
@@ -111,4 +111,98 @@ pub(super) const SETTINGS: &[Setting] = &[
             Duration::from_secs(86_400),
         ),
     },
+    Setting {
+        key: "streams_max",
+        what: "producers that stream at the same time; each may take twice `stream_frame_bytes_max` of memory, and its credit",
+        at: "503 `busy` with `Retry-After`",
+        field: Field::Count(|config| &mut config.server.streams_max, 1, 1_000_000),
+    },
+    Setting {
+        key: "stream_frame_bytes_max",
+        what: "one frame of a stream, as it is sent; it may decompress to 16 times this",
+        at: "the stream is closed with 1009, after what it sent before was acknowledged",
+        field: Field::Size(|config| &mut config.server.stream_frame_bytes_max, 1 << 10, 64 << 20),
+    },
+    Setting {
+        key: "stream_credit_bytes",
+        what: "frames of one stream that are on their way",
+        at: "a producer that sends past it is closed with 1008, after what it sent before was acknowledged",
+        field: Field::Size(|config| &mut config.server.stream_credit_bytes, 1 << 10, 1 << 30),
+    },
+    Setting {
+        key: "tls_cert",
+        what: "the file of the server's certificate and those that lead to its root, in PEM; none: no TLS",
+        at: "read again when it changes and on SIGHUP; one that can't be used stops the start, later it is logged and the one before stays",
+        field: Field::Text(
+            |config| shown(config.server.tls_cert.as_deref()),
+            |config, text| {
+                config.server.tls_cert = file(text);
+                Ok(())
+            },
+        ),
+    },
+    Setting {
+        key: "tls_key",
+        what: "the file of the certificate's key, in PEM",
+        at: "as `tls_cert`",
+        field: Field::Text(
+            |config| shown(config.server.tls_key.as_deref()),
+            |config, text| {
+                config.server.tls_key = file(text);
+                Ok(())
+            },
+        ),
+    },
+    Setting {
+        key: "tls_client_ca",
+        what: "the file of the roots of clients' certificates, in PEM; none: clients are not asked for one",
+        at: "as `tls_cert`; a connection with another certificate is not opened",
+        field: Field::Text(
+            |config| shown(config.server.tls_client_ca.as_deref()),
+            |config, text| {
+                config.server.tls_client_ca = file(text);
+                Ok(())
+            },
+        ),
+    },
+    Setting {
+        key: "tls_client_auth",
+        what: "must clients show a certificate? `required` or `optional`",
+        at: "where it is required, a connection without one is not opened; counted",
+        field: Field::Text(
+            |config| config.server.tls_client_auth.to_string(),
+            |config, text| {
+                config.server.tls_client_auth = text.parse()?;
+                Ok(())
+            },
+        ),
+    },
+    Setting {
+        key: "tls_handshake_time_max",
+        what: "how long a TLS handshake may take",
+        at: "the connection is closed; counted",
+        field: Field::Age(
+            |config| &mut config.server.tls_handshake_time_max,
+            Duration::from_millis(1),
+            Duration::from_secs(3_600),
+        ),
+    },
+    Setting {
+        key: "tls_reload_interval",
+        what: "how often it is looked whether the files for TLS changed",
+        at: "what changed is taken up by the next handshakes; logged",
+        field: Field::Age(
+            |config| &mut config.server.tls_reload_interval,
+            Duration::from_millis(10),
+            Duration::from_secs(86_400),
+        ),
+    },
 ];
+
+fn shown(file: Option<&Path>) -> String {
+    file.unwrap_or(Path::new("")).display().to_string()
+}
+
+fn file(text: &str) -> Option<PathBuf> {
+    (!text.is_empty()).then(|| PathBuf::from(text))
+}

@@ -41,6 +41,7 @@ impl Server {
     }
 
     pub fn client(&self) -> Client {
+        daybook_tools::client::set_up_tls();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         Client { runtime, http: reqwest::Client::new(), url: self.url.clone() }
     }
