@@ -41,6 +41,8 @@ macro_rules! wire {
             session: Option<Str<'a>>,
             seq: Option<u32>,
             #[serde(borrow)]
+            id: Option<Str<'a>>,
+            #[serde(borrow)]
             time: Option<Str<'a>>,
             #[serde(borrow)]
             kind: Option<Str<'a>>,
@@ -171,6 +173,13 @@ impl<'a> Wire<'a> {
         let time = self.time.take().ok_or("the field `time` is missing")?.0;
         let time = Micros::parse(&time)?;
         let seq = self.seq.map(Seq);
+        let id = self.id.take().map(|Str(id)| id);
+        if let Some(id) = &id {
+            bounded(id).map_err(|error| format!("`id`: {error}"))?;
+            if id.is_empty() {
+                return Err("`id` is empty; leave it out, or give the event a name".to_owned());
+            }
+        }
         if let Some(field) = self.stranger(fields_of(kind)) {
             let fields: Vec<String> = fields_of(kind).iter().map(|f| format!("`{f}`")).collect();
             return Err(format!(
@@ -179,7 +188,7 @@ impl<'a> Wire<'a> {
             ));
         }
         let body = self.body(kind)?;
-        Ok(Event { session, seq, time, body })
+        Ok(Event { session, seq, id, time, body })
     }
 
     fn body(&mut self, kind: Kind) -> Result<Body<'a>, String> {

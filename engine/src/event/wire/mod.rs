@@ -43,6 +43,9 @@ pub struct Event<'a> {
     pub session: Cow<'a, str>,
     /// The event's number in its session; `None` asks the node to assign one.
     pub seq: Option<Seq>,
+    /// What the producer itself calls the event. The doors for other producers' protocols, which know
+    /// no numbers, tell repetitions by it.
+    pub id: Option<Cow<'a, str>>,
     /// When it happened.
     pub time: Micros,
     /// What happened.
