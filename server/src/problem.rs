@@ -162,7 +162,13 @@ impl Problem {
         StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
-    /// What went wrong this time, and what to do.
+    /// Its name in `type`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0.kind.strip_prefix("urn:daybook:problem:").unwrap_or(&self.0.kind)
+    }
+
+    /// What went wrong this time, for answers in another protocol's words.
     #[must_use]
     pub fn detail(&self) -> &str {
         &self.0.detail
@@ -172,6 +178,12 @@ impl Problem {
     #[must_use]
     pub fn document(&self) -> &Document {
         &self.0
+    }
+
+    /// When to try again, in seconds, if that is known.
+    #[must_use]
+    pub fn retries_after(&self) -> Option<u32> {
+        self.0.retry_after
     }
 
     fn render(&self, response: &mut Response) {

@@ -1,4 +1,4 @@
-//! Decompresses an upload step by step, straight into its [`Lines`].
+//! Decompresses an upload step by step, straight into its [`Lines`], or whole, into a [`Whole`].
 //!
 //! A step stops when a batch is full, whatever is left of the input: what a piece of a few bytes
 //! decompresses to (a "zip bomb") never piles up in memory, and the size and the ratio are looked at
@@ -74,35 +74,103 @@ pub enum Stop {
     Damaged(String),
 }
 
+/// What an upload is decompressed into.
+pub trait Sink: std::io::Write {
+    /// Takes bytes until it is full; answers how many it took.
+    fn feed(&mut self, bytes: &[u8]) -> usize;
+    /// Has what it holds to be taken first?
+    fn is_full(&self) -> bool;
+    /// Bytes seen.
+    fn seen(&self) -> u64;
+    /// No more bytes follow.
+    fn finish(&mut self);
+}
+
+/// A body that is needed whole; the bound on it is [`Bounds::bytes_max`].
+#[derive(Debug, Default)]
+pub struct Whole(Vec<u8>);
+
+impl Sink for Whole {
+    fn feed(&mut self, bytes: &[u8]) -> usize {
+        self.0.extend_from_slice(bytes);
+        bytes.len()
+    }
+
+    fn is_full(&self) -> bool {
+        false
+    }
+
+    fn seen(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn finish(&mut self) {}
+}
+
+impl std::io::Write for Whole {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        Ok(self.feed(bytes))
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Decompresses one upload.
-pub struct Decoder {
-    source: Source,
+pub struct Decoder<S: Sink = Lines> {
+    source: Source<S>,
     bounds: Bounds,
     compressed: u64,
     finished: bool,
 }
 
-/// A decompressor with the lines behind it.
-enum Source {
-    Identity(Lines),
-    Gzip(Box<MultiGzDecoder<Lines>>),
-    Zstd(Box<zstd::stream::write::Decoder<'static, Lines>>),
+/// A decompressor with the sink behind it.
+enum Source<S: Sink> {
+    Identity(S),
+    Gzip(Box<MultiGzDecoder<S>>),
+    Zstd(Box<zstd::stream::write::Decoder<'static, S>>),
 }
 
 impl Decoder {
-    /// At the start of an upload of a sender's.
+    /// At the start of an upload of a sender's that is taken line by line.
     ///
     /// # Errors
     /// The decompressor's: out of memory.
     pub fn new(encoding: Encoding, bounds: Bounds, from: Origin) -> std::io::Result<Decoder> {
-        let lines = Lines::new(bounds.line_bytes_max, from);
+        Decoder::into_sink(encoding, bounds, Lines::new(bounds.line_bytes_max, from))
+    }
+
+    /// The chunk so far.
+    pub fn take(&mut self) -> Chunk {
+        self.sink_mut().take()
+    }
+}
+
+impl Decoder<Whole> {
+    /// At the start of an upload that is taken whole.
+    ///
+    /// # Errors
+    /// The decompressor's: out of memory.
+    pub fn whole(encoding: Encoding, bounds: Bounds) -> std::io::Result<Decoder<Whole>> {
+        Decoder::into_sink(encoding, bounds, Whole::default())
+    }
+
+    /// The body so far.
+    pub fn take_bytes(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.sink_mut().0)
+    }
+}
+
+impl<S: Sink> Decoder<S> {
+    fn into_sink(encoding: Encoding, bounds: Bounds, sink: S) -> std::io::Result<Decoder<S>> {
         let source = match encoding {
-            Encoding::Identity => Source::Identity(lines),
-            Encoding::Gzip => Source::Gzip(Box::new(MultiGzDecoder::new(lines))),
+            Encoding::Identity => Source::Identity(sink),
+            Encoding::Gzip => Source::Gzip(Box::new(MultiGzDecoder::new(sink))),
             Encoding::Zstd => {
                 let mut raw = zstd::stream::raw::Decoder::new()?;
                 raw.set_parameter(zstd::zstd_safe::DParameter::WindowLogMax(ZSTD_WINDOW_LOG_MAX))?;
-                Source::Zstd(Box::new(zstd::stream::write::Decoder::with_decoder(lines, raw)))
+                Source::Zstd(Box::new(zstd::stream::write::Decoder::with_decoder(sink, raw)))
             }
         };
         Ok(Decoder { source, bounds, compressed: 0, finished: false })
@@ -119,11 +187,11 @@ impl Decoder {
                 input.pop_front();
                 continue;
             }
-            if self.lines().is_full() {
+            if self.sink().is_full() {
                 return Ok(Step::Full);
             }
             let taken = match &mut self.source {
-                Source::Identity(lines) => lines.feed(piece),
+                Source::Identity(sink) => sink.feed(piece),
                 Source::Gzip(decoder) => decoder.write(piece).map_err(damaged)?,
                 Source::Zstd(decoder) => decoder.write(piece).map_err(damaged)?,
             };
@@ -145,20 +213,15 @@ impl Decoder {
                 }
             }
             self.check()?;
-            self.lines_mut().finish();
+            self.sink_mut().finish();
         }
         Ok(Step::Done)
-    }
-
-    /// The chunk so far.
-    pub fn take(&mut self) -> Chunk {
-        self.lines_mut().take()
     }
 
     /// Bytes after decompression so far.
     #[must_use]
     pub fn seen(&self) -> u64 {
-        self.lines().seen()
+        self.sink().seen()
     }
 
     fn check(&self) -> Result<(), Stop> {
@@ -172,17 +235,17 @@ impl Decoder {
         Ok(())
     }
 
-    fn lines(&self) -> &Lines {
+    fn sink(&self) -> &S {
         match &self.source {
-            Source::Identity(lines) => lines,
+            Source::Identity(sink) => sink,
             Source::Gzip(decoder) => decoder.get_ref(),
             Source::Zstd(decoder) => decoder.get_ref(),
         }
     }
 
-    fn lines_mut(&mut self) -> &mut Lines {
+    fn sink_mut(&mut self) -> &mut S {
         match &mut self.source {
-            Source::Identity(lines) => lines,
+            Source::Identity(sink) => sink,
             Source::Gzip(decoder) => decoder.get_mut(),
             Source::Zstd(decoder) => decoder.get_mut(),
         }

@@ -7,6 +7,7 @@
 //! Blank lines count as lines and are skipped. A line ends with `\n` or `\r\n`, the last one also
 //! without.
 
+use super::decode::Sink;
 use daybook_engine::event::wire::LINE_BYTES_MAX;
 use daybook_engine::{Batch, Rejection, Sender};
 use memchr::memchr;
@@ -73,17 +74,6 @@ impl Lines {
         let line_bytes_max = line_bytes_max.min(LINE_BYTES_MAX);
         let chunk = Chunk::after(0, &from);
         Lines { line_bytes_max, from, chunk, carry: Vec::new(), skipping: None, seen: 0 }
-    }
-
-    /// Takes bytes until the chunk is full; answers how many it took.
-    pub fn feed(&mut self, bytes: &[u8]) -> usize {
-        let mut rest = bytes;
-        while !rest.is_empty() && !self.chunk.is_full() {
-            rest = self.one(rest);
-        }
-        let taken = bytes.len() - rest.len();
-        self.seen += taken as u64;
-        taken
     }
 
     /// Takes one line or the piece of one; answers what follows.
@@ -161,29 +151,37 @@ impl Lines {
         });
     }
 
-    /// Ends the last line, if it has no line break.
-    pub fn finish(&mut self) {
-        if self.skipping.is_some() || !self.carry.is_empty() {
-            self.end_line();
-        }
-    }
-
     /// The chunk so far; the next one starts empty.
     pub fn take(&mut self) -> Chunk {
         let next = Chunk::after(self.chunk.through, &self.from);
         std::mem::replace(&mut self.chunk, next)
     }
+}
 
-    /// Is the chunk full?
-    #[must_use]
-    pub fn is_full(&self) -> bool {
+impl Sink for Lines {
+    fn feed(&mut self, bytes: &[u8]) -> usize {
+        let mut rest = bytes;
+        while !rest.is_empty() && !self.chunk.is_full() {
+            rest = self.one(rest);
+        }
+        let taken = bytes.len() - rest.len();
+        self.seen += taken as u64;
+        taken
+    }
+
+    fn is_full(&self) -> bool {
         self.chunk.is_full()
     }
 
-    /// Bytes seen.
-    #[must_use]
-    pub fn seen(&self) -> u64 {
+    fn seen(&self) -> u64 {
         self.seen
+    }
+
+    /// Ends the last line, if it has no line break.
+    fn finish(&mut self) {
+        if self.skipping.is_some() || !self.carry.is_empty() {
+            self.end_line();
+        }
     }
 }
 

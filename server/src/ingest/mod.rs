@@ -87,10 +87,7 @@ pub async fn post_events(
         )
         .stored(Tally::default().stored()));
     }
-    takes_events(&app)?;
-    let kib = weight_kib(encoding, length);
-    let admitted = app.admission.enter(&caller, kib, limits.busy_wait).await?;
-
+    let admitted = admit(&app, &caller, encoding, length, UPLOAD_BYTES).await?;
     let decoder = Decoder::new(encoding, bounds(&app), Origin { sender: caller.sender(), key })
         .map_err(Problem::internal)?;
     let outcome =
@@ -124,16 +121,28 @@ fn takes_events(app: &App) -> Result<(), Problem> {
     Ok(())
 }
 
-/// What an upload takes of the memory for uploads, in KiB. A small one takes little; what is compressed
-/// may become much more.
-fn weight_kib(encoding: Encoding, length: Option<u64>) -> usize {
+/// May an upload begin? Answers its share of the memory for uploads, up to `most` bytes of it.
+///
+/// # Errors
+/// That the log takes no events now, that nothing was free for too long, or that its producer is over its
+/// rate.
+pub(crate) async fn admit(
+    app: &App,
+    caller: &Caller,
+    encoding: Encoding,
+    length: Option<u64>,
+    most: u64,
+) -> Result<Admitted, Problem> {
+    takes_events(app)?;
+    // A small upload takes little; what is compressed may become much more.
     let factor = if encoding == Encoding::Identity { 2 } else { 32 };
-    let weight =
-        length.map_or(UPLOAD_BYTES, |n| n.saturating_mul(factor)).clamp(16 << 10, UPLOAD_BYTES);
-    usize::try_from(weight >> 10).unwrap_or(usize::MAX)
+    let weight = length.map_or(most, |n| n.saturating_mul(factor)).clamp(16 << 10, most);
+    let kib = usize::try_from(weight >> 10).unwrap_or(usize::MAX);
+    app.admission.enter(caller, kib, app.config.busy_wait).await
 }
 
-fn bounds(app: &App) -> Bounds {
+/// The bounds of an upload.
+pub(crate) fn bounds(app: &App) -> Bounds {
     Bounds {
         bytes_max: app.config.upload_bytes_max,
         ratio_max: app.config.upload_ratio_max,
@@ -141,7 +150,11 @@ fn bounds(app: &App) -> Bounds {
     }
 }
 
-fn encoding(headers: &HeaderMap) -> Result<Encoding, Problem> {
+/// The encoding of a body.
+///
+/// # Errors
+/// One that is not known, or several.
+pub(crate) fn encoding(headers: &HeaderMap) -> Result<Encoding, Problem> {
     let mut values = headers.get_all(header::CONTENT_ENCODING).iter();
     let value = values.next().map_or(Some(""), |value| value.to_str().ok());
     match (value.and_then(Encoding::from_header), values.next()) {
@@ -171,6 +184,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<Arc<str>>, Problem> {
     })
 }
 
-fn content_length(headers: &HeaderMap) -> Option<u64> {
+/// How long the body is, if that is said.
+pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

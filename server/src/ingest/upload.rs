@@ -9,7 +9,7 @@
 //! chunks become durable. Each has a bound, so an upload takes a few MiB whatever its length, and a
 //! slow disk slows down the socket.
 
-use super::decode::{Decoder, Step, Stop};
+use super::decode::{Decoder, Step, Stop, Whole};
 use super::lines::Chunk;
 use super::tally::Tally;
 use crate::pool::Pool;
@@ -206,6 +206,36 @@ pub async fn receive(
     idle_max: Duration,
 ) -> Result<(Tally, u64), Problem> {
     take_in(engine, parsers, decoder, body, idle_max).await.durable().await
+}
+
+/// Reads a body that is needed whole.
+///
+/// # Errors
+/// Why it could not be taken to its end; nothing is stored.
+pub async fn read_whole(
+    parsers: &Pool,
+    mut decoder: Decoder<Whole>,
+    body: Body,
+    idle_max: Duration,
+) -> Result<Vec<u8>, Problem> {
+    let mut frames = Frames { body, idle_max };
+    loop {
+        let Piece { mut bytes, last } = frames.gather().await?;
+        let decoding = parsers.run(move || {
+            let step = decoder.step(&mut bytes, last);
+            (decoder, step)
+        });
+        let (returned, step) = decoding.await?;
+        decoder = returned;
+        match step {
+            Ok(Step::Done) => return Ok(decoder.take_bytes()),
+            Ok(Step::Hungry | Step::Full) => {}
+            Err(stop) => {
+                frames.drain().await;
+                return Err(stopped(stop));
+            }
+        }
+    }
 }
 
 /// Takes the body to its end, or to the first failure.
