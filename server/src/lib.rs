@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`auth`] | who asks, and what they may |
 //! | `ingest` | `POST /v1/events`, and the same as a stream |
+//! | `doors` | the ways in for producers that speak other protocols: Elasticsearch's bulk, OTLP |
 //! | `sessions`, `timeline`, `search`, `export` | what investigators ask |
 //! | `retention` | how long what is kept, and legal holds |
 //! | `merkle` | checkpoints, tiles and proofs |
@@ -21,6 +22,7 @@
 
 pub mod auth;
 mod backup;
+mod doors;
 mod export;
 mod health;
 mod ingest;
@@ -44,6 +46,7 @@ mod stats;
 mod timeline;
 mod tls;
 
+pub use doors::mapping::{FIELDS as MAPPED_FIELDS, Mapping};
 pub use ingest::stream::SESSIONS_MAX as STREAM_SESSIONS_MAX;
 pub use ingest::tally::LISTED_MAX as REJECTED_LISTED_MAX;
 pub use tls::{ClientAuth, ClientCertificate, TlsError};
@@ -71,6 +74,10 @@ pub struct Config {
     pub connections_max: usize,
     /// The most bytes of one upload, after decompression.
     pub upload_bytes_max: u64,
+    /// The most bytes of one bulk or OTLP request, after decompression: it is taken whole.
+    pub request_bytes_max: u64,
+    /// Which field of a document is which field of an event.
+    pub mapping: Mapping,
     /// The most bytes that an upload may decompress to, for each byte that was sent.
     pub upload_ratio_max: u64,
     /// The memory that all uploads together may take, in bytes; more wait.
@@ -113,6 +120,8 @@ impl Default for Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7330)),
             connections_max: 4_096,
             upload_bytes_max: 1 << 30,
+            request_bytes_max: 64 << 20,
+            mapping: Mapping::default(),
             upload_ratio_max: 1_000,
             uploads_bytes_max: 256 << 20,
             busy_wait: Duration::from_secs(10),

@@ -4,12 +4,13 @@ use crate::params::{NoParams, Params};
 use crate::problem::{self, Problem};
 use crate::state::{App, json_response};
 use crate::{
-    auth, backup, export, health, ingest, merkle, metrics, page, rekey, repair, retention, search,
+    auth, backup, doors, export, health, ingest, merkle, metrics, page, rekey, repair, retention,
+    search,
     security, sessions, stats, timeline,
 };
 use axum::http::{Extensions, HeaderMap, StatusCode, Version, header};
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post, put};
 use axum::{Router, middleware};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
@@ -30,6 +31,7 @@ use utoipa_axum::routes;
     ),
     tags(
         (name = "events", description = "The way in"),
+        (name = "doors", description = "The ways in for producers that speak other protocols"),
         (name = "sessions", description = "Lists, details and timelines"),
         (name = "search", description = "Events by what is in them"),
         (name = "export", description = "Events as files"),
@@ -43,6 +45,8 @@ struct Api;
 fn documented() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Api::openapi())
         .routes(routes!(ingest::post_events, ingest::stream::stream_events))
+        .routes(routes!(doors::bulk::post_bulk))
+        .routes(routes!(doors::otlp::post_logs))
         .routes(routes!(sessions::list_sessions))
         .routes(routes!(sessions::get_session))
         .routes(routes!(timeline::get_timeline))
@@ -71,9 +75,16 @@ pub fn router(app: App) -> Router {
         let document = document.clone();
         async move { json_response(document) }
     };
+    let api = doors::bulk::probes::routes().fold(api, |api, (path, probe)| api.route(path, probe));
     api.route("/openapi.json", get(openapi))
+        // Elasticsearch takes both, and says so of neither.
+        .route("/_bulk", put(doors::bulk::post_bulk))
+        .route(
+            "/{index}/_bulk",
+            post(doors::bulk::post_index_bulk).put(doors::bulk::post_index_bulk),
+        )
         .route("/v1/tile/{*path}", get(merkle::get_tile))
-        .route("/", get(page::index))
+        .route("/", doors::bulk::probes::root())
         .route("/search", get(page::index))
         .route("/sessions", get(page::index))
         .route("/sessions/{id}", get(page::index))

@@ -4,6 +4,7 @@ use crate::Config;
 use crate::auth::tokens::Tokens;
 use crate::ingest::admission::Admission;
 use crate::ingest::stream::Streams;
+use crate::doors::known::Known;
 use crate::listener::Connections;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
@@ -37,6 +38,8 @@ pub struct Shared {
     pub streams: Streams,
     /// Exports: they run for long.
     pub exports: Arc<Semaphore>,
+    /// The ids of events that came through the doors for other protocols.
+    pub known: Known,
     /// The connections that are open.
     pub connections: Arc<Connections>,
     /// Putting everything under the first encryption key: once at a time.
@@ -74,6 +77,7 @@ impl Shared {
             rekeys: Arc::new(Semaphore::new(1)),
             backups: Arc::new(Semaphore::new(1)),
             repairs: Arc::new(Semaphore::new(1)),
+            known: Known::default(),
             connections: Arc::default(),
             metrics: Metrics::default(),
             started: Instant::now(),

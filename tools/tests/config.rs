@@ -52,7 +52,7 @@ fn the_page_has_every_bound_with_its_default_as_the_code_has_it() {
 fn every_bound_of_the_engine_and_the_server_can_be_set() {
     let config = Config::default();
     // What is no bound, or has another name in the file.
-    let others = ["read_only", "columnar", "hold_queries", "disk", "encryption"];
+    let others = ["read_only", "columnar", "hold_queries", "disk", "encryption", "mapping"];
     for settings in [format!("{:#?}", config.engine), format!("{:#?}", config.server)] {
         let fields = settings.lines().filter_map(|line| {
             let field = line.strip_prefix("    ")?.split_once(':')?.0;

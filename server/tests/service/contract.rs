@@ -40,6 +40,8 @@ async fn every_documented_path_answers_as_the_document_says() {
         .copied()
         .chain([
             "/v1/events",
+            "/v1/logs",
+            "/_bulk",
             "/v1/admin/backup",
             "/v1/admin/rekey",
             "/v1/admin/repair",
@@ -67,6 +69,26 @@ async fn every_documented_path_answers_as_the_document_says() {
         let response =
             request.header("content-encoding", encoding).body(body).send().await.unwrap();
         check(&document, &paths["/v1/events"]["post"], response, "/v1/events").await;
+    }
+    let logged = r#"{"@timestamp":"2026-03-01T09:30:00Z","host.name":"h","message":"hello"}"#;
+    let bulk = format!("{{\"index\":{{}}}}\n{logged}\n{{\"delete\":{{}}}}\n");
+    let logs =
+        r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"x"}}]}]}]}"#;
+    for (path, encoding, kind, body) in [
+        ("/_bulk", "identity", "application/x-ndjson", &*bulk),
+        ("/_bulk", "gzip", "application/x-ndjson", "no"),
+        ("/_bulk", "br", "application/x-ndjson", ""),
+        ("/v1/logs", "identity", "application/json", "{}"),
+        ("/v1/logs", "identity", "application/json", logs),
+        ("/v1/logs", "identity", "application/json", "["),
+        ("/v1/logs", "identity", "application/x-protobuf", "x"),
+        ("/v1/logs", "gzip", "application/json", "no"),
+        ("/v1/logs", "identity", "text/plain", ""),
+    ] {
+        let request = service.http.post(format!("{}{path}", service.url));
+        let request = request.header("content-encoding", encoding).header("content-type", kind);
+        let response = request.body(body.to_owned()).send().await.unwrap();
+        check(&document, &paths[path]["post"], response, path).await;
     }
     let dir = tempfile::tempdir().unwrap();
     let to = dir.path().join("backup");

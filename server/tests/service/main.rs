@@ -8,9 +8,12 @@
 )]
 
 mod bodies;
+mod bulk;
+mod clients;
 mod contract;
 mod limits;
 mod lines;
+mod otlp;
 mod pages;
 mod reads;
 mod retention;

@@ -2,7 +2,7 @@
 
 use crate::support::{Service, config, name};
 use daybook_server::{Config, Error, Server};
-use reqwest::header::{HOST, ORIGIN};
+use reqwest::header::{ACCEPT, HOST, ORIGIN};
 use std::sync::Arc;
 
 #[tokio::test]
@@ -25,7 +25,8 @@ async fn every_file_that_the_page_names_is_there() {
         assert_eq!(response.bytes().await.unwrap(), std::fs::read(entry.path()).unwrap());
     }
     for path in ["/", "/search", "/sessions", "/sessions/abc", "/sessions/a%2Fb"] {
-        let response = service.raw(path).await;
+        let request = service.http.get(format!("{}{path}", service.url));
+        let response = request.header(ACCEPT, "text/html,*/*;q=0.8").send().await.unwrap();
         assert_eq!(response.status(), 200);
         assert!(response.text().await.unwrap().starts_with("<!doctype html>"), "{path}");
     }

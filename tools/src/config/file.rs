@@ -1,9 +1,11 @@
-//! Reading the configuration's file: TOML, all keys on its top level but for the table `[retention]`.
+//! Reading the configuration's file: TOML, all keys on its top level but for the tables `[retention]` and
+//! `[mapping]`.
 
 use super::{Config, setting};
 use crate::output::clean;
 use daybook_engine::retention::Policy;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use toml::de::{DeTable, DeValue};
 
 /// Sets what a file says.
@@ -23,6 +25,10 @@ pub(super) fn read(text: &str, config: &mut Config) -> Result<(), String> {
         let said = |what: String| format!("line {}: {what}", line(text, key.span().start));
         if name == "retention" {
             config.retention = Some(retention(text).map_err(|what| said(clean::line(&what)))?);
+            continue;
+        }
+        if name == "mapping" {
+            mapping(text, config).map_err(|what| said(clean::line(&what)))?;
             continue;
         }
         let setting = setting(name)
@@ -52,6 +58,16 @@ fn retention(text: &str) -> Result<Policy, String> {
     }
     let Only { retention } = toml::from_str(text).map_err(|error| error.message().to_owned())?;
     retention.check().map(|()| retention)
+}
+
+/// The table `[mapping]`: for fields of events, the fields of documents that they are taken from.
+fn mapping(text: &str, config: &mut Config) -> Result<(), String> {
+    #[derive(Deserialize)]
+    struct Only {
+        mapping: BTreeMap<String, Vec<String>>,
+    }
+    let Only { mapping } = toml::from_str(text).map_err(|error| error.message().to_owned())?;
+    mapping.into_iter().try_for_each(|(field, sources)| config.server.mapping.set(&field, sources))
 }
 
 /// The line of a byte, from 1.
@@ -94,6 +110,19 @@ mod tests {
         let error = refused("[retention]\ndefault = \"soon\"\n");
         assert!(error.starts_with("line 1: `soon` is not an age"), "{error}");
         assert!(refused("[retention]\nkeep = \"1d\"\n").contains("unknown field `keep`"));
+    }
+
+    #[test]
+    fn a_table_says_which_field_of_a_document_is_which() {
+        let mut config = Config::default();
+        read("[mapping]\nuser = [\"actor.mail\"]\nrole = []\n", &mut config).unwrap();
+        let mut expected = daybook_server::Mapping::default();
+        expected.set("user", vec!["actor.mail".to_owned()]).unwrap();
+        expected.set("role", Vec::new()).unwrap();
+        assert_eq!(config.server.mapping, expected);
+        let error = refused("\n[mapping]\nusr = [\"x\"]\n");
+        assert!(error.starts_with("line 2: `usr` is not a field"), "{error}");
+        assert!(refused("[mapping]\nuser = \"x\"\n").contains("expected"), "a list");
     }
 
     #[test]

@@ -81,6 +81,12 @@ pub(super) const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "reads_max",
+    Setting {
+        key: "request_bytes_max",
+        what: "one bulk or OTLP request, after decompression; it takes some three times that in memory",
+        at: "413; nothing of it is stored",
+        field: Field::Size(|config| &mut config.server.request_bytes_max, 1 << 10, 1 << 30),
+    },
         what: "queries that run at the same time; 0: two for each core",
         at: "more wait, up to `read_time_max`",
         field: Field::Count(|config| &mut config.server.reads_max, 0, 10_000),
