@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`auth`] | who asks, and what they may |
 //! | `ingest` | `POST /v1/events`, and the same as a stream |
-//! | `doors` | the ways in for producers that speak other protocols: Elasticsearch's bulk, OTLP |
+//! | `doors` | the ways in for producers that speak other protocols: Elasticsearch's bulk, OTLP, sudo's |
 //! | `sessions`, `timeline`, `search`, `export` | what investigators ask |
 //! | `retention` | how long what is kept, and legal holds |
 //! | `merkle` | checkpoints, tiles and proofs |
@@ -63,13 +63,19 @@ use std::time::Duration;
 use tls::files::Tls;
 use tls::listener::{Door, Peer};
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// The settings of a server. Every bound of the service is here.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Where to listen; port 0 takes a free one. Loopback only, as long as there are no tokens.
     pub listen: SocketAddr,
+    /// Where to listen for sudo's logs, if at all. Loopback only.
+    pub sudo_listen: Option<SocketAddr>,
+    /// How many connections of sudo may be open; more are closed.
+    pub sudo_connections_max: usize,
+    /// How long a session of sudo's may send nothing.
+    pub sudo_idle_max: Duration,
     /// How many connections may be open; more are answered "busy" and closed.
     pub connections_max: usize,
     /// The most bytes of one upload, after decompression.
@@ -118,6 +124,9 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7330)),
+            sudo_listen: None,
+            sudo_connections_max: 256,
+            sudo_idle_max: Duration::from_secs(86_400),
             connections_max: 4_096,
             upload_bytes_max: 1 << 30,
             request_bytes_max: 64 << 20,
@@ -173,6 +182,7 @@ pub struct Server {
     address: SocketAddr,
     tls: Option<Arc<Tls>>,
     reload: Reload,
+    sudo: Option<(TcpListener, SocketAddr)>,
     shared: Arc<Shared>,
 }
 
@@ -200,11 +210,15 @@ impl Server {
             return Err(Error::NotLoopback(asked));
         }
         let tls = Tls::of(&config)?.map(Arc::new);
-        let listen = |error| Error::Listen(asked, error);
-        let listener = TcpListener::bind(asked).await.map_err(listen)?;
-        let address = listener.local_addr().map_err(listen)?;
+        let (listener, address) = listen(asked).await?;
+        let sudo = match config.sudo_listen {
+            // Its protocol knows no tokens.
+            Some(asked) if !asked.ip().is_loopback() => return Err(Error::NotLoopback(asked)),
+            Some(asked) => Some(listen(asked).await?),
+            None => None,
+        };
         let shared = Arc::new(Shared::new(engine, config, tokens));
-        Ok(Server { listener, address, tls, reload: Reload::default(), shared })
+        Ok(Server { listener, address, tls, reload: Reload::default(), sudo, shared })
     }
 
     /// Where it listens.
@@ -225,6 +239,12 @@ impl Server {
         self.reload.clone()
     }
 
+    /// Where it listens for sudo's logs, if it does.
+    #[must_use]
+    pub fn sudo_address(&self) -> Option<SocketAddr> {
+        self.sudo.as_ref().map(|(_, address)| *address)
+    }
+
     /// Answers requests until `stop` is done; then no more are taken, and those that run are
     /// answered, within [`Config::shutdown_time_max`]. The engine stays open.
     ///
@@ -243,6 +263,11 @@ impl Server {
             let now = Arc::clone(&self.reload.0);
             Watch(tokio::spawn(tls::files::watch(tls, look, now)))
         });
+        let (stop_sudo, sudo_stopped) = watch::channel(false);
+        let sudo = self.sudo.map(|(listener, _)| {
+            let app = Arc::clone(&self.shared);
+            tokio::spawn(doors::sudo::listen(listener, app, sudo_stopped))
+        });
         let shared = Arc::clone(&self.shared);
         let router = openapi::router(self.shared)
             .layer(axum::middleware::from_fn(tls::name_client))
@@ -252,6 +277,8 @@ impl Server {
         let signal = async move {
             stop.await;
             stopped_streams.streams.stop();
+            // Nobody hears it where sudo is not listened for.
+            let _ = stop_sudo.send(true);
             let _ = stopping.send(());
         };
         let serve = async {
@@ -267,14 +294,29 @@ impl Server {
             }
             tokio::time::sleep(limit).await;
         };
+        let served = async {
+            let outcome = serve.await;
+            if let Some(sudo) = sudo {
+                // A panic in it is in the log.
+                let _ = sudo.await;
+            }
+            outcome
+        };
         tokio::select! {
-            outcome = serve => outcome.map_err(Error::Serve),
+            outcome = served => outcome.map_err(Error::Serve),
             () = cut => {
                 tracing::warn!("some requests were cut off: they took too long after the stop");
                 Ok(())
             }
         }
     }
+}
+
+async fn listen(asked: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
+    let failed = |error| Error::Listen(asked, error);
+    let listener = TcpListener::bind(asked).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
 }
 
 /// A task that ends with its server.

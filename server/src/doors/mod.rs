@@ -3,13 +3,15 @@
 //! ```text
 //! POST /_bulk ───► documents ─┐
 //!                             ├─► mapping ─► events ─► known ids ─► the same append as POST /v1/events
-//! POST /v1/logs ─► documents ─┘
+//! POST /v1/logs ─► documents ─┘                  ▲
+//! sudo's port ───► messages ─────────────────────┘  (numbered: needs no ids)
 //! ```
 //!
 //! | module | what is there |
 //! |---|---|
 //! | [`bulk`] | Elasticsearch's bulk interface, and what its shippers ask first |
 //! | [`otlp`] | OpenTelemetry logs over HTTP |
+//! | [`sudo`] | sudo's log server protocol, on a port of its own |
 //! | [`mapping`] | which field of a document is which field of an event |
 //! | [`compose`] | a document to the line of an event |
 //! | [`known`] | which ids have been stored: exactly once, for events without numbers |
@@ -24,6 +26,7 @@ pub mod known;
 pub mod mapping;
 pub mod otlp;
 pub mod store;
+pub mod sudo;
 
 use crate::ingest::decode::{Bounds, Decoder, Encoding};
 use crate::ingest::{self, upload};

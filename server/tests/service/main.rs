@@ -19,6 +19,7 @@ mod reads;
 mod retention;
 mod stop;
 mod stream;
+mod sudo;
 mod support;
 mod tls;
 mod tokens;

@@ -60,6 +60,17 @@ impl Service {
         Service { url, http, engine, reload, stop: Some(stop), running, _dir: dir }
     }
 
+    /// One that was started already.
+    pub fn of(
+        url: String,
+        engine: Arc<Engine>,
+        stop: oneshot::Sender<()>,
+        running: JoinHandle<Result<(), daybook_server::Error>>,
+    ) -> Service {
+        let (http, _dir) = (Client::new(), tempfile::tempdir().unwrap());
+        Service { url, http, engine, stop: Some(stop), running, _dir }
+    }
+
     pub async fn post(&self, body: impl Into<reqwest::Body>) -> (StatusCode, Value) {
         self.post_as(None, body).await
     }

@@ -37,6 +37,9 @@ pub struct ConfigArgs {
     /// Must clients show one? required or optional [default: required]
     #[arg(long, value_name = "WHETHER")]
     tls_client_auth: Option<ClientAuth>,
+    /// The address to listen on for sudo's logs, such as 127.0.0.1:30343 [default: none]
+    #[arg(long, value_name = "ADDR")]
+    sudo_listen: Option<SocketAddr>,
     /// A journal is sealed into a segment at this size, such as 64MiB [default: 256MiB]
     #[arg(long, value_name = "SIZE", value_parser = setting::size)]
     journal_bytes: Option<u64>,
@@ -90,6 +93,9 @@ impl ConfigArgs {
         }
         if let Some(auth) = self.tls_client_auth {
             tls.tls_client_auth = auth;
+        }
+        if self.sudo_listen.is_some() {
+            config.server.sudo_listen = self.sudo_listen;
         }
         if let Some(bytes) = self.journal_bytes {
             config.set(&format!("journal_bytes_max={bytes}"))?;

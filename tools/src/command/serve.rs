@@ -61,6 +61,9 @@ pub async fn run(args: Args, quiet: bool) -> anyhow::Result<Exit> {
     }
     let server = Server::bind(config.server, Arc::clone(&engine)).await?;
     output::print(&format!("daybook is open at {}/\n", server.url()))?;
+    if let Some(address) = server.sudo_address() {
+        output::print(&format!("sudo's logs are taken at {address}\n"))?;
+    }
     let reload = server.reload();
     // It ends with the process.
     tokio::spawn(async move {

@@ -36,6 +36,40 @@ pub(super) const SETTINGS: &[Setting] = &[
         ),
     },
     Setting {
+        key: "sudo_listen",
+        what: "the address to listen on for sudo's logs, such as 127.0.0.1:30343; none: sudo is not listened for",
+        at: "an address that others can reach is refused at the start",
+        field: Field::Text(
+            |config| config.server.sudo_listen.map_or_else(String::new, |a| a.to_string()),
+            |config, text| {
+                config.server.sudo_listen = match text {
+                    "" => None,
+                    text => Some(
+                        text.parse()
+                            .map_err(|_| "write an address and a port, such as 127.0.0.1:30343")?,
+                    ),
+                };
+                Ok(())
+            },
+        ),
+    },
+    Setting {
+        key: "sudo_connections_max",
+        what: "connections of sudo at the same time; each takes up to some MiB of memory",
+        at: "one more is closed; logged. What sudo does then, its own `ignore_iolog_errors` says",
+        field: Field::Count(|config| &mut config.server.sudo_connections_max, 1, 100_000),
+    },
+    Setting {
+        key: "sudo_idle_max",
+        what: "how long a session of sudo's may send nothing",
+        at: "its connection is closed; it can be resumed",
+        field: Field::Age(
+            |config| &mut config.server.sudo_idle_max,
+            Duration::from_millis(1),
+            Duration::from_secs(365 * 86_400),
+        ),
+    },
+    Setting {
         key: "connections_max",
         what: "connections at the same time",
         at: "one more is answered 503 `busy` and closed; logged and counted",
@@ -46,6 +80,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         what: "one upload, after decompression",
         at: "413 `too-large`, with what was stored before",
         field: Field::Size(|config| &mut config.server.upload_bytes_max, 1 << 10, 1 << 40),
+    },
+    Setting {
+        key: "request_bytes_max",
+        what: "one bulk or OTLP request, after decompression; it takes some three times that in memory",
+        at: "413; nothing of it is stored",
+        field: Field::Size(|config| &mut config.server.request_bytes_max, 1 << 10, 1 << 30),
     },
     Setting {
         key: "upload_ratio_max",
@@ -81,12 +121,6 @@ pub(super) const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "reads_max",
-    Setting {
-        key: "request_bytes_max",
-        what: "one bulk or OTLP request, after decompression; it takes some three times that in memory",
-        at: "413; nothing of it is stored",
-        field: Field::Size(|config| &mut config.server.request_bytes_max, 1 << 10, 1 << 30),
-    },
         what: "queries that run at the same time; 0: two for each core",
         at: "more wait, up to `read_time_max`",
         field: Field::Count(|config| &mut config.server.reads_max, 0, 10_000),
