@@ -422,7 +422,8 @@ async fn sudos_own_client_resumes_in_the_middle() {
     // then again from the middle on.
     send(sudo.address, &[]).await;
     let (id, events) = sudo.session().await;
-    assert_eq!(shown(&events), whole);
+    // The terminal may show the end of its input before.
+    assert!(shown(&events).ends_with(&whole), "{events:?}");
     sudo.stop().await;
     let sudo = serve(data.path(), config()).await;
     for _ in 0..2 {
