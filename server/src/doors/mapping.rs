@@ -199,6 +199,16 @@ mod tests {
     }
 
     #[test]
+    fn the_page_has_every_field_with_its_sources() {
+        let page = include_str!("../../../docs/ingest.md");
+        for (field, sources) in FIELDS {
+            let sources: Vec<String> = sources.iter().map(|name| format!("`{name}`")).collect();
+            let row = format!("| `{field}` | {} |", sources.join(", ")).replace("|  |", "| |");
+            assert!(page.lines().any(|line| line == row), "docs/ingest.md has no line {row}");
+        }
+    }
+
+    #[test]
     fn sources_are_replaced_field_by_field() {
         let mut mapping = Mapping::default();
         mapping.set("user", vec!["actor.mail".to_owned()]).unwrap();
