@@ -52,6 +52,49 @@ pub use ingest::tally::LISTED_MAX as REJECTED_LISTED_MAX;
 pub use tls::{ClientAuth, ClientCertificate, TlsError};
 
 use auth::tokens::Tokens;
+/// What reads bytes of strangers, for fuzzing; no part of the interface.
+#[doc(hidden)]
+pub mod decoders {
+    use crate::doors::{bulk, compose, mapping::Mapping, otlp, sudo};
+    use prost::Message as _;
+
+    /// A bulk request: each of its documents is an event or a reason.
+    pub fn bulk(bytes: &[u8]) {
+        let mapping = Mapping::default();
+        for action in bulk::actions::Actions::new(bytes) {
+            let document = action.document.ok().and_then(|line| serde_json::from_slice(line).ok());
+            if let Some(document) = document {
+                let _ = compose::compose(&mapping, &document, action.id.as_deref());
+            }
+        }
+    }
+
+    /// An OTLP request in both forms: each of its records is an event or a reason.
+    pub fn otlp(bytes: &[u8]) {
+        let mapping = Mapping::default();
+        for form in [otlp::Form::Protobuf, otlp::Form::Json] {
+            let Ok(request) = form.decode(bytes) else { continue };
+            for (document, id) in otlp::records::documents(&mapping, &request) {
+                let _ = compose::compose(&mapping, &document, id.as_deref());
+            }
+        }
+    }
+
+    /// What a client of sudo's port says, each message with its length in a byte before it.
+    pub fn sudo(mut bytes: &[u8]) {
+        let mut conversation = sudo::conversation::Conversation::default();
+        while let Some((len, rest)) = bytes.split_first() {
+            let (message, rest) = rest.split_at(rest.len().min(usize::from(*len)));
+            bytes = rest;
+            let Ok(said) = sudo::messages::ClientMessage::decode(message) else { continue };
+            if conversation.take(said, message).is_err() {
+                break;
+            }
+        }
+        let _ = conversation.close();
+    }
+}
+
 use daybook_engine::Engine;
 use listener::Bounded;
 use state::Shared;
