@@ -46,7 +46,7 @@ mod stats;
 mod timeline;
 mod tls;
 
-pub use doors::mapping::{FIELDS as MAPPED_FIELDS, Mapping};
+pub use doors::mapping::Mapping;
 pub use ingest::stream::SESSIONS_MAX as STREAM_SESSIONS_MAX;
 pub use ingest::tally::LISTED_MAX as REJECTED_LISTED_MAX;
 pub use tls::{ClientAuth, ClientCertificate, TlsError};

@@ -5,8 +5,7 @@ use crate::problem::{self, Problem};
 use crate::state::{App, json_response};
 use crate::{
     auth, backup, doors, export, health, ingest, merkle, metrics, page, rekey, repair, retention,
-    search,
-    security, sessions, stats, timeline,
+    search, security, sessions, stats, timeline,
 };
 use axum::http::{Extensions, HeaderMap, StatusCode, Version, header};
 use axum::response::Response;

@@ -2,9 +2,9 @@
 
 use crate::Config;
 use crate::auth::tokens::Tokens;
+use crate::doors::known::Known;
 use crate::ingest::admission::Admission;
 use crate::ingest::stream::Streams;
-use crate::doors::known::Known;
 use crate::listener::Connections;
 use crate::metrics::Metrics;
 use crate::pool::Pool;

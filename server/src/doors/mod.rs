@@ -28,23 +28,25 @@ pub mod otlp;
 pub mod store;
 pub mod sudo;
 
+use crate::auth::Caller;
+use crate::ingest::admission::Admitted;
 use crate::ingest::decode::{Bounds, Decoder, Encoding};
 use crate::ingest::{self, upload};
 use crate::problem::Problem;
 use crate::state::App;
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode};
-use tokio::sync::OwnedSemaphorePermit;
 
 /// What a body of unknown length is taken for, in bytes.
 const LENGTH_UNKNOWN: u64 = 1 << 20;
 
-/// Reads a whole body, once there is memory for it; that is given back with the permit.
+/// Reads a whole body, once there is memory for it; that is given back with what is answered beside it.
 async fn body(
     app: &App,
+    caller: &Caller,
     headers: &HeaderMap,
     body: Body,
-) -> Result<(Vec<u8>, OwnedSemaphorePermit), Problem> {
+) -> Result<(Vec<u8>, Admitted), Problem> {
     let encoding = ingest::encoding(headers)?;
     let length = ingest::content_length(headers);
     let bytes_max = app.config.request_bytes_max;
@@ -60,10 +62,12 @@ async fn body(
     }
     // The body, its documents and their events; no more than all uploads together may take.
     let most = bytes_max.saturating_mul(3).min(app.config.uploads_bytes_max.max(8 << 20));
-    let permit = ingest::admit(app, encoding, length.or(Some(LENGTH_UNKNOWN)), most).await?;
+    let admitted =
+        ingest::admit(app, caller, encoding, length.or(Some(LENGTH_UNKNOWN)), most).await?;
     let bounds =
         Bounds { bytes_max, ratio_max: app.config.upload_ratio_max, line_bytes_max: usize::MAX };
     let decoder = Decoder::whole(encoding, bounds).map_err(Problem::internal)?;
     let bytes = upload::read_whole(&app.parsers, decoder, body, app.config.idle_max).await?;
-    Ok((bytes, permit))
+    admitted.spend(bytes.len() as u64);
+    Ok((bytes, admitted))
 }

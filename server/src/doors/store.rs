@@ -3,10 +3,11 @@
 
 use super::compose::Composed;
 use super::known::{Held, Meeting};
+use crate::auth::Caller;
 use crate::problem::{Problem, Stored};
 use crate::state::App;
 use daybook_engine::event::wire::Event;
-use daybook_engine::{Ack, Batch, Engine};
+use daybook_engine::{Ack, Batch, Engine, Sender};
 use std::sync::Arc;
 
 /// What became of an event.
@@ -44,16 +45,22 @@ struct Prepared {
 ///
 /// # Errors
 /// Why nothing was stored, or that it is not certain whether it was; sending it all again is safe.
-pub async fn store(app: &App, events: Vec<Composed>) -> Result<Outcome, Problem> {
-    let app = Arc::clone(app);
-    tokio::spawn(async move { store_all(&app, events).await }).await.map_err(Problem::internal)?
+pub async fn store(app: &App, caller: &Caller, events: Vec<Composed>) -> Result<Outcome, Problem> {
+    let (app, sender) = (Arc::clone(app), caller.sender());
+    tokio::spawn(async move { store_all(&app, sender, events).await })
+        .await
+        .map_err(Problem::internal)?
 }
 
-async fn store_all(app: &App, events: Vec<Composed>) -> Result<Outcome, Problem> {
+async fn store_all(
+    app: &App,
+    sender: Option<Arc<Sender>>,
+    events: Vec<Composed>,
+) -> Result<Outcome, Problem> {
     let by_id = events.iter().filter(|event| event.id.is_some() || event.start.is_some());
     let held = app.known.hold(by_id.map(|event| &*event.session)).await;
     let engine = Arc::clone(&app.engine);
-    let mut prepared = app.parsers.run(move || prepare(&engine, held, events)).await??;
+    let mut prepared = app.parsers.run(move || prepare(&engine, sender, held, events)).await??;
     let batch = std::mem::take(&mut prepared.batch);
     match app.engine.append(batch).await {
         Ok(ack) => Ok(prepared.settle(ack)),
@@ -66,9 +73,14 @@ async fn store_all(app: &App, events: Vec<Composed>) -> Result<Outcome, Problem>
 }
 
 /// Decodes and checks the events, and sorts out those that were stored before.
-fn prepare(engine: &Engine, held: Held, events: Vec<Composed>) -> Result<Prepared, Problem> {
+fn prepare(
+    engine: &Engine,
+    sender: Option<Arc<Sender>>,
+    held: Held,
+    events: Vec<Composed>,
+) -> Result<Prepared, Problem> {
     let fates = Vec::with_capacity(events.len());
-    let mut prepared = Prepared { batch: Batch::new(), held, fates, events };
+    let mut prepared = Prepared { batch: Batch::of(sender), held, fates, events };
     let events = std::mem::take(&mut prepared.events);
     let looked_at = events.iter().enumerate().try_for_each(|(index, event)| {
         let fate = prepared.take(engine, index, event)?;

@@ -19,6 +19,7 @@ pub mod upload;
 use crate::auth::Caller;
 use crate::problem::{Document, Problem};
 use crate::state::App;
+use admission::Admitted;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
@@ -134,11 +135,16 @@ pub(crate) async fn admit(
     most: u64,
 ) -> Result<Admitted, Problem> {
     takes_events(app)?;
-    // A small upload takes little; what is compressed may become much more.
+    let kib = weight_kib(encoding, length, most);
+    app.admission.enter(caller, kib, app.config.busy_wait).await
+}
+
+/// What an upload takes of the memory for uploads, in KiB, up to `most` bytes. A small one takes little;
+/// what is compressed may become much more.
+fn weight_kib(encoding: Encoding, length: Option<u64>, most: u64) -> usize {
     let factor = if encoding == Encoding::Identity { 2 } else { 32 };
     let weight = length.map_or(most, |n| n.saturating_mul(factor)).clamp(16 << 10, most);
-    let kib = usize::try_from(weight >> 10).unwrap_or(usize::MAX);
-    app.admission.enter(caller, kib, app.config.busy_wait).await
+    usize::try_from(weight >> 10).unwrap_or(usize::MAX)
 }
 
 /// The bounds of an upload.

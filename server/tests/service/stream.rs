@@ -206,7 +206,8 @@ async fn a_producer_goes_on_where_its_session_is_stored() {
             let through = u32::try_from(place["through"].as_u64().unwrap()).unwrap();
             assert_eq!(place["first"], 1);
             assert!(through >= acked, "acknowledged through {acked}, but stored through {through}");
-            from = through + 1;
+            // What the server says to have needs no ack any more.
+            (from, acked) = (through + 1, through);
         } else {
             assert_eq!(place, &json!({"session": "s", "first": null, "through": null}));
         }
@@ -226,7 +227,7 @@ async fn a_producer_goes_on_where_its_session_is_stored() {
             acked = last;
         }
     }
-    assert!(connections > 3);
+    assert!(connections > 2);
     assert_eq!(service.engine.snapshot().events(), 3_000);
 
     // A gap is where it stops, whatever came after it; also in what is sealed.

@@ -26,12 +26,13 @@ async fn serve(data: &Path, more: Config) -> Sudo {
     let engine = Engine::open(data, options).unwrap();
     let limits = Config { sudo_listen: Some("127.0.0.1:0".parse().unwrap()), ..more };
     let server = Server::bind(limits, Arc::clone(&engine)).await.unwrap();
-    let (url, address) = (format!("http://{}", server.address()), server.sudo_address().unwrap());
+    let (url, address) = (server.url(), server.sudo_address().unwrap());
+    let reload = server.reload();
     let (stop, stopped) = oneshot::channel::<()>();
     let running = tokio::spawn(server.serve(async move {
         let _ = stopped.await;
     }));
-    Sudo { service: Service::of(url, engine, stop, running), address }
+    Sudo { service: Service::of(url, reload, engine, stop, running), address }
 }
 
 impl Sudo {

@@ -63,12 +63,15 @@ impl Service {
     /// One that was started already.
     pub fn of(
         url: String,
+        reload: Reload,
         engine: Arc<Engine>,
         stop: oneshot::Sender<()>,
         running: JoinHandle<Result<(), daybook_server::Error>>,
     ) -> Service {
+        // Without one, reqwest can't make a client.
+        let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
         let (http, _dir) = (Client::new(), tempfile::tempdir().unwrap());
-        Service { url, http, engine, stop: Some(stop), running, _dir }
+        Service { url, http, engine, reload, stop: Some(stop), running, _dir }
     }
 
     pub async fn post(&self, body: impl Into<reqwest::Body>) -> (StatusCode, Value) {

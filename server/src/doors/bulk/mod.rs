@@ -28,6 +28,7 @@ pub mod probes;
 
 use super::compose::compose;
 use super::store::{Fate, store};
+use crate::auth::Caller;
 use crate::problem::Problem;
 use crate::state::App;
 use actions::{Action, Actions, Verb};
@@ -64,22 +65,33 @@ use std::time::Instant;
         (status = 503, description = "the disk is full, read-only or shutting down; nothing was stored", body = answer::Failure),
     )
 )]
-pub async fn post_bulk(State(app): State<App>, headers: HeaderMap, body: Body) -> Response {
-    bulk(app, None, headers, body).await
+pub async fn post_bulk(
+    State(app): State<App>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    bulk((app, caller), None, headers, body).await
 }
 
 /// `POST /{index}/_bulk`: the same, with an index for the items that name none.
 pub async fn post_index_bulk(
     State(app): State<App>,
+    caller: Caller,
     Path(index): Path<String>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    bulk(app, Some(index), headers, body).await
+    bulk((app, caller), Some(index), headers, body).await
 }
 
-async fn bulk(app: App, index: Option<String>, headers: HeaderMap, body: Body) -> Response {
-    match take(&app, index, &headers, body).await {
+async fn bulk(
+    (app, caller): (App, Caller),
+    index: Option<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    match take((&app, &caller), index, &headers, body).await {
         Ok(response) => response,
         Err(problem) => {
             tracing::info!(status = problem.status().as_u16(), "a bulk request was not taken");
@@ -89,18 +101,18 @@ async fn bulk(app: App, index: Option<String>, headers: HeaderMap, body: Body) -
 }
 
 async fn take(
-    app: &App,
+    (app, caller): (&App, &Caller),
     index: Option<String>,
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let started = Instant::now();
-    let (bytes, _permit) = super::body(app, headers, body).await?;
+    let (bytes, _permit) = super::body(app, caller, headers, body).await?;
     let len = bytes.len() as u64;
     let shared = Arc::clone(app);
     let parsing = app.parsers.run(move || parse(&shared, &bytes, index.as_deref()));
     let (mut items, events) = parsing.await?;
-    let outcome = store(app, events).await?;
+    let outcome = store(app, caller, events).await?;
     app.metrics.ingested(&outcome.stored, len);
     let mut fates = outcome.fates.into_iter();
     for item in items.iter_mut().filter(|item| item.is_open()) {

@@ -15,6 +15,7 @@ pub mod records;
 
 use super::compose::compose;
 use super::store::{Fate, store};
+use crate::auth::Caller;
 use crate::problem::Problem;
 use crate::state::App;
 use axum::body::Body;
@@ -158,7 +159,12 @@ impl Form {
         (status = 503, description = "the disk is full, read-only or shutting down; nothing was stored", content((Failure = "application/json"), (String = "application/x-protobuf"))),
     )
 )]
-pub async fn post_logs(State(app): State<App>, headers: HeaderMap, body: Body) -> Response {
+pub async fn post_logs(
+    State(app): State<App>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
     let Some(form) = Form::of(&headers) else {
         return Form::Json.failed(&Problem::new(
             "content-type",
@@ -167,7 +173,7 @@ pub async fn post_logs(State(app): State<App>, headers: HeaderMap, body: Body) -
             "logs are sent as application/x-protobuf or application/json",
         ));
     };
-    match take(&app, form, &headers, body).await {
+    match take((&app, &caller), form, &headers, body).await {
         Ok(response) => response,
         Err(problem) => {
             tracing::info!(status = problem.status().as_u16(), "an OTLP request was not taken");
@@ -176,8 +182,13 @@ pub async fn post_logs(State(app): State<App>, headers: HeaderMap, body: Body) -
     }
 }
 
-async fn take(app: &App, form: Form, headers: &HeaderMap, body: Body) -> Result<Response, Problem> {
-    let (bytes, _permit) = super::body(app, headers, body).await?;
+async fn take(
+    (app, caller): (&App, &Caller),
+    form: Form,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let (bytes, _permit) = super::body(app, caller, headers, body).await?;
     let len = bytes.len() as u64;
     let shared = Arc::clone(app);
     let parsing = app.parsers.run(move || {
@@ -195,7 +206,7 @@ async fn take(app: &App, form: Form, headers: &HeaderMap, body: Body) -> Result<
     let (events, mut refused) = parsing.await?.map_err(|what: String| {
         Problem::new("request", StatusCode::BAD_REQUEST, "Bad request", what)
     })?;
-    let mut outcome = store(app, events).await?;
+    let mut outcome = store(app, caller, events).await?;
     outcome.stored.rejected_count += refused.len() as u64;
     app.metrics.ingested(&outcome.stored, len);
     refused.extend(outcome.fates.into_iter().filter_map(|fate| match fate {

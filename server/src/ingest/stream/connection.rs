@@ -20,7 +20,7 @@ use crate::ingest::admission::Admitted;
 use crate::ingest::decode::{Bounds, Decoder, Encoding};
 use crate::ingest::lines::Origin;
 use crate::ingest::tally::Tally;
-use crate::ingest::{bounds, upload, weight_kib};
+use crate::ingest::{UPLOAD_BYTES, bounds, upload, weight_kib};
 use crate::problem::Problem;
 use crate::state::App;
 use axum::body::Body;
@@ -328,7 +328,7 @@ async fn take(app: App, caller: Caller, frame: Frame) -> Storing {
     let taken = async {
         let encoding =
             if bytes.starts_with(&ZSTD_MAGIC) { Encoding::Zstd } else { Encoding::Identity };
-        let kib = weight_kib(encoding, Some(length));
+        let kib = weight_kib(encoding, Some(length), UPLOAD_BYTES);
         let admitted = admitted(&app, &caller, kib).await?;
         let kib = u32::try_from(kib.min(app.streams.queue_kib)).unwrap_or(u32::MAX);
         let queue = Arc::clone(&app.streams.queue).acquire_many_owned(kib).await;
