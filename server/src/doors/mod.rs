@@ -68,6 +68,6 @@ async fn body(
         Bounds { bytes_max, ratio_max: app.config.upload_ratio_max, line_bytes_max: usize::MAX };
     let decoder = Decoder::whole(encoding, bounds).map_err(Problem::internal)?;
     let bytes = upload::read_whole(&app.parsers, decoder, body, app.config.idle_max).await?;
-    admitted.spend(bytes.len() as u64);
+    app.admission.spend(caller, bytes.len() as u64);
     Ok((bytes, admitted))
 }

@@ -5,12 +5,16 @@
 //!                                             first come, first served: waits a while, then 429 or 503
 //! ```
 //!
+//! An upload that does not say how long it is (a proxy that streams) begins with a little and asks for the
+//! rest once more than that has come ([`Room`]): a thousand that send slowly hold little each.
+//!
 //! A producer may hold a quarter of the memory for uploads. So one that sends as fast as it can over many
 //! connections waits for itself, and leaves the rest to the others. What waits holds nothing but its
 //! connection: the body is not read before it is let in.
 
 use crate::auth::Caller;
 use crate::problem::Problem;
+use crate::state::App;
 use axum::http::StatusCode;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -52,7 +56,6 @@ struct Balance {
 pub struct Admitted {
     _all: OwnedSemaphorePermit,
     _part: Option<OwnedSemaphorePermit>,
-    producer: Option<Arc<Producer>>,
 }
 
 impl Admission {
@@ -76,15 +79,27 @@ impl Admission {
         kib: usize,
         wait_max: Duration,
     ) -> Result<Admitted, Problem> {
+        if let Some(token) = &caller.0
+            && let Some(rate) = token.bytes_per_second
+        {
+            self.producer(&token.name).within(rate)?;
+        }
+        self.hold(caller, kib, wait_max).await
+    }
+
+    /// As [`Admission::enter`], for an upload that was let in and needs more.
+    async fn hold(
+        &self,
+        caller: &Caller,
+        kib: usize,
+        wait_max: Duration,
+    ) -> Result<Admitted, Problem> {
         let until = tokio::time::Instant::now() + wait_max;
         let kib = kib.min(self.part_kib);
         let permits = u32::try_from(kib).unwrap_or(u32::MAX);
-        let (mut producer, mut part) = (None, None);
+        let mut part = None;
         if let Some(token) = &caller.0 {
             let known = self.producer(&token.name);
-            if let Some(rate) = token.bytes_per_second {
-                known.within(rate)?;
-            }
             let free = Arc::clone(&known.part).acquire_many_owned(permits);
             part = match tokio::time::timeout_at(until, free).await {
                 Ok(part) => Some(part.map_err(Problem::internal)?),
@@ -95,7 +110,6 @@ impl Admission {
                     ));
                 }
             };
-            producer = Some(known);
         }
         let free = Arc::clone(&self.all).acquire_many_owned(permits);
         let all = tokio::time::timeout_at(until, free)
@@ -104,7 +118,14 @@ impl Admission {
                 Problem::busy("too many uploads at once; send this one again in a second")
             })?
             .map_err(Problem::internal)?;
-        Ok(Admitted { _all: all, _part: part, producer })
+        Ok(Admitted { _all: all, _part: part })
+    }
+
+    /// Counts what an upload brought against its producer's rate.
+    pub fn spend(&self, caller: &Caller, bytes: u64) {
+        if let Some(token) = &caller.0 {
+            self.producer(&token.name).balance.lock().bytes -= bytes as f64;
+        }
     }
 
     fn producer(&self, name: &str) -> Arc<Producer> {
@@ -113,7 +134,11 @@ impl Admission {
             return Arc::clone(known);
         }
         if producers.len() >= REMEMBERED_MAX {
-            producers.retain(|_, producer| Arc::strong_count(producer) > 1);
+            // Those that hold something, or owe something, are remembered.
+            producers.retain(|_, producer| {
+                producer.part.available_permits() < self.part_kib
+                    || producer.balance.lock().bytes < 0.0
+            });
         }
         let new = Arc::new(Producer {
             part: Arc::new(Semaphore::new(self.part_kib)),
@@ -124,12 +149,32 @@ impl Admission {
     }
 }
 
-impl Admitted {
-    /// Counts what an upload brought against its producer's rate.
-    pub fn spend(&self, bytes: u64) {
-        if let Some(producer) = &self.producer {
-            producer.balance.lock().bytes -= bytes as f64;
-        }
+/// What an upload holds, and how it gets more.
+#[derive(Debug)]
+pub struct Room {
+    app: App,
+    caller: Caller,
+    held: Vec<Admitted>,
+    kib: usize,
+}
+
+impl Room {
+    /// What an upload was let in with.
+    #[must_use]
+    pub fn new(app: &App, caller: &Caller, admitted: Admitted, kib: usize) -> Room {
+        Room { app: Arc::clone(app), caller: caller.clone(), held: vec![admitted], kib }
+    }
+
+    /// Sees to it that so many KiB are held, at least.
+    ///
+    /// # Errors
+    /// As [`Admission::enter`], but for the rate.
+    pub async fn reserve(&mut self, kib: usize) -> Result<(), Problem> {
+        let Some(more) = kib.checked_sub(self.kib).filter(|more| *more > 0) else { return Ok(()) };
+        let wait_max = self.app.config.busy_wait;
+        self.held.push(self.app.admission.hold(&self.caller, more, wait_max).await?);
+        self.kib = kib;
+        Ok(())
     }
 }
 

@@ -176,6 +176,12 @@ impl<S: Sink> Decoder<S> {
         Ok(Decoder { source, bounds, compressed: 0, finished: false })
     }
 
+    /// May it come to more than was sent?
+    #[must_use]
+    pub fn unpacks(&self) -> bool {
+        !matches!(self.source, Source::Identity(_))
+    }
+
     /// Works on the input until a chunk is full or the input is used up. `last` says that no more
     /// input follows this.
     ///

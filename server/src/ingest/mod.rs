@@ -19,7 +19,7 @@ pub mod upload;
 use crate::auth::Caller;
 use crate::problem::{Document, Problem};
 use crate::state::App;
-use admission::Admitted;
+use admission::{Admitted, Room};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
@@ -31,6 +31,10 @@ use tally::Tally;
 
 /// What one upload may take of the memory for uploads, in bytes: its pieces and chunks in flight.
 const UPLOAD_BYTES: u64 = 4 << 20;
+const UPLOAD_KIB: usize = (UPLOAD_BYTES >> 10) as usize;
+
+/// What one of unknown length begins with.
+const UNKNOWN_BYTES: usize = 64 << 10;
 
 /// Stores events.
 ///
@@ -88,15 +92,25 @@ pub async fn post_events(
         )
         .stored(Tally::default().stored()));
     }
-    let admitted = admit(&app, &caller, encoding, length, UPLOAD_BYTES).await?;
+    let kib = match length {
+        Some(_) => weight_kib(encoding, length, UPLOAD_BYTES),
+        None => UNKNOWN_BYTES >> 10,
+    };
+    takes_events(&app)?;
+    let admitted = app.admission.enter(&caller, kib, limits.busy_wait).await?;
+    // One that says how long it is holds as much as it takes from the start.
+    let (_held, room) = match length {
+        Some(_) => (Some(admitted), None),
+        None => (None, Some(Room::new(&app, &caller, admitted, kib))),
+    };
     let decoder = Decoder::new(encoding, bounds(&app), Origin { sender: caller.sender(), key })
         .map_err(Problem::internal)?;
-    let outcome =
-        upload::receive(Arc::clone(&app.engine), &app.parsers, decoder, body, limits.idle_max)
-            .await;
+    let engine = Arc::clone(&app.engine);
+    let around = (room, limits.idle_max);
+    let outcome = upload::receive(engine, &app.parsers, decoder, body, around).await;
     match outcome {
         Ok((tally, bytes)) => {
-            admitted.spend(bytes);
+            app.admission.spend(&caller, bytes);
             app.metrics.ingested(&tally.stored(), bytes);
             Ok(Json(tally))
         }

@@ -9,9 +9,11 @@
 //! chunks become durable. Each has a bound, so an upload takes a few MiB whatever its length, and a
 //! slow disk slows down the socket.
 
+use super::admission::Room;
 use super::decode::{Decoder, Step, Stop, Whole};
 use super::lines::Chunk;
 use super::tally::Tally;
+use super::{UNKNOWN_BYTES, UPLOAD_KIB};
 use crate::pool::Pool;
 use crate::problem::Problem;
 use axum::body::Body;
@@ -46,6 +48,9 @@ struct Piece {
 struct Frames {
     body: Body,
     idle_max: Duration,
+    /// What may be held, where that is not certain from the start; and what has come so far, in bytes.
+    room: Option<Room>,
+    seen: usize,
 }
 
 impl Frames {
@@ -56,8 +61,13 @@ impl Frames {
                 Ok(None) => return Ok(Piece { bytes, last: true }),
                 Ok(Some(Ok(frame))) => {
                     if let Ok(data) = frame.into_data() {
-                        len += data.len();
+                        let data_len = data.len();
+                        len += data_len;
                         bytes.push_back(data);
+                        self.seen += data_len;
+                        if self.seen > UNKNOWN_BYTES {
+                            self.grow().await?;
+                        }
                     }
                 }
                 Ok(Some(Err(error))) => {
@@ -82,6 +92,14 @@ impl Frames {
             }
         }
         Ok(Piece { bytes, last: false })
+    }
+
+    /// Asks for all that an upload may take, before more is read or anything is unpacked.
+    async fn grow(&mut self) -> Result<(), Problem> {
+        match &mut self.room {
+            Some(room) => room.reserve(UPLOAD_KIB).await,
+            None => Ok(()),
+        }
     }
 
     async fn drain(&mut self) {
@@ -160,9 +178,9 @@ pub async fn take_in(
     parsers: &Pool,
     decoder: Decoder,
     body: Body,
-    idle_max: Duration,
+    (room, idle_max): (Option<Room>, Duration),
 ) -> TakenIn {
-    let mut frames = Frames { body, idle_max };
+    let mut frames = Frames { body, idle_max, room, seen: 0 };
     let mut appends =
         Appends { engine, waiting: FuturesOrdered::new(), tally: Tally::default(), failed: None };
     let outcome = pump(parsers, decoder, &mut frames, &mut appends).await;
@@ -203,9 +221,9 @@ pub async fn receive(
     parsers: &Pool,
     decoder: Decoder,
     body: Body,
-    idle_max: Duration,
+    (room, idle_max): (Option<Room>, Duration),
 ) -> Result<(Tally, u64), Problem> {
-    take_in(engine, parsers, decoder, body, idle_max).await.durable().await
+    take_in(engine, parsers, decoder, body, (room, idle_max)).await.durable().await
 }
 
 /// Reads a body that is needed whole.
@@ -218,7 +236,7 @@ pub async fn read_whole(
     body: Body,
     idle_max: Duration,
 ) -> Result<Vec<u8>, Problem> {
-    let mut frames = Frames { body, idle_max };
+    let mut frames = Frames { body, idle_max, room: None, seen: 0 };
     loop {
         let Piece { mut bytes, last } = frames.gather().await?;
         let decoding = parsers.run(move || {
@@ -246,6 +264,10 @@ async fn pump(
     appends: &mut Appends,
 ) -> Result<u64, Problem> {
     let mut piece = frames.gather().await?;
+    if decoder.unpacks() {
+        // A little may become much.
+        frames.grow().await?;
+    }
     let mut ahead: Option<Result<Piece, Problem>> = None;
     loop {
         let Piece { mut bytes, last } = piece;

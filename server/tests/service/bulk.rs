@@ -1,13 +1,11 @@
 //! Elasticsearch's bulk interface, as its shippers use it.
 
 use crate::clients::{debian, python, script, until};
-use crate::support::{Service, command, config, end, ndjson};
-use bytes::Bytes;
+use crate::support::{Service, command, config, end, hanging, ndjson};
 use daybook_engine::Options;
 use daybook_server::{Config, Mapping};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use futures_util::{StreamExt as _, stream};
 use reqwest::Response;
 use reqwest::header::ACCEPT;
 use serde_json::{Value, json};
@@ -269,10 +267,8 @@ async fn what_is_overloaded_says_so_for_the_whole_request_and_stores_nothing() {
     // Two uploads of unknown length hold all the memory that there is.
     let mut held = Vec::new();
     for _ in 0..2 {
-        let body =
-            stream::iter([Ok::<_, std::io::Error>(Bytes::from("\n"))]).chain(stream::pending());
         let request = service.http.post(format!("{}/v1/events", service.url));
-        held.push(tokio::spawn(request.body(reqwest::Body::wrap_stream(body)).send()));
+        held.push(tokio::spawn(request.body(hanging()).send()));
     }
     tokio::time::sleep(Duration::from_millis(200)).await;
     let sent = body(&[(create("1"), ran("s", "echo held"))]);

@@ -1,6 +1,6 @@
 //! Stopping, and going on under load.
 
-use crate::support::{Service, command, config, name, ndjson};
+use crate::support::{Service, command, config, hanging, name, ndjson};
 use bytes::Bytes;
 use daybook_server::Config;
 use futures_util::StreamExt as _;
@@ -93,8 +93,8 @@ async fn uploads_beyond_the_memory_for_them_are_told_to_come_back() {
         Config { uploads_bytes_max: 8 << 20, busy_wait: Duration::from_millis(200), ..config() };
     let service = Service::with(limits).await;
     let hang = || {
-        let body = reqwest::Body::wrap_stream(stream::pending::<Result<Bytes, std::io::Error>>());
-        tokio::spawn(service.http.post(format!("{}/v1/events", service.url)).body(body).send())
+        let request = service.http.post(format!("{}/v1/events", service.url));
+        tokio::spawn(request.body(hanging()).send())
     };
     let (one, two) = (hang(), hang());
     tokio::time::sleep(Duration::from_millis(200)).await;

@@ -1,11 +1,10 @@
 //! Streams of events over a WebSocket: in order, never lost, and bounded.
 
-use crate::support::{Service, command, config, name, ndjson};
+use crate::support::{Service, command, config, hanging, name, ndjson};
 use crate::tls;
-use bytes::Bytes;
 use daybook_server::Config;
 use daybook_server::auth::tokens::{NewToken, Scope, Tokens};
-use futures_util::{SinkExt as _, StreamExt as _, stream};
+use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -84,9 +83,8 @@ struct Hold(Vec<tokio::task::JoinHandle<()>>);
 impl Hold {
     async fn on(service: &Service) -> Hold {
         let hang = || {
-            let body =
-                reqwest::Body::wrap_stream(stream::pending::<Result<Bytes, std::io::Error>>());
-            let request = service.http.post(format!("{}/v1/events", service.url)).body(body);
+            let url = format!("{}/v1/events", service.url);
+            let request = service.http.post(url).body(hanging());
             tokio::spawn(async move { _ = request.send().await })
         };
         let hold = Hold(vec![hang(), hang()]);

@@ -120,6 +120,14 @@ impl Service {
     }
 }
 
+/// The body of an upload that holds all that one may, and then sends nothing any more.
+pub fn hanging() -> reqwest::Body {
+    let blank = Ok::<_, std::io::Error>("\n".repeat(100 << 10));
+    let first = futures_util::stream::iter([blank]);
+    let body = futures_util::StreamExt::chain(first, futures_util::stream::pending());
+    reqwest::Body::wrap_stream(body)
+}
+
 async fn read(response: Response) -> (StatusCode, Value) {
     let status = response.status();
     let text = response.text().await.unwrap();

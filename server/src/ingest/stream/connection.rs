@@ -339,15 +339,15 @@ async fn take(app: App, caller: Caller, frame: Frame) -> Storing {
         let decoder = Decoder::new(encoding, bounds, origin).map_err(Problem::internal)?;
         let (engine, body) = (Arc::clone(&app.engine), Body::from(bytes));
         let idle_max = app.config.idle_max;
-        let taken = upload::take_in(engine, &app.parsers, decoder, body, idle_max).await;
+        let taken = upload::take_in(engine, &app.parsers, decoder, body, (None, idle_max)).await;
         Ok::<_, Problem>((taken, admitted, queue))
     };
     let taken = taken.await;
     // A task of its own: what it holds of the memory and the queue must not wait for this client.
     let durable = tokio::spawn(async move {
-        let (taken, admitted, _queue) = taken?;
+        let (taken, _admitted, _queue) = taken?;
         let (tally, unpacked) = taken.durable().await?;
-        admitted.spend(unpacked);
+        app.admission.spend(&caller, unpacked);
         app.metrics.ingested(&tally.stored(), unpacked);
         Ok(tally)
     });
