@@ -56,7 +56,8 @@ fn read(bytes: &[u8]) {
     for ordinal in (0..events.min(200)).chain(around(events)) {
         let facts = index.facts(ordinal);
         if let Some(offset) = index.offset(ordinal) {
-            assert!(ordinal < events && offset.0 - base < u64::from(events));
+            // Where events were erased there are fewer of them than offsets.
+            assert!(ordinal < events && offset.0 >= base);
             let _ = index.ordinal_of(offset);
         }
         if let Some(facts) = facts {
