@@ -4,19 +4,22 @@
 use daybook_engine::crypt::Keyring;
 use libfuzzer_sys::fuzz_target;
 
+/// A key among whatever else is in the file. (The fuzzer learns what errors say, and writes that itself.)
+const KEY: &str = "q83vASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4k";
+
 fuzz_target!(|input: &[u8]| {
     let Ok(text) = std::str::from_utf8(input) else { return };
+    for text in [format!("{text}{KEY}{text}"), format!("{text}\n1:{KEY}=\n{text}")] {
+        if let Err(error) = Keyring::parse(&text) {
+            assert!(!error.to_string().contains(KEY));
+        }
+    }
     match Keyring::parse(text) {
         Ok(keys) => {
             let ids: Vec<u32> = keys.ids().collect();
             assert_eq!(keys.first(), ids.first().copied());
             assert_eq!(format!("{keys:?}"), format!("Keyring {{ ids: {ids:?} }}"));
         }
-        Err(error) => {
-            let said = error.to_string();
-            for line in text.lines().map(str::trim).filter(|line| line.len() > 40) {
-                assert!(!said.contains(line));
-            }
-        }
+        Err(error) => assert!(!error.to_string().contains(KEY)),
     }
 });
