@@ -70,14 +70,6 @@ pub struct Stored {
     pub lines: u64,
 }
 
-impl Document {
-    /// In how many seconds to try again, for what passes.
-    #[must_use]
-    pub fn retry_after(&self) -> Option<u32> {
-        self.retry_after
-    }
-}
-
 impl Problem {
     /// A problem of a kind: its name in `type`, its status, its title, and what went wrong.
     #[must_use]

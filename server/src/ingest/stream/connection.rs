@@ -313,7 +313,7 @@ async fn admitted(app: &App, caller: &Caller, kib: usize) -> Result<Admitted, Pr
     loop {
         match app.admission.enter(caller, kib, app.config.busy_wait).await {
             Ok(admitted) => return Ok(admitted),
-            Err(problem) => match problem.document().retry_after() {
+            Err(problem) => match problem.retries_after() {
                 Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds.into())).await,
                 None => return Err(problem),
             },

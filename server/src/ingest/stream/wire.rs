@@ -92,9 +92,7 @@ pub fn code(problem: &Problem) -> u16 {
         StatusCode::PAYLOAD_TOO_LARGE => close_code::SIZE,
         StatusCode::INSUFFICIENT_STORAGE => close_code::AGAIN,
         // Without a time to come back at, it does not pass by itself.
-        StatusCode::SERVICE_UNAVAILABLE if problem.document().retry_after().is_some() => {
-            close_code::AGAIN
-        }
+        StatusCode::SERVICE_UNAVAILABLE if problem.retries_after().is_some() => close_code::AGAIN,
         status if status.is_client_error() => close_code::INVALID,
         _ => close_code::ERROR,
     }
