@@ -45,11 +45,13 @@ pub enum Error {
         /// Which key, and what was given instead.
         why: NoKey,
     },
-    /// Too much waits to be written. Send the batch again after a moment.
+    /// Too much waits to be written, or to be sealed. Send the batch again after a moment.
     #[error(
-        "the log is busy: {waiting_bytes} bytes wait to be written, the limit is {limit_bytes}; send the batch again later"
+        "the log is busy: {waiting_bytes} bytes wait to be {what}, the limit is {limit_bytes}; send the batch again later"
     )]
     Busy {
+        /// What they wait for: to be `written` or `sealed`.
+        what: &'static str,
         /// Bytes that wait.
         waiting_bytes: u64,
         /// The bound on them.

@@ -304,4 +304,19 @@ impl Snapshot {
         let part = self.parts.get(index)?;
         part.ordinal_of(offset).map(|ordinal| (part, ordinal))
     }
+
+    /// Who sent the event at an offset, empty where nobody asked; `None` if it was erased. Of a session the
+    /// one who sent its first event, at the offset that its key is, is the one whose it is.
+    ///
+    /// # Errors
+    /// A block that can't be read.
+    pub fn producer_of(&self, offset: Offset) -> Result<Option<Box<str>>, Error> {
+        let Some((part, ordinal)) = self.find(offset) else { return Ok(None) };
+        let mut producer = None;
+        part.read(&Ordinals::Range(ordinal..ordinal + 1), None, &mut |_, record| {
+            producer = Some(record.producer.into());
+            Ok(ControlFlow::Break(()))
+        })?;
+        Ok(producer)
+    }
 }

@@ -61,6 +61,11 @@ pub fn warnings(app: &App) -> Vec<String> {
     }
     let (waiting, max) = app.engine.queue_bytes();
     near("bytes of batches that wait (queue_bytes_max)", waiting, max);
+    let (unsealed, max) = app.engine.unsealed_bytes();
+    // A load that does not end stays below it: the writer slows down.
+    if unsealed >= max {
+        near("bytes in journals that are not sealed (unsealed_bytes_max)", unsealed, max);
+    }
     warnings
 }
 

@@ -101,6 +101,9 @@ pub struct Flags {
     pub plain: bool,
 }
 
+/// A builder keeps so much memory from one block for the next.
+const REUSED_BYTES_MAX: usize = 1 << 20;
+
 /// Builds one block.
 #[derive(Debug)]
 pub struct BlockBuilder {
@@ -164,7 +167,7 @@ impl BlockBuilder {
         compressor: &mut zstd::bulk::Compressor<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(BlockHeader, Vec<u8>), Error> {
-        let built = std::mem::take(self);
+        let mut built = std::mem::take(self);
         if built.raw.len() > RAW_LEN_MAX {
             return Err(Error::TooLarge { what: "a block", limit: RAW_LEN_MAX as u64 });
         }
@@ -207,7 +210,13 @@ impl BlockBuilder {
         if let Some(place) = out.get_mut(start..body) {
             place.copy_from_slice(&header.encode(salt));
         }
-        Ok((header, built.raw))
+        // Caches count what a payload holds, so it takes no more than that; the builder goes on in its memory.
+        let payload = built.raw.as_slice().to_vec();
+        if built.raw.capacity() <= REUSED_BYTES_MAX {
+            built.raw.clear();
+            self.raw = built.raw;
+        }
+        Ok((header, payload))
     }
 }
 

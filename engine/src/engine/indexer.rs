@@ -5,7 +5,7 @@
 //! payload; after a crash it goes on from there. Acknowledgements never wait for it: searches read the
 //! tail itself.
 
-use super::shared::Shared;
+use super::shared::{Shared, pace};
 use super::space::Said;
 use crate::block::Records;
 use crate::cpu::thread_cpu_us;
@@ -43,9 +43,13 @@ pub(super) fn run(shared: &Shared) {
             return;
         }
         let closing = shared.closing();
+        let (before, began) = (added(&current), Instant::now());
         let pause = match step(shared, &mut current, closing) {
             Ok(()) => {
                 said.worked("texts are indexed again");
+                if !closing && added(&current) > before {
+                    pace(began);
+                }
                 Duration::from_millis(500).min(shared.options.index_age_max)
             }
             Err(error) => {
@@ -67,6 +71,10 @@ pub(super) fn run(shared: &Shared) {
         }
         seen = shared.wait_for_blocks(seen, pause);
     }
+}
+
+fn added(current: &Option<Current>) -> Option<Offset> {
+    current.as_ref().map(|current| current.added)
 }
 
 /// Indexes everything that is visible; commits what is due.

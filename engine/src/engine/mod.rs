@@ -63,6 +63,7 @@ use crate::batch::{Ack, Batch};
 use crate::crypt::Keyring;
 use crate::disk::{EncryptedDisk, RealDisk, SharedDisk};
 use crate::error::Error;
+use crate::event::Offset;
 use crate::event::wire::{LINE_BYTES_MAX, SESSION_BYTES_MAX};
 use crate::retention::HoldQueries;
 use crate::segment::Columnar;
@@ -82,6 +83,10 @@ pub struct Options {
     pub journal_age_max: Duration,
     /// Past this many bytes of batches that wait, `append` answers busy.
     pub queue_bytes_max: u64,
+    /// Past this many bytes of records in journals, which readers keep facts of each event of in memory,
+    /// `append` answers busy until some are sealed; from half of it on the writer takes its time. Twice
+    /// `journal_bytes_max` at least.
+    pub unsealed_bytes_max: u64,
     /// A longer line is rejected, up to the format's own bound ([`LINE_BYTES_MAX`]).
     pub event_bytes_max: u64,
     /// A longer session id is rejected, up to the format's own bound ([`SESSION_BYTES_MAX`]).
@@ -142,6 +147,7 @@ impl std::fmt::Debug for Options {
             .field("journal_bytes_max", &self.journal_bytes_max)
             .field("journal_age_max", &self.journal_age_max)
             .field("queue_bytes_max", &self.queue_bytes_max)
+            .field("unsealed_bytes_max", &self.unsealed_bytes_max)
             .field("event_bytes_max", &self.event_bytes_max)
             .field("session_id_bytes_max", &self.session_id_bytes_max)
             .field("session_events_max", &self.session_events_max)
@@ -176,6 +182,7 @@ impl Default for Options {
             journal_bytes_max: 256 << 20,
             journal_age_max: Duration::from_secs(15 * 60),
             queue_bytes_max: 64 << 20,
+            unsealed_bytes_max: 1 << 30,
             event_bytes_max: LINE_BYTES_MAX as u64,
             session_id_bytes_max: SESSION_BYTES_MAX as u64,
             session_events_max: 1_000_000_000,
@@ -205,6 +212,11 @@ impl Default for Options {
 }
 
 impl Options {
+    /// The bound on what is not sealed: a journal that is full and the one after it have to fit.
+    pub(crate) fn unsealed_bytes_bound(&self) -> u64 {
+        self.unsealed_bytes_max.max(self.journal_bytes_max.saturating_mul(2))
+    }
+
     /// The disk with what lies over it: files that are encrypted are read as if they were not.
     #[must_use]
     pub fn layered_disk(&self) -> SharedDisk {
@@ -297,6 +309,10 @@ impl Engine {
         if let Some(what) = self.shared.space.full() {
             return Err(Error::Full { what });
         }
+        let (waiting_bytes, limit_bytes) = self.unsealed_bytes();
+        if waiting_bytes >= limit_bytes {
+            return Err(Error::Busy { what: "sealed", waiting_bytes, limit_bytes });
+        }
         self.shared.queue.push(batch)
     }
 
@@ -304,6 +320,12 @@ impl Engine {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.shared.snapshot()
+    }
+
+    /// The log's end, for those who wait for what comes: it moves when events can be found.
+    #[must_use]
+    pub fn follow(&self) -> tokio::sync::watch::Receiver<Offset> {
+        self.shared.follow()
     }
 
     /// What is stored, and how the parts of the engine are doing.
@@ -330,6 +352,12 @@ impl Engine {
     #[must_use]
     pub fn queue_bytes(&self) -> (u64, u64) {
         (self.shared.queue.bytes(), self.shared.options.queue_bytes_max)
+    }
+
+    /// Bytes of records in journals, and how many may be there.
+    #[must_use]
+    pub fn unsealed_bytes(&self) -> (u64, u64) {
+        (self.shared.unsealed_bytes(), self.shared.options.unsealed_bytes_bound())
     }
 
     /// Its data directory.

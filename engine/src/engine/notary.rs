@@ -9,7 +9,7 @@
 //! what was signed last, journals wait unsealed, and the log of the process and the stats say why.
 
 use super::Options;
-use super::shared::Shared;
+use super::shared::{Shared, pace};
 use super::space::Said;
 use crate::cpu::thread_cpu_us;
 use crate::error::Error;
@@ -27,9 +27,6 @@ use std::time::{Duration, Instant};
 
 /// How long after a failure the notary tries again.
 const RETRY: Duration = Duration::from_secs(5);
-
-/// Under load blocks come faster than they are worth waking up for.
-const PACE: Duration = Duration::from_millis(20);
 
 /// The Merkle log, as everybody but its thread sees it.
 #[derive(Debug)]
@@ -233,7 +230,7 @@ pub(super) fn run(shared: &Shared, mut log: MerkleLog) {
         // What the writer still writes while the engine closes is covered, too.
         let closing = shared.closing() && shared.writer_stopped();
         let mut pause = Duration::from_millis(500).min(shared.options.checkpoint_age_max);
-        let before = log.end();
+        let (before, began) = (log.end(), Instant::now());
         if let Err(error) = step(shared, notary, &mut log, &mut since, closing) {
             notary.said.failed(
                 &error,
@@ -262,7 +259,7 @@ pub(super) fn run(shared: &Shared, mut log: MerkleLog) {
             std::thread::sleep(Duration::from_millis(1));
         } else {
             if log.end() > before {
-                std::thread::sleep(PACE);
+                pace(began);
             }
             seen = shared.wait_for_blocks(seen, pause);
         }

@@ -17,14 +17,23 @@ use crate::journal::part::Journal;
 use crate::journal::queue::Queue;
 use crate::retention::Keeper;
 use crate::segment::Segment;
-use crate::view::{Ordinals, Part, Sessions, Snapshot};
+use crate::view::{Part, Sessions, Snapshot};
 use parking_lot::{Condvar, Mutex, RwLock};
 use std::collections::HashSet;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// Under load blocks come faster than they are worth waking up for.
+const PACE: Duration = Duration::from_millis(20);
+
+/// Waits after a turn of work on new blocks that began then, so that the next one finds several; not after a
+/// long one, where they wait already.
+pub(super) fn pace(began: Instant) {
+    std::thread::sleep(PACE.saturating_sub(began.elapsed()));
+}
 
 /// What the engine's threads and its readers share.
 #[derive(Debug)]
@@ -59,6 +68,8 @@ pub(crate) struct Shared {
     news: Mutex<News>,
     /// Closed journals, commits, seals.
     wake: Condvar,
+    /// The log's end, for those who follow it.
+    end: watch::Sender<Offset>,
     /// These, and new blocks: under load there are hundreds a second, and few wait for them.
     wake_for_blocks: Condvar,
     /// Held as long as the engine lives: no other process may write here.
@@ -116,6 +127,8 @@ impl Shared {
         raw_disk: SharedDisk,
         retention: Keeper,
     ) -> Shared {
+        let end = journals.last().map(|journal| journal.end());
+        let end = end.or(segments.last().map(|segment| segment.end())).unwrap_or_default();
         Shared {
             dir: dir.to_owned(),
             raw_disk,
@@ -140,6 +153,7 @@ impl Shared {
             news: Mutex::default(),
             wake: Condvar::new(),
             wake_for_blocks: Condvar::new(),
+            end: watch::Sender::new(end),
             _lock: lock,
         }
     }
@@ -175,6 +189,11 @@ impl Shared {
     /// Oldest first; the last one is being written.
     pub fn journals(&self) -> Vec<Arc<Journal>> {
         self.parts.read().journals.clone()
+    }
+
+    /// Bytes of records in journals.
+    pub fn unsealed_bytes(&self) -> u64 {
+        self.parts.read().journals.iter().map(|journal| journal.raw_bytes()).sum()
     }
 
     pub fn oldest_journal(&self) -> Offset {
@@ -251,18 +270,6 @@ impl Shared {
         Ok(None)
     }
 
-    /// Who sent the event at an offset; `None` if it was erased.
-    pub fn producer_of(&self, offset: Offset) -> Result<Option<Box<str>>, Error> {
-        let snapshot = self.snapshot();
-        let Some((part, ordinal)) = snapshot.find(offset) else { return Ok(None) };
-        let mut producer = None;
-        part.read(&Ordinals::Range(ordinal..ordinal + 1), None, &mut |_, record| {
-            producer = Some(record.producer.into());
-            Ok(ControlFlow::Break(()))
-        })?;
-        Ok(producer)
-    }
-
     pub fn read_only_reason(&self) -> Option<Arc<str>> {
         self.read_only.read().clone()
     }
@@ -303,8 +310,14 @@ impl Shared {
         self.writer_stopped.store(true, Ordering::Release);
     }
 
-    /// New blocks are visible.
-    pub fn published(&self, raw_bytes: u64) {
+    /// The log's end, and when it moves.
+    pub fn follow(&self) -> watch::Receiver<Offset> {
+        self.end.subscribe()
+    }
+
+    /// New blocks are visible, up to an offset.
+    pub fn published(&self, raw_bytes: u64, end: Offset) {
+        self.end.send_replace(end);
         self.counters.raw_bytes.fetch_add(raw_bytes, Ordering::Relaxed);
         self.news.lock().blocks += 1;
         self.wake_for_blocks.notify_all();

@@ -183,7 +183,7 @@ impl Writer {
             None if new => Box::from(&*sender.producer),
             None => {
                 let key = self.seen.get_mut(id)?.key;
-                let found = self.shared.producer_of(Offset(key.0));
+                let found = self.shared.snapshot().producer_of(Offset(key.0));
                 match found {
                     Ok(owner) => owner.unwrap_or_default(),
                     Err(error) => return Some(format!("can't be checked for its owner: {error}")),

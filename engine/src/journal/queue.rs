@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// A group is closed at this size, before compression.
-const GROUP_BYTES: u64 = 4 << 20;
+pub(super) const GROUP_BYTES: u64 = 4 << 20;
 
 /// What waits to be written, bounded in bytes.
 #[derive(Debug)]
@@ -67,7 +67,8 @@ impl Queue {
         let bytes = batch.bytes() as u64;
         // A batch that is larger than the bound gets through when nothing else waits.
         if state.bytes > 0 && state.bytes + bytes > self.limit_bytes {
-            return Err(Error::Busy { waiting_bytes: state.bytes, limit_bytes: self.limit_bytes });
+            let (waiting_bytes, limit_bytes) = (state.bytes, self.limit_bytes);
+            return Err(Error::Busy { what: "written", waiting_bytes, limit_bytes });
         }
         let (reply, answer) = oneshot::channel();
         state.bytes += bytes;

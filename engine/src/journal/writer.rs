@@ -10,11 +10,14 @@
 //! synced, so nothing that was acknowledged hangs on it. The file is cut back to its end, what was
 //! staged is taken back, all who wait hear [`Error::Full`], and events are taken again once there is
 //! room ([`space`](crate::engine)).
+//!
+//! Events can come in faster than they can be sealed. Of what is not sealed, readers keep facts in memory; so
+//! past a part of the bound on it, the writer pauses after each group.
 
 use super::admit::Admitted;
 use super::file;
 use super::part::{Facts, Journal, Published};
-use super::queue::{Pending, Work};
+use super::queue::{GROUP_BYTES, Pending, Work};
 use super::seen::Seen;
 use crate::batch::{Ack, Incoming};
 use crate::block::{BlockBuilder, Record, Retry};
@@ -29,6 +32,8 @@ use tokio::sync::oneshot;
 
 /// A block is closed at this size, before compression.
 const BLOCK_BYTES: usize = 256 << 10;
+/// The longest pause after a group, while the sealer is far behind.
+const HOLD_BACK_MAX: Duration = Duration::from_secs(1);
 /// How long after a failure a new journal is tried for again.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -112,7 +117,8 @@ impl Writer {
             let work = self.shared.queue.take(Duration::from_millis(500));
             let rotate = match work {
                 Work::Batches(batches) => {
-                    self.write(batches);
+                    let bytes = self.write(batches);
+                    self.hold_back(bytes);
                     self.is_full()
                 }
                 Work::Relearn(sessions) => {
@@ -143,7 +149,22 @@ impl Writer {
         self.next > self.journal.base() && (due || (full && !self.retrying))
     }
 
-    fn write(&mut self, batches: Vec<Pending>) {
+    /// After a group of so many bytes: leaves time to the sealer, the more the further it is behind. So a
+    /// burst goes in at the disk's speed, and a load that does not end at the speed of sealing, without a
+    /// sudden stop between them.
+    fn hold_back(&self, bytes: u64) {
+        let bound = self.shared.options.unsealed_bytes_bound();
+        let over = self.shared.unsealed_bytes().saturating_sub(bound / 2);
+        let part = (over as f64 / (bound / 2) as f64).min(1.0);
+        if part > 0.0 {
+            let groups = bytes as f64 / GROUP_BYTES as f64;
+            let pause = HOLD_BACK_MAX.mul_f64(part * part * groups.min(1.0));
+            self.shared.rest(pause);
+        }
+    }
+
+    /// Answers how many bytes of batches it took.
+    fn write(&mut self, batches: Vec<Pending>) -> u64 {
         let bytes = batches.iter().map(|pending| pending.batch.bytes() as u64).sum();
         // Asked before anything is staged, so that almost always there is nothing to take back.
         let _ = self.shared.space.ask(&*self.shared.options.disk, bytes);
@@ -168,6 +189,7 @@ impl Writer {
             // A producer that has gone away does not hear it; its events are stored all the same.
             let _ = reply.send(Ok(ack));
         }
+        bytes
     }
 
     /// Answers all who wait with what has failed; answers how it is said to them.
@@ -292,7 +314,7 @@ impl Writer {
         // Events first: a session in a list can then always be opened.
         self.journal.publish(std::mem::take(&mut self.blocks));
         self.shared.catalog.apply(std::mem::take(&mut self.updates), self.next);
-        self.shared.published(raw);
+        self.shared.published(raw, self.next);
         Ok(())
     }
 

@@ -46,6 +46,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         field: Field::Size(|config| &mut config.engine.queue_bytes_max, 1 << 20, 1 << 40),
     },
     Setting {
+        key: "unsealed_bytes_max",
+        what: "records in journals that are not sealed yet, twice `journal_bytes_max` at least; each event takes about 40 bytes of memory until it is",
+        at: "from half of it on batches take longer; past it 503 `busy` with `Retry-After` until some are sealed",
+        field: Field::Size(|config| &mut config.engine.unsealed_bytes_max, 1 << 20, 1 << 40),
+    },
+    Setting {
         key: "journal_bytes_max",
         what: "records in a journal; sealing takes about this much memory",
         at: "it is closed and sealed into a segment",
