@@ -13,6 +13,7 @@
 //! | `page` | the files of the pages |
 //! | `params`, `problem` | how requests are read and errors answered |
 //! | `listener` | the socket, with a bound on its connections |
+//! | `serve` | HTTP on each of them, in bounded memory |
 //! | `tls` | certificates, handshakes, and clients' names |
 //! | `state`, `pool` | what handlers share; where work that blocks is done |
 //! | `security` | headers, and what keeps other sites' pages out |
@@ -39,6 +40,7 @@ mod repair;
 mod retention;
 mod search;
 mod security;
+mod serve;
 mod sessions;
 mod shapes;
 mod state;
@@ -104,8 +106,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tls::files::Tls;
-use tls::listener::{Door, Peer};
-use tokio::net::TcpListener;
+use tls::listener::Door;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{Notify, watch};
 
 /// The settings of a server. Every bound of the service is here.
@@ -210,9 +212,6 @@ pub enum Error {
     /// The tokens can't be read.
     #[error("the tokens can't be read: {0}")]
     Tokens(std::io::Error),
-    /// The system refused to go on.
-    #[error("serving failed: {0}")]
-    Serve(std::io::Error),
     /// TLS can't be spoken with what the settings name.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -253,11 +252,11 @@ impl Server {
             return Err(Error::NotLoopback(asked));
         }
         let tls = Tls::of(&config)?.map(Arc::new);
-        let (listener, address) = listen(asked).await?;
+        let (listener, address) = listen(asked)?;
         let sudo = match config.sudo_listen {
             // Its protocol knows no tokens.
             Some(asked) if !asked.ip().is_loopback() => return Err(Error::NotLoopback(asked)),
-            Some(asked) => Some(listen(asked).await?),
+            Some(asked) => Some(listen(asked)?),
             None => None,
         };
         let shared = Arc::new(Shared::new(engine, config, tokens));
@@ -290,10 +289,7 @@ impl Server {
 
     /// Answers requests until `stop` is done; then no more are taken, and those that run are
     /// answered, within [`Config::shutdown_time_max`]. The engine stays open.
-    ///
-    /// # Errors
-    /// The system's.
-    pub async fn serve(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), Error> {
+    pub async fn serve(self, stop: impl Future<Output = ()> + Send + 'static) {
         let limit = self.shared.config.shutdown_time_max;
         let connections = Arc::clone(&self.shared.connections);
         let max = self.shared.config.connections_max;
@@ -312,9 +308,7 @@ impl Server {
             tokio::spawn(doors::sudo::listen(listener, app, sudo_stopped))
         });
         let shared = Arc::clone(&self.shared);
-        let router = openapi::router(self.shared)
-            .layer(axum::middleware::from_fn(tls::name_client))
-            .into_make_service_with_connect_info::<Peer>();
+        let router = openapi::router(self.shared);
         let (stopping, stopped) = tokio::sync::oneshot::channel();
         let stopped_streams = Arc::clone(&shared);
         let signal = async move {
@@ -325,10 +319,9 @@ impl Server {
             let _ = stopping.send(());
         };
         let serve = async {
-            axum::serve(listener, router).with_graceful_shutdown(signal).await?;
+            serve::serve(listener, router, signal).await;
             // Streams are connections that the server of HTTP has let go.
             shared.streams.ended().await;
-            Ok(())
         };
         let cut = async {
             // An error means that serving ended by itself.
@@ -338,26 +331,35 @@ impl Server {
             tokio::time::sleep(limit).await;
         };
         let served = async {
-            let outcome = serve.await;
+            serve.await;
             if let Some(sudo) = sudo {
                 // A panic in it is in the log.
                 let _ = sudo.await;
             }
-            outcome
         };
         tokio::select! {
-            outcome = served => outcome.map_err(Error::Serve),
+            () = served => {}
             () = cut => {
                 tracing::warn!("some requests were cut off: they took too long after the stop");
-                Ok(())
             }
         }
     }
 }
 
-async fn listen(asked: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
+/// How many connections may wait to be accepted: a fleet that comes back at once is not turned away, though the
+/// system may allow less.
+const BACKLOG: u32 = 4_096;
+
+fn listen(asked: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
     let failed = |error| Error::Listen(asked, error);
-    let listener = TcpListener::bind(asked).await.map_err(failed)?;
+    let socket = if asked.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+    let listener = socket.and_then(|socket| {
+        // A port is free again as soon as its server has ended.
+        socket.set_reuseaddr(true)?;
+        socket.bind(asked)?;
+        socket.listen(BACKLOG)
+    });
+    let listener = listener.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     Ok((listener, address))
 }

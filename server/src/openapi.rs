@@ -11,6 +11,7 @@ use axum::http::{Extensions, HeaderMap, StatusCode, Version, header};
 use axum::response::Response;
 use axum::routing::{get, post, put};
 use axum::{Router, middleware};
+use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{Predicate as _, SizeAbove};
@@ -75,6 +76,17 @@ pub fn router(app: App) -> Router {
         async move { json_response(document) }
     };
     let api = doors::bulk::probes::routes().fold(api, |api, (path, probe)| api.route(path, probe));
+    // The outermost first. As one layer: a router copies all that it holds for each request and each layer.
+    let layers = ServiceBuilder::new()
+        // What fails inside is said where it fails; "busy" is no failure.
+        .layer(TraceLayer::new_for_http().on_failure(()))
+        .layer(CompressionLayer::new().compress_when(SizeAbove::new(1024).and(is_text)))
+        .layer(middleware::from_fn(security::headers))
+        .layer(middleware::from_fn(problem::finish))
+        .layer(CatchPanicLayer::custom(problem::panicked))
+        .layer(middleware::from_fn_with_state(app.clone(), metrics::count))
+        .layer(middleware::from_fn_with_state(app.clone(), security::guard))
+        .layer(middleware::from_fn_with_state(app.clone(), auth::layer));
     api.route("/openapi.json", get(openapi))
         // Elasticsearch takes both, and says so of neither.
         .route("/_bulk", put(doors::bulk::post_bulk))
@@ -91,14 +103,7 @@ pub fn router(app: App) -> Router {
         .route("/login", get(auth::login::get).post(auth::login::post))
         .fallback(nothing)
         .method_not_allowed_fallback(wrong_method)
-        .layer(middleware::from_fn_with_state(app.clone(), auth::layer))
-        .layer(middleware::from_fn_with_state(app.clone(), security::guard))
-        .layer(middleware::from_fn_with_state(app.clone(), metrics::count))
-        .layer(CatchPanicLayer::custom(problem::panicked))
-        .layer(middleware::from_fn(problem::finish))
-        .layer(middleware::from_fn(security::headers))
-        .layer(CompressionLayer::new().compress_when(SizeAbove::new(1024).and(is_text)))
-        .layer(TraceLayer::new_for_http())
+        .layer(layers)
         .with_state(app)
 }
 

@@ -4,6 +4,7 @@ use crate::Config;
 use crate::auth::tokens::Tokens;
 use crate::doors::known::Known;
 use crate::ingest::admission::Admission;
+use crate::ingest::queue::QueuePart;
 use crate::ingest::stream::Streams;
 use crate::listener::Connections;
 use crate::metrics::Metrics;
@@ -32,6 +33,8 @@ pub struct Shared {
     pub parsers: Pool,
     /// Who may send events now.
     pub admission: Admission,
+    /// The part of the log's queue for uploads.
+    pub queue: QueuePart,
     /// Who may ask.
     pub tokens: Tokens,
     /// The producers that stream.
@@ -72,6 +75,7 @@ impl Shared {
             reads: Pool::new(if config.reads_max == 0 { cores * 2 } else { config.reads_max }),
             parsers: Pool::new(cores),
             admission: Admission::new(uploads_kib),
+            queue: QueuePart::half(queue_bytes),
             tokens,
             exports: Arc::new(Semaphore::new(config.exports_max.max(1))),
             rekeys: Arc::new(Semaphore::new(1)),

@@ -62,7 +62,12 @@ async fn store_all(
     let engine = Arc::clone(&app.engine);
     let mut prepared = app.parsers.run(move || prepare(&engine, sender, held, events)).await??;
     let batch = std::mem::take(&mut prepared.batch);
-    match app.engine.append(batch).await {
+    let bytes = batch.bytes() as u64;
+    let stored = async {
+        let _place = app.queue.enter_within(bytes, app.config.busy_wait).await?;
+        app.engine.append(batch).await
+    };
+    match stored.await {
         Ok(ack) => Ok(prepared.settle(ack)),
         Err(error) => {
             let Prepared { mut held, events, .. } = prepared;

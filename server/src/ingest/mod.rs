@@ -5,6 +5,7 @@
 //! | [`admission`] | who is let in, and when |
 //! | [`decode`] | gzip and zstd, in steps |
 //! | [`lines`] | bytes to lines to batches |
+//! | [`queue`] | turns for the log's queue |
 //! | [`upload`] | an upload as a whole: reading, parsing and appending at once |
 //! | [`tally`] | what it came to |
 //! | [`stream`] | the same over a WebSocket, frame by frame |
@@ -12,6 +13,7 @@
 pub mod admission;
 pub mod decode;
 pub mod lines;
+pub mod queue;
 pub mod stream;
 pub mod tally;
 pub mod upload;
@@ -79,7 +81,7 @@ pub async fn post_events(
     let encoding = encoding(&headers)?;
     let key = idempotency_key(&headers)?;
     let length = content_length(&headers);
-    let limits = app.config.clone();
+    let limits = &app.config;
     if encoding == Encoding::Identity && length.is_some_and(|n| n > limits.upload_bytes_max) {
         return Err(Problem::new(
             "too-large",
@@ -105,9 +107,7 @@ pub async fn post_events(
     };
     let decoder = Decoder::new(encoding, bounds(&app), Origin { sender: caller.sender(), key })
         .map_err(Problem::internal)?;
-    let engine = Arc::clone(&app.engine);
-    let around = (room, limits.idle_max);
-    let outcome = upload::receive(engine, &app.parsers, decoder, body, around).await;
+    let outcome = upload::receive(&app, decoder, body, room).await;
     match outcome {
         Ok((tally, bytes)) => {
             app.admission.spend(&caller, bytes);
@@ -156,7 +156,8 @@ pub(crate) async fn admit(
 /// What an upload takes of the memory for uploads, in KiB, up to `most` bytes. A small one takes little;
 /// what is compressed may become much more.
 fn weight_kib(encoding: Encoding, length: Option<u64>, most: u64) -> usize {
-    let factor = if encoding == Encoding::Identity { 2 } else { 32 };
+    // Its bytes as they came, its lines, and what is known of each event.
+    let factor = if encoding == Encoding::Identity { 3 } else { 32 };
     let weight = length.map_or(most, |n| n.saturating_mul(factor)).clamp(16 << 10, most);
     usize::try_from(weight >> 10).unwrap_or(usize::MAX)
 }

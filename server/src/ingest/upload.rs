@@ -16,10 +16,11 @@ use super::tally::Tally;
 use super::{UNKNOWN_BYTES, UPLOAD_KIB};
 use crate::pool::Pool;
 use crate::problem::Problem;
+use crate::state::App;
 use axum::body::Body;
 use axum::http::StatusCode;
 use bytes::Bytes;
-use daybook_engine::{Ack, Engine, Error, Rejection};
+use daybook_engine::{Ack, Error, Rejection};
 use futures_util::StreamExt as _;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::FuturesOrdered;
@@ -31,6 +32,9 @@ use std::time::Duration;
 
 /// Pieces of the body are gathered up to this size before they are parsed.
 const PIECE_BYTES: usize = 256 << 10;
+/// An upload of at most this many bytes, sent plain, is parsed where it was read: that takes less time than
+/// handing it to another thread and back.
+const SMALL_BYTES: usize = 16 << 10;
 /// Chunks of one upload that may wait for durability at once.
 const APPENDS_MAX: usize = 2;
 /// After an upload was refused, this much of its rest is read, so that the client gets to see why.
@@ -122,7 +126,9 @@ type Appended = (u64, Vec<Rejection>, Result<Ack, Error>);
 
 /// The chunks that wait for durability, and what the others came to.
 struct Appends {
-    engine: Arc<Engine>,
+    app: App,
+    /// Does each chunk wait for its turn? Otherwise the upload as a whole has room in the queue.
+    in_turn: bool,
     waiting: FuturesOrdered<BoxFuture<'static, Appended>>,
     tally: Tally,
     failed: Option<Error>,
@@ -130,16 +136,20 @@ struct Appends {
 
 impl Appends {
     fn push(&mut self, chunk: Chunk) {
-        let engine = Arc::clone(&self.engine);
+        let (app, in_turn) = (Arc::clone(&self.app), self.in_turn);
         let Chunk { batch, rejected, through, .. } = chunk;
-        self.waiting.push_back(
-            async move {
-                let outcome =
-                    if batch.is_empty() { Ok(Ack::default()) } else { engine.append(batch).await };
-                (through, rejected, outcome)
+        let append = async move {
+            if batch.is_empty() {
+                return Ok(Ack::default());
             }
-            .boxed(),
-        );
+            let bytes = batch.bytes() as u64;
+            let _place = match in_turn {
+                true => Some(app.queue.enter_within(bytes, app.config.busy_wait).await?),
+                false => None,
+            };
+            app.engine.append(batch).await
+        };
+        self.waiting.push_back(async move { (through, rejected, append.await) }.boxed());
     }
 
     /// Starts what was pushed, takes what is done, and waits until at most `left` wait.
@@ -171,19 +181,28 @@ pub struct TakenIn {
     outcome: Result<u64, Problem>,
 }
 
-/// Reads an upload and hands it to the log. It is not durable yet, but what is handed over after this
-/// comes behind it.
-pub async fn take_in(
-    engine: Arc<Engine>,
-    parsers: &Pool,
+/// Reads what has room in the log's queue already, and hands it to the log. It is not durable yet, but what
+/// is handed over after this comes behind it.
+pub async fn take_in(app: &App, decoder: Decoder, body: Body) -> TakenIn {
+    take(app, decoder, body, None, false).await
+}
+
+async fn take(
+    app: &App,
     decoder: Decoder,
     body: Body,
-    (room, idle_max): (Option<Room>, Duration),
+    room: Option<Room>,
+    in_turn: bool,
 ) -> TakenIn {
-    let mut frames = Frames { body, idle_max, room, seen: 0 };
-    let mut appends =
-        Appends { engine, waiting: FuturesOrdered::new(), tally: Tally::default(), failed: None };
-    let outcome = pump(parsers, decoder, &mut frames, &mut appends).await;
+    let mut frames = Frames { body, idle_max: app.config.idle_max, room, seen: 0 };
+    let mut appends = Appends {
+        app: Arc::clone(app),
+        in_turn,
+        waiting: FuturesOrdered::new(),
+        tally: Tally::default(),
+        failed: None,
+    };
+    let outcome = pump(&app.parsers, decoder, &mut frames, &mut appends).await;
     appends.until(usize::MAX).await;
     TakenIn { frames, appends, outcome }
 }
@@ -217,13 +236,12 @@ impl TakenIn {
 /// # Errors
 /// Why it was not taken to its end, with what was stored before.
 pub async fn receive(
-    engine: Arc<Engine>,
-    parsers: &Pool,
+    app: &App,
     decoder: Decoder,
     body: Body,
-    (room, idle_max): (Option<Room>, Duration),
+    room: Option<Room>,
 ) -> Result<(Tally, u64), Problem> {
-    take_in(engine, parsers, decoder, body, (room, idle_max)).await.durable().await
+    take(app, decoder, body, room, true).await.durable().await
 }
 
 /// Reads a body that is needed whole.
@@ -268,14 +286,16 @@ async fn pump(
         // A little may become much.
         frames.grow().await?;
     }
+    let small = piece.last && !decoder.unpacks() && frames.seen <= SMALL_BYTES;
     let mut ahead: Option<Result<Piece, Problem>> = None;
     loop {
         let Piece { mut bytes, last } = piece;
-        let parse = parsers.run(move || {
+        let parse = move || {
             let step = decoder.step(&mut bytes, last);
             let chunk = matches!(step, Ok(Step::Full | Step::Done)).then(|| decoder.take());
             (decoder, bytes, step, chunk)
-        });
+        };
+        let parse = async { if small { Ok(parse()) } else { parsers.run(parse).await } };
         let read = async {
             if ahead.is_none() && !last {
                 ahead = Some(frames.gather().await);

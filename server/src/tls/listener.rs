@@ -7,8 +7,7 @@
 use super::files::Tls;
 use super::{ClientCertificate, name};
 use crate::listener::{Bounded, Connection, Connections, HANDSHAKE, answer};
-use axum::extract::connect_info::Connected;
-use axum::serve::{IncomingStream, Listener};
+use axum::serve::Listener;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -98,22 +97,6 @@ impl Listener for Door {
     }
 }
 
-/// What is known of a connection's other end.
-#[derive(Clone, Debug)]
-pub struct Peer {
-    /// The certificate that it showed.
-    pub certificate: Option<ClientCertificate>,
-}
-
-impl Connected<IncomingStream<'_, Door>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Door>) -> Peer {
-        let Stream::Tls(tls) = stream.io() else { return Peer { certificate: None } };
-        let shown = tls.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-        let name = shown.and_then(|certificate| name::of(certificate));
-        Peer { certificate: name.map(|name| ClientCertificate { name: name.into() }) }
-    }
-}
-
 /// A connection, with TLS or without.
 #[derive(Debug)]
 pub enum Stream {
@@ -121,6 +104,17 @@ pub enum Stream {
     Plain(Connection),
     /// With it, after the handshake.
     Tls(Box<TlsStream<Connection>>),
+}
+
+impl Stream {
+    /// Who the client is, as the certificate says that it showed.
+    #[must_use]
+    pub fn client_certificate(&self) -> Option<ClientCertificate> {
+        let Stream::Tls(tls) = self else { return None };
+        let shown = tls.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+        let name = shown.and_then(|certificate| name::of(certificate));
+        name.map(|name| ClientCertificate { name: name.into() })
+    }
 }
 
 impl AsyncRead for Stream {
@@ -184,10 +178,11 @@ impl AsyncWrite for Stream {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
-    use super::super::{ClientAuth, ClientCertificate, name_client};
+    use super::super::{ClientAuth, ClientCertificate};
     use super::*;
     use crate::Config;
-    use axum::{Extension, Router, middleware, routing::get};
+    use crate::serve::serve;
+    use axum::{Extension, Router, routing::get};
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio_rustls::TlsConnector;
@@ -244,11 +239,8 @@ mod tests {
         let connections = Arc::new(Connections::default());
         let bounded = Bounded::new(socket, 10, Arc::clone(&connections));
         let door = Door::new(bounded, tls, Duration::from_secs(5), connections);
-        let router = Router::new()
-            .route("/", get(whoami))
-            .layer(middleware::from_fn(name_client))
-            .into_make_service_with_connect_info::<Peer>();
-        let serving = tokio::spawn(async move { axum::serve(door, router).await });
+        let router = Router::new().route("/", get(whoami));
+        let serving = tokio::spawn(serve(door, router, std::future::pending()));
 
         let mut roots = RootCertStore::empty();
         roots.add(ca.der().clone()).unwrap();

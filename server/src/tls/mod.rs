@@ -19,10 +19,6 @@ pub mod files;
 pub mod listener;
 mod name;
 
-use axum::extract::{ConnectInfo, Request};
-use axum::middleware::Next;
-use axum::response::Response;
-use listener::Peer;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -97,16 +93,4 @@ pub enum TlsError {
         /// What is wrong with it, and what would be right.
         what: String,
     },
-}
-
-/// The layer that tells handlers whose certificate the connection showed. It is the outermost one.
-pub async fn name_client(mut request: Request, next: Next) -> Response {
-    let certificate = request
-        .extensions()
-        .get::<ConnectInfo<Peer>>()
-        .and_then(|ConnectInfo(peer)| peer.certificate.clone());
-    if let Some(certificate) = certificate {
-        request.extensions_mut().insert(certificate);
-    }
-    next.run(request).await
 }

@@ -180,7 +180,7 @@ async fn the_same_id_again_is_stored_once_also_after_a_restart() {
             (3, 0)
         );
         service.stop.take().unwrap().send(()).unwrap();
-        (&mut service.running).await.unwrap().unwrap();
+        (&mut service.running).await.unwrap();
         if round == 1 {
             // From a journal the first time, from a segment the next.
             service.engine.seal_now().unwrap();

@@ -29,7 +29,7 @@ async fn an_upload_that_runs_is_answered_before_the_server_stops() {
     go.send(()).unwrap();
     let answer: Value = upload.await.unwrap().unwrap().json().await.unwrap();
     assert_eq!(answer["accepted"], 2);
-    (&mut service.running).await.unwrap().unwrap();
+    (&mut service.running).await.unwrap();
     assert!(service.http.get(format!("{}/healthz", service.url)).send().await.is_err());
     service.engine.close().unwrap();
 }
@@ -44,7 +44,7 @@ async fn a_request_that_never_ends_does_not_keep_the_server() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     service.stop.take().unwrap().send(()).unwrap();
     let stopped = tokio::time::timeout(Duration::from_secs(5), &mut service.running).await;
-    stopped.expect("it stops").unwrap().unwrap();
+    stopped.expect("it stops").unwrap();
     upload.abort();
 }
 

@@ -350,7 +350,7 @@ async fn a_stop_acknowledges_what_was_read_and_says_goodbye() {
     assert_eq!(producer.end().await.0, 1001);
     drop((producer, quiet));
     let stopped = tokio::time::timeout(Duration::from_secs(5), &mut service.running).await;
-    stopped.expect("it stops").unwrap().unwrap();
+    stopped.expect("it stops").unwrap();
     assert_eq!(service.engine.snapshot().events(), 50);
 }
 
@@ -443,7 +443,7 @@ async fn a_stream_takes_a_token_is_stamped_with_it_and_ends_with_it() {
     let ((token, secret), (_, other)) = (make("proxy"), make("another"));
     tokio::time::sleep(Duration::from_millis(400)).await;
     let address = service.url.trim_start_matches("http://").to_owned();
-    let url = format!("ws://{address}/v1/events");
+    let url = format!("ws://{address}/v1/events?session=s");
     let with = async |secret: &str| {
         let mut request = url.as_str().into_client_request().unwrap();
         request.headers_mut().insert("authorization", format!("Bearer {secret}").parse().unwrap());
@@ -462,6 +462,10 @@ async fn a_stream_takes_a_token_is_stamped_with_it_and_ends_with_it() {
     stranger.send(&commands("s", 3..5)).await;
     let ack = stranger.ack(1).await;
     assert_eq!((&ack["accepted"], &ack["rejected_count"]), (&json!(0), &json!(2)), "{ack}");
+    // Nor is it told how far the session has come.
+    for (secret, through) in [(&secret, json!(2)), (&other, Value::Null)] {
+        assert_eq!(with(secret).await.unwrap().hello["sessions"][0]["through"], through);
+    }
     tokens.revoke(&token.id).unwrap();
     let (code, reason) = producer.end().await;
     assert!(code == 1008 && reason.contains("token"), "{code} {reason}");

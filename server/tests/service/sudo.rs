@@ -38,7 +38,7 @@ async fn serve(data: &Path, more: Config) -> Sudo {
 impl Sudo {
     async fn stop(mut self) {
         self.service.stop.take().unwrap().send(()).unwrap();
-        (&mut self.service.running).await.unwrap().unwrap();
+        (&mut self.service.running).await.unwrap();
         self.service.engine.close().unwrap();
     }
 

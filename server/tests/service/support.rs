@@ -16,7 +16,7 @@ pub struct Service {
     pub engine: Arc<Engine>,
     pub reload: Reload,
     pub stop: Option<oneshot::Sender<()>>,
-    pub running: JoinHandle<Result<(), daybook_server::Error>>,
+    pub running: JoinHandle<()>,
     _dir: tempfile::TempDir,
 }
 
@@ -66,7 +66,7 @@ impl Service {
         reload: Reload,
         engine: Arc<Engine>,
         stop: oneshot::Sender<()>,
-        running: JoinHandle<Result<(), daybook_server::Error>>,
+        running: JoinHandle<()>,
     ) -> Service {
         // Without one, reqwest can't make a client.
         let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();

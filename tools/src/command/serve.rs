@@ -79,12 +79,11 @@ pub async fn run(args: Args, quiet: bool) -> anyhow::Result<Exit> {
         }
         tracing::info!("stopping");
     };
-    let served = server.serve(stop).await;
+    server.serve(stop).await;
     tokio::task::spawn_blocking(move || engine.close())
         .await
         .context("closing the log broke")?
         .context("can't close the log; what was acknowledged is safe")?;
-    served?;
     Ok(Exit::Well)
 }
 

@@ -89,7 +89,7 @@ async fn serve(
     caller: Caller,
     sessions: Vec<String>,
 ) {
-    let greeted = greet(&app, &down, sessions).await;
+    let greeted = greet(&app, &down, &caller, sessions).await;
     let mut connection = Connection::new(stream, down, app, caller);
     let end = match greeted {
         Ok(()) => connection.work().await,
@@ -111,12 +111,15 @@ async fn serve(
 async fn greet(
     app: &App,
     down: &mpsc::Sender<Message>,
+    caller: &Caller,
     sessions: Vec<String>,
 ) -> Result<(), Problem> {
-    let engine = Arc::clone(&app.engine);
+    let (engine, sender) = (Arc::clone(&app.engine), caller.sender());
     let sessions = app
         .reads
-        .run_within(app.config.read_time_max, move || resume::places(&engine.snapshot(), &sessions))
+        .run_within(app.config.read_time_max, move || {
+            resume::places(&engine.snapshot(), &sessions, sender.as_deref())
+        })
         .await??;
     let frame_bytes_max = frame_bytes_max(app);
     let hello = Down::Hello {
@@ -330,16 +333,12 @@ async fn take(app: App, caller: Caller, frame: Frame) -> Storing {
             if bytes.starts_with(&ZSTD_MAGIC) { Encoding::Zstd } else { Encoding::Identity };
         let kib = weight_kib(encoding, Some(length), UPLOAD_BYTES);
         let admitted = admitted(&app, &caller, kib).await?;
-        let kib = u32::try_from(kib.min(app.streams.queue_kib)).unwrap_or(u32::MAX);
-        let queue = Arc::clone(&app.streams.queue).acquire_many_owned(kib).await;
-        let queue = queue.map_err(Problem::internal)?;
+        let queue = app.streams.queue.enter((kib as u64) << 10).await?;
         let bytes_max = frame_bytes_max(&app).saturating_mul(UNPACKED_FACTOR);
         let bounds = Bounds { bytes_max, ..bounds(&app) };
         let origin = Origin { sender: caller.sender(), key: None };
         let decoder = Decoder::new(encoding, bounds, origin).map_err(Problem::internal)?;
-        let (engine, body) = (Arc::clone(&app.engine), Body::from(bytes));
-        let idle_max = app.config.idle_max;
-        let taken = upload::take_in(engine, &app.parsers, decoder, body, (None, idle_max)).await;
+        let taken = upload::take_in(&app, decoder, Body::from(bytes)).await;
         Ok::<_, Problem>((taken, admitted, queue))
     };
     let taken = taken.await;

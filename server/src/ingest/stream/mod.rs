@@ -38,6 +38,7 @@ mod connection;
 mod resume;
 mod wire;
 
+use super::queue::QueuePart;
 use super::takes_events;
 use crate::auth::Caller;
 use crate::params::{Fields, FromFields, Params};
@@ -61,9 +62,8 @@ const UNPACKED_FACTOR: u64 = 16;
 pub struct Streams {
     slots: Arc<Semaphore>,
     max: usize,
-    /// Room in the log's queue, in KiB, for frames on their way to the disk.
-    queue: Arc<Semaphore>,
-    queue_kib: usize,
+    /// For frames on their way to the disk.
+    queue: QueuePart,
     stopping: watch::Sender<bool>,
 }
 
@@ -72,13 +72,10 @@ impl Streams {
     #[must_use]
     pub fn new(max: usize, queue_bytes: u64) -> Streams {
         let max = max.min(Semaphore::MAX_PERMITS >> 1);
-        let queue_kib = usize::try_from(queue_bytes >> 11).unwrap_or(usize::MAX);
-        let queue_kib = queue_kib.clamp(1, (u32::MAX >> 1) as usize);
         Streams {
             slots: Arc::new(Semaphore::new(max)),
             max,
-            queue: Arc::new(Semaphore::new(queue_kib)),
-            queue_kib,
+            queue: QueuePart::half(queue_bytes),
             stopping: watch::Sender::new(false),
         }
     }

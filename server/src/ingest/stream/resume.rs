@@ -3,9 +3,13 @@
 //! A part of the log has a session's events in the order of `seq`, each once: if the last number is as
 //! far from the first as there are events between them, there is no gap, and nothing in between has to
 //! be looked at. Otherwise the halves are looked at in the same way.
+//!
+//! Of a session that is another producer's nothing is said: it stands where a session stands that is not
+//! there.
 
-use daybook_engine::Error;
+use daybook_engine::event::Offset;
 use daybook_engine::view::{Ordinals, Part, Snapshot};
+use daybook_engine::{Error, Sender};
 use serde::Serialize;
 
 /// Where a session stands.
@@ -13,26 +17,38 @@ use serde::Serialize;
 pub struct Place {
     /// Its id.
     pub session: String,
-    /// The lowest `seq` that is stored; null if nothing is.
+    /// The lowest `seq` that is stored; null if nothing is, or if it is another producer's.
     pub first: Option<u32>,
     /// Everything from `first` to this `seq` is stored, and the next one is not.
     pub through: Option<u32>,
 }
 
-/// Where some sessions stand.
+/// Where some sessions stand, for who sends; `None` where nobody asks who that is.
 ///
 /// # Errors
-/// A damaged index.
-pub fn places(snapshot: &Snapshot, sessions: &[String]) -> Result<Vec<Place>, Error> {
-    sessions.iter().map(|session| place(snapshot, session)).collect()
+/// A damaged index, a block that can't be read.
+pub fn places(
+    snapshot: &Snapshot,
+    sessions: &[String],
+    sender: Option<&Sender>,
+) -> Result<Vec<Place>, Error> {
+    sessions.iter().map(|session| place(snapshot, session, sender)).collect()
 }
 
-fn place(snapshot: &Snapshot, session: &str) -> Result<Place, Error> {
+fn place(snapshot: &Snapshot, session: &str, sender: Option<&Sender>) -> Result<Place, Error> {
     let mut runs = Vec::new();
+    let mut key = None;
     for part in &snapshot.parts {
         if let Some(run) = part.session(session)? {
+            key = Some(run.key);
             unbroken(part.as_ref(), &run.ordinals, 0, run.ordinals.len(), &mut runs);
             part.check()?;
+        }
+    }
+    if let (Some(sender), Some(key)) = (sender.filter(|sender| !sender.any_session), key) {
+        let owner = snapshot.producer_of(Offset(key.0))?.unwrap_or_default();
+        if !owner.is_empty() && owner != sender.producer {
+            runs.clear();
         }
     }
     let (first, through) = reach(runs).unzip();
