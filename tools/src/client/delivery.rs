@@ -5,8 +5,8 @@
 //! finds it too large, and what all answers said is added up to one receipt.
 
 use bytes::Bytes;
-use daybook_engine::event::wire::Event;
 use serde::{Deserialize, Serialize};
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 /// What a server says of a batch of lines.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -60,6 +60,8 @@ pub struct Before {
 /// A batch on its way.
 #[derive(Clone, Debug)]
 pub struct Delivery {
+    /// Random: no other batch has it.
+    id: u64,
     rest: Bytes,
     /// Lines before `rest`.
     lines: u64,
@@ -73,7 +75,16 @@ impl Delivery {
     #[must_use]
     pub fn new(lines: Bytes) -> Delivery {
         let piece_bytes = lines.len();
-        Delivery { rest: lines, lines: 0, piece_bytes, receipt: Receipt::default() }
+        // The hasher's keys are random in each process and differ from one to the next.
+        let id = RandomState::new().build_hasher().finish();
+        Delivery { id, rest: lines, lines: 0, piece_bytes, receipt: Receipt::default() }
+    }
+
+    /// The idempotency key of what is to be sent next. It stays the same until it is known what became of
+    /// the first line; then each line has another place in what is sent, and so another key.
+    #[must_use]
+    pub fn key(&self) -> String {
+        format!("{:016x}-{}", self.id, self.lines)
     }
 
     /// What is to be sent next: whole lines, and all that is left unless that was too large before.
@@ -154,14 +165,6 @@ impl Delivery {
         self.piece_bytes = piece.len() / 2;
         true
     }
-
-    /// May it be sent again when nobody knows whether it arrived? Not if an event has no `seq`: it would
-    /// be another event.
-    #[must_use]
-    pub fn is_repeatable(&self) -> bool {
-        let mut lines = self.rest.split(|byte| *byte == b'\n');
-        lines.all(|line| Event::decode(line).map_or(true, |event| event.seq.is_some()))
-    }
 }
 
 /// How many lines.
@@ -228,11 +231,16 @@ mod tests {
     }
 
     #[test]
-    fn only_numbered_events_are_sent_again_blindly() {
-        let numbered = r#"{"session":"s","seq":1,"time":"2026-03-01T09:30:00Z","kind":"note","by":"a","text":"t"}"#;
-        let bare = numbered.replace("\"seq\":1,", "");
-        let repeatable = |text: &str| Delivery::new(text.to_owned().into()).is_repeatable();
-        assert!(repeatable(&format!("{numbered}\n\nno event\n")));
-        assert!(!repeatable(&format!("{numbered}\n{bare}\n")));
+    fn a_key_is_of_one_batch_and_of_one_place_in_it() {
+        let lines = Bytes::from_static(b"aaaa\nbbbb\ncccc\n");
+        let mut delivery = Delivery::new(lines.clone());
+        let first = delivery.key();
+        assert_ne!(first, Delivery::new(lines).key());
+        // Nobody knows what became of it: smaller or not, it begins with the same line.
+        delivery.stopped(Before::default());
+        assert!(delivery.shrink());
+        assert_eq!(delivery.key(), first);
+        delivery.stored(Receipt { accepted: 1, ..Receipt::default() });
+        assert_ne!(delivery.key(), first);
     }
 }

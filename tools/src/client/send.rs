@@ -7,8 +7,8 @@
 //! | 408, 429, 5xx; no connection; a connection that broke | passes: the same lines are sent again |
 //! | any other | does not pass: said to the caller |
 //!
-//! Sending again is safe because an event is named by `(session, seq)`. Where a connection broke and an
-//! event has no `seq`, it is not sent again: nobody knows whether it arrived.
+//! Sending again is safe because an event is named by `(session, seq)`, and one that has no `seq` by its place in
+//! a batch with an idempotency key.
 
 use super::delivery::{Before, Delivery, Receipt};
 use super::{Backoff, Client, said};
@@ -52,8 +52,6 @@ pub struct Later {
     pub asked: Option<Duration>,
     /// What was stored before.
     pub before: Before,
-    /// Is it known what was stored? Not after a connection that broke.
-    pub known: bool,
     /// In a sentence.
     pub why: String,
     /// The server's status; none if it did not answer.
@@ -61,12 +59,14 @@ pub struct Later {
 }
 
 impl Client {
-    /// Sends lines in one request; never fails, but says how it went.
-    pub async fn attempt(&self, lines: Bytes) -> Attempt {
+    /// Sends lines in one request; never fails, but says how it went. With the same key they may be sent
+    /// again when nobody knows whether they arrived.
+    pub async fn attempt(&self, lines: Bytes, key: &str) -> Attempt {
         let mut request = self
             .http
             .post(format!("{}/v1/events", self.base))
             .header(header::CONTENT_TYPE, "application/x-ndjson")
+            .header("Idempotency-Key", key)
             .timeout(ANSWER_WITHIN)
             .body(lines);
         if let Some(token) = &self.token {
@@ -74,14 +74,7 @@ impl Client {
         }
         let broken = |error: &reqwest::Error| {
             let why = self.unreachable(error).to_string();
-            let known = error.is_connect();
-            Attempt::Later(Later {
-                asked: None,
-                before: Before::default(),
-                known,
-                why,
-                status: None,
-            })
+            Attempt::Later(Later { asked: None, before: Before::default(), why, status: None })
         };
         let response = match request.send().await {
             Ok(response) => response,
@@ -104,6 +97,7 @@ impl Client {
             };
         }
         let stored = serde_json::from_slice::<Document>(&body).ok().and_then(|d| d.stored);
+        // Of a proxy that lost its server in the middle nobody knows how far it came.
         let before = stored.unwrap_or_default();
         let why = said(status, "/v1/events", &body);
         if status == StatusCode::PAYLOAD_TOO_LARGE {
@@ -112,10 +106,7 @@ impl Client {
         if !passes(status) {
             return Attempt::Refused(status, why);
         }
-        // Of a proxy that lost its server in the middle nobody knows how far it came.
-        let in_doubt = [StatusCode::BAD_GATEWAY, StatusCode::GATEWAY_TIMEOUT];
-        let known = stored.is_some() || !in_doubt.contains(&status);
-        Attempt::Later(Later { asked, before, known, why, status: Some(status) })
+        Attempt::Later(Later { asked, before, why, status: Some(status) })
     }
 
     /// Sends lines once.
@@ -123,7 +114,8 @@ impl Client {
     /// # Errors
     /// A server that can't be reached or that refuses the request as a whole.
     pub async fn send_once(&self, lines: Bytes) -> anyhow::Result<Sent> {
-        match self.attempt(lines).await {
+        let delivery = Delivery::new(lines);
+        match self.attempt(delivery.piece(), &delivery.key()).await {
             Attempt::Stored(receipt) => Ok(Sent::Stored(receipt)),
             Attempt::Later(Later { status: Some(_), asked, .. }) => {
                 Ok(Sent::Busy(asked.unwrap_or(Duration::from_millis(250))))
@@ -140,14 +132,14 @@ impl Client {
     ///
     /// # Errors
     /// A server that refuses the request as a whole, or that stays busy or away. What had been stored of
-    /// it then is safe to send again, if each event carries `seq`.
+    /// it then is safe to send again in another call, if each event carries `seq`.
     pub async fn send(&self, lines: Bytes, patience: Duration) -> anyhow::Result<(Receipt, u32)> {
         let start = tokio::time::Instant::now();
         let mut delivery = Delivery::new(lines);
         let mut backoff = Backoff::default();
         let mut waits = 0;
         loop {
-            let later = match self.attempt(delivery.piece()).await {
+            let later = match self.attempt(delivery.piece(), &delivery.key()).await {
                 Attempt::Stored(receipt) => {
                     delivery.stored(receipt);
                     if delivery.is_done() {
@@ -166,12 +158,6 @@ impl Client {
                 Attempt::Refused(_, why) => bail!(why),
                 Attempt::Later(later) => later,
             };
-            if !later.known && !delivery.is_repeatable() {
-                bail!(
-                    "{}; there are events without `seq` among them, so they are not sent again: look which of them arrived",
-                    later.why
-                );
-            }
             if start.elapsed() > patience {
                 let waited = crate::output::duration_ms(start.elapsed().as_millis() as u64);
                 if later.status.is_none() {

@@ -197,8 +197,9 @@ impl Courier {
         }
         if let Some(parcel) = &mut self.parcel {
             let (client, piece) = (self.client.clone(), parcel.delivery.piece());
+            let key = parcel.delivery.key();
             parcel.since = Instant::now();
-            self.answer = Some(Box::pin(async move { client.attempt(piece).await }));
+            self.answer = Some(Box::pin(async move { client.attempt(piece, &key).await }));
         }
     }
 
