@@ -11,10 +11,12 @@
 //! ```
 #![expect(clippy::print_stdout, reason = "the report is what this program is for")]
 
+mod clickhouse;
 mod costs;
 mod disk;
 mod ingest;
 mod long_session;
+mod outcome;
 mod postgres;
 mod producers;
 mod reads;
@@ -49,6 +51,12 @@ struct Arguments {
     /// The length of the long session, such as 10GiB.
     #[arg(long, default_value = "1GiB", value_parser = daybook_tools::config::setting::size)]
     session_bytes: u64,
+    /// How many producers and how many events in a batch, such as `64:1`, instead of all that are measured.
+    #[arg(long, value_delimiter = ',', value_parser = producers::run)]
+    runs: Vec<(usize, usize)>,
+    /// How long the soak takes, in seconds.
+    #[arg(long, default_value_t = 600)]
+    soak_seconds: u64,
     /// Only some parts of the report.
     #[arg(long, value_delimiter = ',')]
     only: Vec<Section>,
@@ -74,10 +82,16 @@ enum Section {
     Recovery,
     /// Acknowledgements at half the sustained rate, and when an event can be found.
     Latency,
-    /// Many producers, by how many and how much at once; memory under pressure.
+    /// Many producers, by how many and how much at once.
     Producers,
+    /// Memory under pressure: a thousand slow producers, and 64 that send as fast as they can.
+    Pressure,
+    /// A load that goes on for `--soak-seconds`: does anything grow? Only where it is asked for.
+    Soak,
     /// The same of PostgreSQL.
     Postgres,
+    /// The same of ClickHouse.
+    Clickhouse,
     /// A list of many sessions.
     List,
     /// A long session among many.
@@ -142,10 +156,20 @@ fn main() -> Result<()> {
         )?;
     }
     if wanted(Section::Producers) {
-        producers::report(&dir.join("producers"), &source, arguments.quick)?;
+        producers::report(&dir.join("producers"), &source, &arguments.runs, arguments.quick)?;
+    }
+    if wanted(Section::Pressure) {
+        producers::pressure(&dir.join("pressure"), &source, arguments.quick)?;
+    }
+    if arguments.only.contains(&Section::Soak) {
+        let lasts = std::time::Duration::from_secs(arguments.soak_seconds);
+        producers::soak(&dir.join("soak"), &source, lasts)?;
     }
     if wanted(Section::Postgres) {
         postgres::report(&dir.join("postgres"), &source, arguments.quick)?;
+    }
+    if wanted(Section::Clickhouse) {
+        clickhouse::report(&dir.join("clickhouse"), &source, arguments.quick)?;
     }
     if wanted(Section::List) {
         reads::list(&dir.join("list"), arguments.sessions)?;

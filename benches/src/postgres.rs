@@ -4,10 +4,9 @@
 //!
 //! It is skipped where PostgreSQL is not installed. As root, it runs as the user `postgres`.
 
-use crate::mb;
+use crate::outcome::{Outcome, Sent};
 use crate::source::Source;
 use anyhow::{Result, bail, ensure};
-use hdrhistogram::Histogram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -56,25 +55,15 @@ pub(crate) fn report(dir: &Path, source: &Source, quick: bool) -> Result<()> {
     std::fs::create_dir_all(dir)?;
     let server = start(&programs, dir)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    println!("postgres   batch   events/s     MB/s  MB/CPU s  ack p50 ms      p99    p99.9");
+    Outcome::print_head("postgres");
     runtime.block_on(async {
         let admin = connect().await?;
         admin.batch_execute(TABLE).await?;
         for (run, (producers, batch)) in runs.iter().enumerate() {
             let before = cpu_seconds(server.child.id())?;
-            let (acks, events, bytes, seconds) =
-                load(source, (run, *producers, *batch), lasts).await?;
-            let cpu = cpu_seconds(server.child.id())? - before;
-            let ms = |quantile| acks.value_at_quantile(quantile) as f64 / 1e3;
-            println!(
-                "{producers:>9}  {batch:>5}  {:>9.0}  {:>7.1}  {:>8.1}  {:>10.2}  {:>7.2}  {:>7.2}",
-                events as f64 / seconds,
-                mb(bytes) / seconds,
-                mb(bytes) / cpu.max(1e-9),
-                ms(0.5),
-                ms(0.99),
-                ms(0.999),
-            );
+            let mut outcome = load(source, (run, *producers, *batch), lasts).await?;
+            outcome.cpu = cpu_seconds(server.child.id())? - before;
+            outcome.print(*producers, *batch);
         }
         anyhow::Ok(())
     })
@@ -148,7 +137,7 @@ async fn load(
     source: &Source,
     (run, producers, batch): (usize, usize, usize),
     lasts: Duration,
-) -> Result<(Histogram<u64>, u64, u64, f64)> {
+) -> Result<Outcome> {
     let mut clients = Vec::new();
     for _ in 0..producers {
         clients.push(connect().await?);
@@ -164,14 +153,7 @@ async fn load(
         let session = format!("r{run}p{producer}");
         tasks.spawn(async move { produce(&client, &session, &lines, batch, until).await });
     }
-    let mut acks = Histogram::new(3)?;
-    let (mut events, mut bytes) = (0, 0);
-    while let Some(done) = tasks.join_next().await {
-        let (times, sent, sent_bytes) = done??;
-        acks.add(times)?;
-        (events, bytes) = (events + sent, bytes + sent_bytes);
-    }
-    Ok((acks, events, bytes, started.elapsed().as_secs_f64()))
+    Outcome::of(tasks, started).await
 }
 
 async fn produce(
@@ -180,28 +162,27 @@ async fn produce(
     lines: &[(String, String)],
     batch: usize,
     until: Instant,
-) -> Result<(Histogram<u64>, u64, u64)> {
+) -> Result<Sent> {
     let insert = client.prepare(INSERT).await?;
-    let mut acks = Histogram::new(3)?;
-    let (mut seq, mut bytes, mut next) = (0i32, 0u64, lines.iter().cycle());
+    let (mut sent, mut seq, mut next) = (Sent::new()?, 0i32, lines.iter().cycle());
     while Instant::now() < until {
         let events: Vec<&(String, String)> = next.by_ref().take(batch).collect();
         let sessions = vec![session; batch];
         let seqs: Vec<i32> = (seq..).take(batch).collect();
         let sent_lines: Vec<&str> = events.iter().map(|(line, _)| line.as_str()).collect();
         let sent_texts: Vec<&str> = events.iter().map(|(_, text)| text.as_str()).collect();
-        bytes += sent_lines.iter().map(|line| line.len() as u64 + 1).sum::<u64>();
-        let sent = Instant::now();
+        let bytes = sent_lines.iter().map(|line| line.len() as u64 + 1).sum::<u64>();
+        let began = Instant::now();
         let stored = client.execute(&insert, &[&sessions, &seqs, &sent_lines, &sent_texts]).await?;
-        acks.record(sent.elapsed().as_micros() as u64)?;
         ensure!(stored == batch as u64, "{stored} of {batch} rows were stored");
+        sent.acknowledged(began, stored, bytes)?;
         seq += i32::try_from(batch)?;
     }
-    Ok((acks, u64::try_from(seq)?, bytes))
+    Ok(sent)
 }
 
 /// What daybook indexes of an event, as one text without the byte that PostgreSQL does not take.
-fn texts(line: &str) -> String {
+pub(crate) fn texts(line: &str) -> String {
     let event: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
     let texts = ["input", "output", "text", "error"];
     let texts: Vec<&str> = texts.iter().filter_map(|name| event[*name].as_str()).collect();

@@ -7,54 +7,48 @@
 
 use crate::ingest::stats;
 use crate::mb;
+use crate::outcome::{Outcome, Sent};
 use crate::server::Server;
 use crate::source::Source;
 use anyhow::{Context as _, Result, bail, ensure};
-use hdrhistogram::Histogram;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-/// What all producers of a run came to.
-struct Outcome {
-    acks: Histogram<u64>,
-    events: u64,
-    bytes: u64,
-    seconds: f64,
-    cpu: f64,
+/// Events in a session; then its producer begins another.
+const SESSION_EVENTS: u64 = 1_000;
+
+/// Reads `PRODUCERS:BATCH`.
+pub(crate) fn run(text: &str) -> Result<(usize, usize)> {
+    let (producers, batch) = text.split_once(':').context("write it like 64:1")?;
+    Ok((producers.parse()?, batch.parse()?))
 }
 
-/// Reports each number of producers with each size of batch.
-pub(crate) fn report(dir: &Path, source: &Source, quick: bool) -> Result<()> {
+/// Reports each number of producers with each size of batch, or only these runs.
+pub(crate) fn report(
+    dir: &Path,
+    source: &Source,
+    only: &[(usize, usize)],
+    quick: bool,
+) -> Result<()> {
     let (numbers, sizes): (&[usize], &[usize]) = match quick {
         true => (&[1, 8], &[1, 100]),
         false => (&[1, 8, 64, 1_000], &[1, 10, 100, 1_000]),
     };
+    // Small batches first: large ones leave work behind them, which the next run would pay for.
+    let all: Vec<(usize, usize)> =
+        sizes.iter().flat_map(|b| numbers.iter().map(move |n| (*n, *b))).collect();
     let lasts = if quick { Duration::from_millis(300) } else { Duration::from_secs(4) };
     let server = Server::start(dir, &[])?;
-    println!("producers  batch   events/s     MB/s  MB/CPU s  ack p50 ms      p99    p99.9");
-    for (run, (producers, batch)) in
-        numbers.iter().flat_map(|n| sizes.iter().map(move |b| (*n, *b))).enumerate()
-    {
-        let before = server.cpu_seconds()?;
-        let mut outcome = load(&server, source, (run, producers, batch), lasts)?;
-        outcome.cpu = server.cpu_seconds()? - before;
-        let ms = |quantile| outcome.acks.value_at_quantile(quantile) as f64 / 1e3;
-        println!(
-            "{producers:>9}  {batch:>5}  {:>9.0}  {:>7.1}  {:>8.1}  {:>10.2}  {:>7.2}  {:>7.2}",
-            outcome.events as f64 / outcome.seconds,
-            mb(outcome.bytes) / outcome.seconds,
-            mb(outcome.bytes) / outcome.cpu.max(1e-9),
-            ms(0.5),
-            ms(0.99),
-            ms(0.999),
-        );
+    Outcome::print_head("producers");
+    let runs = if only.is_empty() { &all } else { only };
+    for (run, &(producers, batch)) in runs.iter().enumerate() {
+        load(&server, source, (run, producers, batch), lasts)?.print(producers, batch);
     }
     println!("           the server's memory at its peak: {} MiB", server.memory_peak_mib()?);
-    drop(server);
-    pressure(&dir.with_extension("pressure"), source, quick)
+    Ok(())
 }
 
 fn load(
@@ -66,25 +60,20 @@ fn load(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let host = server.url.trim_start_matches("http://").to_owned();
     let events_before = stats(server)?["events"].as_u64().unwrap_or(0);
-    let outcome = runtime.block_on(async {
+    let cpu_before = server.cpu_seconds()?;
+    let mut outcome = runtime.block_on(async {
+        // Made before the clock starts: with a thousand producers that takes longer than the run.
+        let shares: Vec<Vec<String>> = (0..producers).map(|p| share(source, p, batch)).collect();
         let mut tasks = JoinSet::new();
         let started = Instant::now();
         let until = started + lasts;
-        for producer in 0..producers {
-            let lines = share(source, producer, batch);
+        for (producer, lines) in shares.into_iter().enumerate() {
             let (host, name) = (host.clone(), format!("r{run}p{producer}"));
             tasks.spawn(async move { produce(&host, &name, &lines, batch, until).await });
         }
-        let mut acks = Histogram::new(3)?;
-        let (mut events, mut bytes) = (0, 0);
-        while let Some(done) = tasks.join_next().await {
-            let (times, sent, sent_bytes) = done??;
-            acks.add(times)?;
-            (events, bytes) = (events + sent, bytes + sent_bytes);
-        }
-        let seconds = started.elapsed().as_secs_f64();
-        anyhow::Ok(Outcome { acks, events, bytes, seconds, cpu: 0.0 })
+        Outcome::of(tasks, started).await
     })?;
+    outcome.cpu = server.cpu_seconds()? - cpu_before;
     let stored = stats(server)?["events"].as_u64().unwrap_or(0) - events_before;
     ensure!(stored == outcome.events, "{} were acknowledged, {stored} are there", outcome.events);
     Ok(outcome)
@@ -113,21 +102,19 @@ async fn produce(
     lines: &[String],
     batch: usize,
     until: Instant,
-) -> Result<(Histogram<u64>, u64, u64)> {
+) -> Result<Sent> {
     let mut socket = TcpStream::connect(host).await?;
     socket.set_nodelay(true)?;
-    let mut acks = Histogram::new(3)?;
-    let (mut seq, mut bytes, mut next) = (0u64, 0u64, lines.iter().cycle());
+    let (mut sent, mut next) = (Sent::new()?, lines.iter().cycle());
     let (mut body, mut request) = (String::new(), Vec::new());
     let mut answer = Vec::new();
     while Instant::now() < until {
         body.clear();
-        for _ in 0..batch {
+        for seq in (sent.events..).take(batch) {
             let rest = next.next().context("there are no lines")?;
-            body.push_str(&format!("{{\"session\":\"{name}\",\"seq\":{seq},{rest}\n"));
-            seq += 1;
+            let session = seq / SESSION_EVENTS;
+            body.push_str(&format!("{{\"session\":\"{name}-{session}\",\"seq\":{seq},{rest}\n"));
         }
-        bytes += body.len() as u64;
         request.clear();
         request.extend_from_slice(
             format!(
@@ -136,17 +123,23 @@ async fn produce(
             )
             .as_bytes(),
         );
-        let sent = Instant::now();
-        socket.write_all(&request).await?;
-        let accepted = read_answer(&mut socket, &mut answer).await?;
-        acks.record(sent.elapsed().as_micros() as u64)?;
-        ensure!(accepted == batch as u64, "{}", String::from_utf8_lossy(&answer));
+        let began = Instant::now();
+        let stored = loop {
+            socket.write_all(&request).await?;
+            match read_answer(&mut socket, &mut answer).await? {
+                Some(stored) => break stored,
+                // Busy. What that takes is in the time to this batch's acknowledgement.
+                None => tokio::time::sleep(Duration::from_secs(1)).await,
+            }
+        };
+        ensure!(stored == batch as u64, "{}", String::from_utf8_lossy(&answer));
+        sent.acknowledged(began, stored, body.len() as u64)?;
     }
-    Ok((acks, seq, bytes))
+    Ok(sent)
 }
 
-/// Reads one answer and what it accepted.
-async fn read_answer(socket: &mut TcpStream, answer: &mut Vec<u8>) -> Result<u64> {
+/// Reads one answer: how many events are stored, or nothing if the server is busy.
+async fn read_answer(socket: &mut TcpStream, answer: &mut Vec<u8>) -> Result<Option<u64>> {
     answer.clear();
     loop {
         let mut piece = [0; 4096];
@@ -163,15 +156,19 @@ async fn read_answer(socket: &mut TcpStream, answer: &mut Vec<u8>) -> Result<u64
         });
         let length: usize = length.context("an answer without a length")?;
         if body.len() >= length {
+            if head.split(' ').nth(1) == Some("503") {
+                return Ok(None);
+            }
             let receipt: serde_json::Value = serde_json::from_str(body)?;
-            return Ok(receipt["accepted"].as_u64().unwrap_or(0));
+            let count = |name: &str| receipt[name].as_u64().unwrap_or(0);
+            return Ok(Some(count("accepted") + count("duplicates")));
         }
     }
 }
 
 /// The server's memory with a thousand producers that each send slowly, and with 64 that send as fast as
 /// they can.
-fn pressure(dir: &Path, source: &Source, quick: bool) -> Result<()> {
+pub(crate) fn pressure(dir: &Path, source: &Source, quick: bool) -> Result<()> {
     let (slow, lasts) = match quick {
         true => (50, Duration::from_millis(500)),
         false => (1_000, Duration::from_secs(10)),
@@ -204,6 +201,27 @@ fn pressure(dir: &Path, source: &Source, quick: bool) -> Result<()> {
     Ok(())
 }
 
+/// Eight producers that send as fast as they can, for a long time: the server's memory and open files, and what
+/// waits to be sealed, twenty times on the way.
+pub(crate) fn soak(dir: &Path, source: &Source, lasts: Duration) -> Result<()> {
+    let server = Server::start(dir, &[])?;
+    println!("soak       after s     events  memory MiB  open files  unsealed MB  segments");
+    for part in 1..=20 {
+        load(&server, source, (part, 8, 100), lasts / 20)?;
+        let now = stats(&server)?;
+        println!(
+            "           {:>7.0}  {:>9}  {:>10}  {:>10}  {:>11.1}  {:>8}",
+            lasts.as_secs_f64() * part as f64 / 20.0,
+            now["events"].as_u64().unwrap_or(0),
+            server.memory_mib()?,
+            now["open_files"].as_u64().unwrap_or(0),
+            mb(now["journal_bytes"].as_u64().unwrap_or(0)),
+            now["segments"].as_u64().unwrap_or(0),
+        );
+    }
+    Ok(())
+}
+
 /// One upload, a line a second.
 async fn trickle(host: &str, producer: usize, lines: &[String], lasts: Duration) -> Result<()> {
     let mut socket = TcpStream::connect(host).await?;
@@ -219,7 +237,7 @@ async fn trickle(host: &str, producer: usize, lines: &[String], lasts: Duration)
         tokio::time::sleep(Duration::from_secs(1).min(lasts / 4)).await;
     }
     socket.write_all(b"0\r\n\r\n").await?;
-    let accepted = read_answer(&mut socket, &mut Vec::new()).await?;
-    ensure!(accepted == seq as u64, "{seq} lines were sent, {accepted} accepted");
+    let stored = read_answer(&mut socket, &mut Vec::new()).await?;
+    ensure!(stored == Some(seq as u64), "{seq} lines were sent, {stored:?} are stored");
     Ok(())
 }
