@@ -29,6 +29,8 @@ pub(crate) enum List {
     Sessions = 2,
     /// A timeline: forwards (0) or backwards (1), and a `seq`.
     Timeline = 3,
+    /// A search by session: time and offset of the last session's newest match.
+    SearchSessions = 4,
 }
 
 /// Writes a place.

@@ -21,12 +21,10 @@ pub enum QueryError {
     #[error("{0}")]
     Request(String),
     /// The answer can't be given in part, and all of it would read too much. Narrow the query.
-    #[error(
-        "the query would read more than {events_read_max} events; add a word, a session filter or a time range"
-    )]
+    #[error("the query would {what}; add a word, a session filter or a time range")]
     TooCostly {
         /// The bound that was reached.
-        events_read_max: u64,
+        what: String,
     },
     /// The answer can't be given in part, and a part of the log that it takes is damaged.
     #[error(

@@ -31,8 +31,7 @@ impl HoldQueries for QueryHolds {
         if let Some(filter) = parsed.session_filter() {
             return log.sessions.keys(&filter);
         }
-        let limits = SearchLimits { events_read_max: u64::MAX };
-        match sets::matching(log, &parsed, None, limits) {
+        match sets::matching(log, &parsed, None, SearchLimits::NONE) {
             Ok(keys) => Ok(keys.iter().copied().collect()),
             Err(QueryError::Engine(error)) => Err(error),
             Err(other) => Err(refused(format!("a hold's query can't be evaluated: {other}"))),

@@ -51,7 +51,7 @@ pub fn for_each_match(
     let all = Query::all();
     let scope = sets::scope(snapshot, scope)?;
     // An export is whole, however much it reads.
-    let limits = SearchLimits { events_read_max: u64::MAX };
+    let limits = SearchLimits::NONE;
     let plan = Plan::new(snapshot, query.unwrap_or(&all), scope.as_ref(), limits)?;
     let mut sessions = SessionCache { snapshot, known: HashMap::new() };
     for part in &snapshot.parts {

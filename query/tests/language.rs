@@ -100,7 +100,8 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(config(1500))]
+    // Some 130,000 pairs of a query and an event.
+    #![proptest_config(config(10_000))]
 
     #[test]
     fn matching_is_what_the_query_says_and_every_cheaper_test_lets_matches_through(

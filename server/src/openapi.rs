@@ -51,6 +51,8 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(sessions::get_session))
         .routes(routes!(timeline::get_timeline))
         .routes(routes!(search::search_events))
+        .routes(routes!(search::search_sessions))
+        .routes(routes!(search::get_help))
         .routes(routes!(export::get_export))
         .routes(routes!(merkle::get_checkpoint))
         .routes(routes!(merkle::get_proof))

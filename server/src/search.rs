@@ -1,14 +1,15 @@
 //! `GET /v1/search`.
 
 use crate::auth::Caller;
-use crate::params::{Fields, FromFields, Params};
+use crate::params::{Fields, FromFields, NoParams, Params};
 use crate::problem::{Document, Problem};
 use crate::shapes;
 use crate::state::App;
 use axum::extract::State;
-use axum::response::Response;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
 use daybook_query::lang::Query;
-use daybook_query::search::{self, CountMode, LIMIT_MAX, SearchRequest};
+use daybook_query::search::{self, CountMode, LIMIT_MAX, SearchLimits, SearchRequest};
 use utoipa::IntoParams;
 
 /// The parameters of a search.
@@ -36,12 +37,7 @@ pub struct SearchQuery {
 
 impl FromFields for SearchQuery {
     fn read(fields: &mut Fields) -> Result<SearchQuery, Problem> {
-        let q = fields.query("q")?.ok_or_else(|| {
-            Problem::parameter(
-                "q",
-                "`q` is missing: say what to search for, such as `q=DROP TABLE`",
-            )
-        })?;
+        let q = wanted(fields)?;
         let modes = [("none", CountMode::None), ("exact", CountMode::Exact)];
         Ok(SearchQuery {
             q,
@@ -52,6 +48,12 @@ impl FromFields for SearchQuery {
             histogram: fields.flag("histogram", false)?,
         })
     }
+}
+
+fn wanted(fields: &mut Fields) -> Result<Query, Problem> {
+    fields.query("q")?.ok_or_else(|| {
+        Problem::parameter("q", "`q` is missing: say what to search for, such as `q=DROP TABLE`")
+    })
 }
 
 /// Finds events, latest first. What was acknowledged is found, at once.
@@ -71,6 +73,8 @@ pub async fn search_events(
     caller: Caller,
     Params(asked): Params<SearchQuery>,
 ) -> Result<Response, Problem> {
+    // Before the answer as a whole would be late: what was found by then is one.
+    let limits = SearchLimits::within(app.config.read_time_max / 2);
     app.read(move |snapshot| {
         let mut request = SearchRequest::new(&asked.q);
         request.scope = caller.sees();
@@ -79,7 +83,78 @@ pub async fn search_events(
         request.count = asked.count;
         request.facets = asked.facets;
         request.histogram = asked.histogram;
+        request.limits = limits;
         search::search(snapshot, &request)
     })
     .await
+}
+
+/// The parameters of a search by session.
+#[derive(Clone, Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct GroupQuery {
+    /// What is searched for, as in `/v1/search`.
+    #[param(value_type = String)]
+    q: Query,
+    /// The `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// At most this many sessions.
+    #[param(value_type = Option<usize>, minimum = 1, maximum = 1000, default = 50)]
+    limit: usize,
+}
+
+impl FromFields for GroupQuery {
+    fn read(fields: &mut Fields) -> Result<GroupQuery, Problem> {
+        Ok(GroupQuery {
+            q: wanted(fields)?,
+            cursor: fields.text("cursor")?,
+            limit: fields.count("limit", 50, LIMIT_MAX)?,
+        })
+    }
+}
+
+/// Finds the sessions that have hits, with how many, and the latest of each.
+#[utoipa::path(
+    get,
+    path = "/v1/search/sessions",
+    tag = "search",
+    params(GroupQuery),
+    responses(
+        (status = 200, description = "a page of sessions", body = shapes::GroupPage),
+        (status = 400, description = "the query can't be read (see start and end), or another parameter can't be used", body = Document, content_type = "application/problem+json"),
+        (status = 503, description = "it took too long", body = Document, content_type = "application/problem+json"),
+    )
+)]
+pub async fn search_sessions(
+    State(app): State<App>,
+    caller: Caller,
+    Params(asked): Params<GroupQuery>,
+) -> Result<Response, Problem> {
+    let limits = SearchLimits::within(app.config.read_time_max / 2);
+    app.read(move |snapshot| {
+        let mut request = SearchRequest::new(&asked.q);
+        request.scope = caller.sees();
+        request.cursor = asked.cursor.as_deref();
+        request.limit = asked.limit;
+        request.limits = limits;
+        search::by_session(snapshot, &request)
+    })
+    .await
+}
+
+/// The query language by examples: the page of the documentation.
+const HELP: &str = include_str!("../../docs/query-language.md");
+
+/// The query language, by examples.
+#[utoipa::path(
+    get,
+    path = "/v1/search/help",
+    tag = "search",
+    responses(
+        (status = 200, description = "in Markdown", body = String, content_type = "text/markdown"),
+        (status = 400, description = "it takes no parameters", body = Document, content_type = "application/problem+json"),
+    )
+)]
+pub async fn get_help(Params(NoParams): Params<NoParams>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/markdown; charset=utf-8")], HELP)
 }

@@ -163,6 +163,26 @@ impl Source {
         }
     }
 
+    /// A page of the sessions that have events which match.
+    ///
+    /// # Errors
+    /// What the server or the log says.
+    pub async fn search_sessions(&self, query: &Query, page: Page<'_>) -> anyhow::Result<Value> {
+        match self {
+            Source::Server(client) => {
+                let params = page.params(vec![("q", query.to_string())]);
+                client.get("/v1/search/sessions", &params).await
+            }
+            Source::Data(engine) => {
+                let mut request = SearchRequest::new(query);
+                request.cursor = page.cursor;
+                request.limit = page.limit;
+                let found = search::by_session(&engine.snapshot(), &request).map_err(said)?;
+                Ok(serde_json::to_value(found)?)
+            }
+        }
+    }
+
     /// What is known of a session.
     ///
     /// # Errors

@@ -30,6 +30,8 @@ fn a_server_and_a_directory_at_rest_answer_alike() {
         &["search", "--json", "DROP TABLE"],
         &["search", "--json", "--role", "prod-*", "verdict:blocked", "-n", "500"],
         &["search", "--json", "/etc/shadow OR \"permission denied\""],
+        &["search", "--json", "--by-session", "select", "-n", "20"],
+        &["search", "--by-session", "verdict:blocked"],
         &["show", "--json", &id],
         &["show", &id],
         &["sessions"],

@@ -80,8 +80,9 @@ pub enum Text {
 pub enum SessionTerm {
     /// For each query the session has an event that matches it; any events, in any order.
     Together(Vec<Query>),
-    /// The session has events that match the queries one after the other, by `seq`; two at least.
-    InOrder(Vec<Query>),
+    /// The session has events that match the queries one after the other, by `seq`; two at least, and each at
+    /// most so many microseconds after the first, if that is said.
+    InOrder(Vec<Query>, Option<i64>),
 }
 
 impl Query {
@@ -188,12 +189,18 @@ impl fmt::Display for Term {
                 }
                 f.write_str(")")
             }
-            Term::Session(SessionTerm::InOrder(queries)) => {
+            Term::Session(SessionTerm::InOrder(queries, within)) => {
                 f.write_str("session(")?;
                 for (i, query) in queries.iter().enumerate() {
                     write!(f, "{}{query}", if i == 0 { "" } else { " then " })?;
                 }
-                f.write_str(")")
+                match within {
+                    Some(micros) if micros % 1_000_000 == 0 => {
+                        write!(f, " within:{}s)", micros / 1_000_000)
+                    }
+                    Some(micros) => write!(f, " within:{micros}us)"),
+                    None => f.write_str(")"),
+                }
             }
         }
     }

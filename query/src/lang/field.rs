@@ -18,11 +18,13 @@ pub(super) enum FieldName {
     Verdict,
     After,
     Before,
+    /// The time that the steps of a `session(...)` may take.
+    Within,
     Number(Number),
 }
 
 impl FieldName {
-    pub(super) const ALL: [(&'static str, FieldName); 24] = [
+    pub(super) const ALL: [(&'static str, FieldName); 25] = [
         ("input", FieldName::Text(TextField::Input)),
         ("output", FieldName::Text(TextField::Output)),
         ("text", FieldName::Text(TextField::Text)),
@@ -39,6 +41,7 @@ impl FieldName {
         ("after", FieldName::After),
         ("since", FieldName::After),
         ("before", FieldName::Before),
+        ("within", FieldName::Within),
         ("masked", FieldName::Number(Number::Masked)),
         ("duration", FieldName::Number(Number::Duration)),
         ("exit", FieldName::Number(Number::Exit)),
@@ -61,6 +64,7 @@ pub(super) fn explain(field: &str) -> String {
         Some(FieldName::Kind) => "command",
         Some(FieldName::Verdict) => "blocked",
         Some(FieldName::After | FieldName::Before) => "2026-03-01",
+        Some(FieldName::Within) => "10m",
         Some(FieldName::Number(Number::Duration)) => ">5s",
         Some(FieldName::Number(_)) => ">0",
         Some(FieldName::Fact(TextFact::Status)) => "open",
@@ -123,6 +127,12 @@ pub(super) fn filter(field: FieldName, value: Value<'_>, now: Micros) -> Result<
             let chosen = choose(text, "verdict", &names, part)?;
             Ok(Term::Verdict(chosen.into_iter().filter_map(Verdict::from_name).collect()))
         }
+        FieldName::Within => Err(ParseError::new(
+            "`within:` says how long the steps of a session may take",
+            start,
+            end,
+        )
+        .hint("put it behind them: session(drop then export within:10m)")),
         FieldName::After => time(text, now, start, end).map(Term::After),
         FieldName::Before => time(text, now, start, end).map(Term::Before),
         FieldName::Number(number) => {
@@ -207,6 +217,18 @@ fn duration(text: &str, start: usize, end: usize) -> Result<i64, ParseError> {
         Some(_) => Err(refuse("durations are counted in whole milliseconds".to_owned())),
         None => Err(refuse(format!("`{}` is not a duration", cut(text)))),
     }
+}
+
+/// The time that steps may take, in microseconds.
+pub(super) fn within(value: &Value<'_>) -> Result<i64, ParseError> {
+    let text = match &value.form {
+        Form::Bare(text) => text,
+        Form::Exact(text) | Form::ExactCase(text) | Form::Regex(text, _) => text.as_str(),
+    };
+    duration_micros(text).ok_or_else(|| {
+        ParseError::new(format!("`{}` is not a duration", cut(text)), value.start, value.end)
+            .hint("durations are such as within:30s within:10m within:1h30m")
+    })
 }
 
 /// A date, a minute, an RFC 3339 time, or how long ago.

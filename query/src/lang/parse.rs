@@ -13,7 +13,7 @@
 
 use super::ast::{Expr, Query, SessionTerm, Term, Text};
 use super::error::ParseError;
-use super::field::{FieldName, filter};
+use super::field::{FieldName, filter, within};
 use super::lexer::{Form, Spanned, Token, Value, tokens};
 use super::regex::check;
 use daybook_engine::event::Micros;
@@ -81,6 +81,13 @@ impl<'t> Parser<'t> {
         steps && matches!(self.peek().map(|t| &t.token), Some(Token::Then(_)))
     }
 
+    /// At what ends a step of a `session(...)`?
+    fn at_step_end(&self, steps: bool) -> bool {
+        let within =
+            matches!(self.peek().map(|t| &t.token), Some(Token::Field(FieldName::Within, _)));
+        self.at_then(steps) || (steps && within)
+    }
+
     fn node(&mut self) -> Result<(), ParseError> {
         self.nodes += 1;
         if self.nodes <= NODES_MAX {
@@ -121,7 +128,7 @@ impl<'t> Parser<'t> {
             let explicit = self.skip(&Token::And);
             let over = match self.peek().map(|t| &t.token) {
                 None | Some(Token::Close | Token::Or) => true,
-                _ => self.at_then(steps),
+                _ => self.at_step_end(steps),
             };
             if over && !explicit {
                 break;
@@ -284,8 +291,16 @@ impl<'t> Parser<'t> {
                 self.at += 1;
                 steps.push(Query { expr: self.or(true)? });
             }
+            let within = match self.peek().map(|t| &t.token) {
+                Some(Token::Field(FieldName::Within, value)) => Some(within(value)?),
+                _ => None,
+            };
+            self.at += usize::from(within.is_some());
             self.node()?;
-            return Ok(Expr::Term(Term::Session(SessionTerm::InOrder(steps))));
+            return Ok(Expr::Term(Term::Session(SessionTerm::InOrder(steps, within))));
+        }
+        if let Some(Token::Field(FieldName::Within, value)) = self.peek().map(|t| &t.token) {
+            return filter(FieldName::Within, value.clone(), self.now).map(Expr::Term);
         }
         // The parts of an AND are asked for one by one, unless parentheses hold them together: in
         // `session((a b))` the AND is one part.

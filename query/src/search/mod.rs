@@ -5,10 +5,16 @@
 //! | `plan` | which events are candidates, and which of these match |
 //! | `page` | the newest matches after a place |
 //! | `tally` | the totals of all matches |
+//! | `groups` | the sessions that have matches |
+//! | `follow` | the matches as they arrive |
+//! | `limits` | how much it may take |
 //! | `sets` | which sessions have matches |
 //! | `snippet`, `histogram` | what is shown of them |
 
+mod follow;
+mod groups;
 mod histogram;
+mod limits;
 mod page;
 pub(crate) mod plan;
 pub(crate) mod sets;
@@ -23,7 +29,11 @@ use daybook_engine::view::Snapshot;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
+pub use follow::{Followed, follow};
+pub use groups::{Group, GroupPage, by_session};
 pub use histogram::{Bucket, Histogram};
+pub use limits::SearchLimits;
+pub(crate) use limits::Spent;
 
 /// The most hits of a page.
 pub const LIMIT_MAX: usize = 1000;
@@ -74,20 +84,6 @@ pub enum CountMode {
     None,
     /// All of them, whatever page is asked for.
     Exact,
-}
-
-/// How much a search may read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SearchLimits {
-    /// How many events the page, the totals, and each set of sessions may read and test. A page that
-    /// stops there goes on at its cursor; totals become floors; a set can't be answered at all.
-    pub events_read_max: u64,
-}
-
-impl Default for SearchLimits {
-    fn default() -> Self {
-        SearchLimits { events_read_max: 5_000_000 }
-    }
 }
 
 /// A page of hits.
@@ -145,7 +141,7 @@ pub fn search(snapshot: &Snapshot, request: &SearchRequest<'_>) -> Result<Search
     let scope = sets::scope(snapshot, &request.scope)?;
     let plan = plan::Plan::new(snapshot, request.query, scope.as_ref(), limits)?;
     let limit = request.limit.clamp(1, LIMIT_MAX);
-    let page = page::page(&plan, request.cursor, limit, limits.events_read_max)?;
+    let page = page::page(&plan, request.cursor, limit, limits)?;
     let mut unreadable = page.unreadable + tally::lost_before(&plan);
     let (totals, counted) =
         if request.count == CountMode::Exact || request.facets || request.histogram {

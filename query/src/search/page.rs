@@ -8,6 +8,7 @@
 
 use super::plan::Plan;
 use super::snippet::Hits;
+use super::{SearchLimits, Spent};
 use crate::cursor::{self, List};
 use crate::error::QueryError;
 use crate::item::Hit;
@@ -48,7 +49,7 @@ pub(super) fn page(
     plan: &Plan<'_>,
     after: Option<&str>,
     limit: usize,
-    events_read_max: u64,
+    limits: SearchLimits,
 ) -> Result<Page, QueryError> {
     let after = after.map(decode).transpose()?;
     let mut fronts: Vec<Front<'_>> = plan
@@ -69,7 +70,8 @@ pub(super) fn page(
         let found = found.borrow();
         found.len() <= limit || found.first_key_value().is_some_and(|(oldest, _)| place > *oldest)
     };
-    let (mut read, mut unreadable) = (0, 0);
+    let (mut spent, mut unreadable) = (Spent::new(limits), 0);
+    let mut advanced = false;
     let mut stopped = None;
     while let Some(front) = fronts.iter_mut().filter(|f| f.bound.is_some()).max_by_key(|f| f.bound)
     {
@@ -81,12 +83,13 @@ pub(super) fn page(
             open(plan, front, after)?;
             continue;
         }
-        if read >= events_read_max {
+        // A page comes on by a chunk at least, or its cursor would lead nowhere.
+        if advanced && spent.limit().is_some() {
             stopped = Some(bound);
             break;
         }
+        advanced = true;
         let mut chunk = advance(front);
-        read += chunk.iter().filter(|(_, _, tri)| *tri == Tri::Maybe).count() as u64;
         chunk.retain(|(place, _, _)| enters(*place));
         let mut ordinals: Vec<u32> = chunk.iter().map(|(_, ordinal, _)| *ordinal).collect();
         ordinals.sort_unstable();
@@ -94,6 +97,7 @@ pub(super) fn page(
         unreadable += plan.verify(
             front.part,
             ordinals,
+            &mut spent,
             |facts| enters((facts.time, facts.offset)),
             |_, facts, _, event| match hits.borrow_mut().make(facts, event) {
                 Ok(hit) => {

@@ -4,8 +4,8 @@
 //! part ─ time window ─ narrow ∩ sessions ─> ordinals ─ facts ─> candidates ─ read, verify ─> matches
 //! ```
 
-use super::SearchLimits;
 use super::sets;
+use super::{SearchLimits, Spent};
 use crate::error::QueryError;
 use crate::lang::matcher::{Keys, RawTest};
 use crate::lang::{Matcher, Query, Tri};
@@ -15,6 +15,7 @@ use daybook_engine::event::Micros;
 use daybook_engine::event::wire::Event;
 use daybook_engine::text::narrow::Narrow;
 use daybook_engine::view::{EventFacts, Ordinals, Part, Prefilter, Snapshot};
+use std::cell::Cell;
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
@@ -122,17 +123,27 @@ impl<'a> Plan<'a> {
 
     /// Reads events, in ascending order of `ordinals`, and visits those that match and that `wanted`
     /// still wants (it is asked before anything is decoded). Answers how many can't be read, because
-    /// their blocks are damaged.
+    /// their blocks are damaged. What it takes is added to `spent`.
     pub(crate) fn verify(
         &self,
         part: &dyn Part,
         ordinals: Vec<u32>,
+        spent: &mut Spent,
         mut wanted: impl FnMut(&EventFacts) -> bool,
         mut visit: impl FnMut(u32, &EventFacts, &Record<'_>, &Event<'_>),
     ) -> Result<u64, QueryError> {
         if ordinals.is_empty() {
             return Ok(0);
         }
+        spent.events += ordinals.len() as u64;
+        let bytes = Cell::new(0);
+        let tested = self.prefilter.as_ref().map(|test| {
+            let bytes = &bytes;
+            move |raw: &[u8]| {
+                bytes.set(bytes.get() + raw.len() as u64);
+                test(raw)
+            }
+        });
         let mut unreadable = 0;
         let mut lost = |_: u32, error: &Error| match error {
             Error::Corrupt { .. } => {
@@ -143,9 +154,10 @@ impl<'a> Plan<'a> {
         };
         part.read_past(
             &Ordinals::List(ordinals),
-            self.prefilter(),
+            tested.as_ref().map(|test| test as Prefilter<'_>),
             &mut lost,
             &mut |ordinal, record| {
+                bytes.set(bytes.get() + record.json.len() as u64);
                 let facts = part.facts(ordinal).ok_or(Error::NoSuchEvent(record.offset))?;
                 if wanted(&facts) {
                     let event = record.event()?;
@@ -156,6 +168,7 @@ impl<'a> Plan<'a> {
                 Ok(ControlFlow::Continue(()))
             },
         )?;
+        spent.bytes += bytes.get();
         Ok(unreadable)
     }
 }

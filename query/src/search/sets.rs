@@ -2,13 +2,13 @@
 //!
 //! A set is whole or it is refused: half a set would make a search wrong without a word.
 
-use super::SearchLimits;
 use super::plan::Plan;
+use super::{SearchLimits, Spent};
 use crate::error::QueryError;
 use crate::lang::matcher::Keys;
 use crate::lang::{Query, SessionCondition, Tri};
 use daybook_engine::catalog::filter::SessionFilter;
-use daybook_engine::event::{Seq, SessionKey};
+use daybook_engine::event::{Micros, Seq, SessionKey};
 use daybook_engine::view::{EventFacts, Snapshot};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -62,7 +62,9 @@ pub(crate) fn resolve(
                 None => Ok(Arc::new(snapshot.sessions.keys(&SessionFilter::All)?)),
             }
         }
-        SessionCondition::InOrder(queries) => in_order(snapshot, queries, scope, limits),
+        SessionCondition::InOrder(queries, within) => {
+            in_order(snapshot, (queries, *within), scope, limits)
+        }
     }
 }
 
@@ -87,36 +89,62 @@ pub(crate) fn matching(
     Ok(Arc::new(found))
 }
 
-/// The sessions in which events match the queries one after the other: the earliest match of each
-/// that comes after the earliest of the one before.
+/// Where sequences have come to in a session: the `seq` of their last event and the time of their first one.
+/// Of two only the one that began later can lead further, so those that stay rise in both.
+type Ends = Vec<(Seq, Micros)>;
+
+/// The sessions in which events match the queries one after the other, each at most `within` microseconds after
+/// the first.
 fn in_order(
     snapshot: &Snapshot,
-    queries: &[Query],
+    (queries, within): (&[Query], Option<i64>),
     scope: Option<&Keys>,
     limits: SearchLimits,
 ) -> Result<Keys, QueryError> {
     let mut scope = scope.cloned();
-    let mut before: Option<HashMap<SessionKey, Seq>> = None;
+    let mut before: Option<HashMap<SessionKey, Ends>> = None;
     for query in queries {
         let plan = Plan::new(snapshot, query, scope.as_ref(), limits)?;
-        let after = |facts: &EventFacts| match &before {
-            None => true,
-            Some(before) => before.get(&facts.session).is_some_and(|seq| facts.seq > *seq),
+        // When the latest sequence began that this event continues.
+        let began = |facts: &EventFacts| {
+            let Some(before) = &before else { return Some(facts.time) };
+            let ends = before.get(&facts.session)?;
+            let place = ends.partition_point(|(seq, _)| *seq < facts.seq).checked_sub(1)?;
+            let (_, began) = ends.get(place)?;
+            let took = facts.time.0.saturating_sub(began.0);
+            within.is_none_or(|within| took <= within).then_some(*began)
         };
-        let mut first: HashMap<SessionKey, Seq> = HashMap::new();
+        let mut reached: HashMap<SessionKey, Ends> = HashMap::new();
         each_match(
             &plan,
             limits,
-            &mut first,
-            |first, facts| {
-                after(facts) && first.get(&facts.session).is_none_or(|seq| facts.seq < *seq)
+            &mut reached,
+            |reached, facts| {
+                // Without a bound the earliest end is all that counts.
+                let earliest = reached.get(&facts.session).and_then(|ends| ends.first());
+                let comes_first = earliest.is_none_or(|(seq, _)| facts.seq < *seq);
+                (within.is_some() || comes_first) && began(facts).is_some()
             },
-            |first, facts| {
-                first.insert(facts.session, facts.seq);
+            |reached, facts| {
+                let Some(began) = began(facts) else { return };
+                let ends = reached.entry(facts.session).or_default();
+                if within.is_none() {
+                    ends.clear();
+                }
+                ends.push((facts.seq, began));
             },
         )?;
-        scope = Some(Arc::new(first.keys().copied().collect()));
-        before = Some(first);
+        for ends in reached.values_mut() {
+            ends.sort_unstable();
+            let mut latest = None;
+            ends.retain(|(_, began)| {
+                let later = latest.is_none_or(|latest| *began > latest);
+                latest = latest.max(Some(*began));
+                later
+            });
+        }
+        scope = Some(Arc::new(reached.keys().copied().collect()));
+        before = Some(reached);
     }
     Ok(scope.unwrap_or_default())
 }
@@ -129,7 +157,7 @@ fn each_match<T>(
     wanted: impl Fn(&T, &EventFacts) -> bool,
     add: impl Fn(&mut T, &EventFacts),
 ) -> Result<(), QueryError> {
-    let mut read = 0;
+    let mut spent = Spent::new(limits);
     for part in &plan.snapshot.parts {
         let part = part.as_ref();
         let ordinals = plan.ordinals(part)?;
@@ -145,15 +173,15 @@ fn each_match<T>(
                 }
             }
             if chunk.len() == CHUNK || place + 1 == ordinals.len() {
-                read += chunk.len() as u64;
-                if read > limits.events_read_max {
-                    return Err(QueryError::TooCostly { events_read_max: limits.events_read_max });
+                if !chunk.is_empty() {
+                    spent.check()?;
                 }
                 // Two closures want `found`, one after the other.
                 let shared = std::cell::RefCell::new(&mut *found);
                 let unreadable = plan.verify(
                     part,
                     std::mem::take(&mut chunk),
+                    &mut spent,
                     |facts| wanted(&shared.borrow(), facts),
                     |_, facts, _, _| add(&mut shared.borrow_mut(), facts),
                 )?;

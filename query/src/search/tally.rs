@@ -4,7 +4,7 @@
 
 use super::histogram::Spread;
 use super::plan::Plan;
-use super::{SearchRequest, Totals};
+use super::{SearchLimits, SearchRequest, Spent, Totals};
 use crate::error::QueryError;
 use crate::item::FacetCount;
 use crate::lang::Tri;
@@ -60,7 +60,9 @@ pub(super) fn tally(
     request: &SearchRequest<'_>,
 ) -> Result<(Totals, bool, u64), QueryError> {
     let mut tally = Tally { spread: request.histogram.then(Spread::default), ..Tally::default() };
-    let complete = walk(plan, request.limits.events_read_max, &mut tally)?;
+    let (complete, unreadable) =
+        walk(plan, request.limits, &mut |facts: &EventFacts| tally.add(facts))?;
+    tally.unreadable = unreadable;
     let (count, sessions) = (tally.count, tally.of_session.len() as u64);
     let mut totals = Totals::default();
     tally.unreadable += lost_before(plan);
@@ -81,7 +83,13 @@ pub(super) fn lost_before(plan: &Plan<'_>) -> u64 {
     plan.snapshot.parts.iter().map(|part| u64::from(part.unreadable())).sum()
 }
 
-fn walk(plan: &Plan<'_>, events_read_max: u64, tally: &mut Tally) -> Result<bool, QueryError> {
+/// Visits the facts of all matches, parts with the newest first. Answers whether the limits let it come to the
+/// end, and how many events may match, but can't be read.
+pub(super) fn walk(
+    plan: &Plan<'_>,
+    limits: SearchLimits,
+    visit: &mut dyn FnMut(&EventFacts),
+) -> Result<(bool, u64), QueryError> {
     let mut parts: Vec<_> = plan
         .snapshot
         .parts
@@ -89,7 +97,7 @@ fn walk(plan: &Plan<'_>, events_read_max: u64, tally: &mut Tally) -> Result<bool
         .filter_map(|part| Some((plan.latest(part.as_ref())?, part.as_ref())))
         .collect();
     parts.sort_by_key(|(latest, _)| std::cmp::Reverse(*latest));
-    let mut read = 0;
+    let (mut spent, mut unreadable) = (Spent::new(limits), 0);
     for (_, part) in parts {
         let ordinals = plan.ordinals(part)?;
         let mut chunk = Vec::new();
@@ -97,27 +105,26 @@ fn walk(plan: &Plan<'_>, events_read_max: u64, tally: &mut Tally) -> Result<bool
             if let Some(facts) = part.facts(ordinal) {
                 match plan.accepts(&facts) {
                     Tri::No => {}
-                    Tri::Yes => tally.add(&facts),
+                    Tri::Yes => visit(&facts),
                     Tri::Maybe => chunk.push(ordinal),
                 }
             }
             if chunk.len() == CHUNK || place + 1 == ordinals.len() {
-                if read + chunk.len() as u64 > events_read_max {
-                    return Ok(false);
+                if !chunk.is_empty() && spent.limit().is_some() {
+                    return Ok((false, unreadable));
                 }
-                read += chunk.len() as u64;
-                let unreadable = plan.verify(
+                unreadable += plan.verify(
                     part,
                     std::mem::take(&mut chunk),
+                    &mut spent,
                     |_| true,
-                    |_, facts, _, _| tally.add(facts),
+                    |_, facts, _, _| visit(facts),
                 )?;
-                tally.unreadable += unreadable;
             }
         }
         part.check()?;
     }
-    Ok(true)
+    Ok((true, unreadable))
 }
 
 fn facets(

@@ -3,11 +3,12 @@
 use super::lines::model;
 use super::model::{Model, Stored};
 use daybook_engine::catalog::filter::{Pattern, SessionFilter, TextFact};
-use daybook_engine::event::{Kind, Micros, Seq, Verdict};
+use daybook_engine::event::{Kind, Micros, Offset, Seq, Verdict};
 use daybook_query::lang::parse;
-use daybook_query::search::{CountMode, SearchLimits, SearchRequest, search};
+use daybook_query::search::{CountMode, SearchLimits, SearchRequest, by_session, follow, search};
 use proptest::prelude::*;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+use std::time::Instant;
 
 pub type Test = fn(&Model, &Stored) -> bool;
 
@@ -62,7 +63,8 @@ proptest! {
         query in 0..QUERIES.len(),
         limit in 1..9usize,
         scoped in any::<bool>(),
-        events_read_max in prop_oneof![Just(u64::MAX), 0..40u64],
+        bound in 0..4usize,
+        read_max in 1..40u64,
     ) {
         let (text, test) = QUERIES[query];
         let query = parse(text, Micros(0)).unwrap();
@@ -73,14 +75,15 @@ proptest! {
             .collect();
         wanted.sort_by_key(|e| std::cmp::Reverse((e.facts.time, e.facts.offset)));
         // Sets of sessions are whole or refused, so only other queries are cut short.
-        let cut = !text.contains("session(") && events_read_max != u64::MAX;
-        let mut request = SearchRequest {
-            limit,
-            limits: SearchLimits {
-                events_read_max: if cut { events_read_max.max(1) } else { u64::MAX },
-            },
-            ..SearchRequest::new(&query)
+        let cut = !text.contains("session(") && bound > 0;
+        let limits = match bound {
+            _ if !cut => SearchLimits::NONE,
+            1 => SearchLimits { events_read_max: read_max, ..SearchLimits::NONE },
+            2 => SearchLimits { bytes_read_max: read_max * 100, ..SearchLimits::NONE },
+            // Over before it began: then each page comes on by the least that it may.
+            _ => SearchLimits { until: Some(Instant::now()), ..SearchLimits::NONE },
         };
+        let mut request = SearchRequest { limit, limits, ..SearchRequest::new(&query) };
         if scoped {
             request.scope = SessionFilter::Text(TextFact::Id, Pattern::exact("s1"));
         }
@@ -139,5 +142,90 @@ proptest! {
         }
         prop_assert_eq!(buckets, totals.count.or(totals.count_at_least).unwrap());
         prop_assert_eq!(kinds, buckets);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    #[test]
+    fn sessions_with_matches_are_all_that_have_some_with_their_numbers_and_newest(
+        model in model(120),
+        query in 0..QUERIES.len(),
+        limit in 1..5usize,
+        scoped in any::<bool>(),
+    ) {
+        let (text, test) = QUERIES[query];
+        let query = parse(text, Micros(0)).unwrap();
+        let mut wanted: BTreeMap<&str, (u64, (Micros, Offset))> = BTreeMap::new();
+        for e in &model.events {
+            if test(&model, e) && (!scoped || e.id == "s1") {
+                let place = (e.facts.time, e.facts.offset);
+                let (matches, latest) = wanted.entry(&e.id).or_insert((0, place));
+                *matches += 1;
+                *latest = place.max(*latest);
+            }
+        }
+        let mut wanted: Vec<(&str, u64, (Micros, Offset))> =
+            wanted.into_iter().map(|(id, (matches, latest))| (id, matches, latest)).collect();
+        wanted.sort_by_key(|(_, _, latest)| std::cmp::Reverse(*latest));
+        let mut request = SearchRequest { limit, ..SearchRequest::new(&query) };
+        if scoped {
+            request.scope = SessionFilter::Text(TextFact::Id, Pattern::exact("s1"));
+        }
+        let (mut got, mut cursor) = (Vec::new(), None::<String>);
+        loop {
+            let request = SearchRequest { cursor: cursor.as_deref(), ..request.clone() };
+            let page = by_session(&model.snapshot, &request).unwrap();
+            prop_assert!(page.complete && page.items.len() <= limit);
+            prop_assert_eq!(page.count, Some(wanted.len() as u64));
+            for group in page.items {
+                prop_assert_eq!(&group.session.id, &group.latest.session);
+                let place = (group.latest.time.0, group.latest.offset);
+                got.push((group.session.id.to_string(), group.matches, place));
+            }
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        let wanted: Vec<_> = wanted.into_iter().map(|(id, n, at)| (id.to_owned(), n, at)).collect();
+        prop_assert_eq!(got, wanted);
+    }
+
+    #[test]
+    fn following_from_any_offset_gives_each_match_once_in_the_order_of_arrival(
+        model in model(120),
+        query in 0..QUERIES.len(),
+        limit in 1..9usize,
+        scoped in any::<bool>(),
+        from in 0..130u64,
+    ) {
+        let (text, test) = QUERIES[query];
+        let query = parse(text, Micros(0)).unwrap();
+        let mut wanted: Vec<Offset> = model
+            .events
+            .iter()
+            .filter(|e| test(&model, e) && (!scoped || e.id == "s1") && e.facts.offset.0 >= from)
+            .map(|e| e.facts.offset)
+            .collect();
+        wanted.sort_unstable();
+        let scope = match scoped {
+            true => SessionFilter::Text(TextFact::Id, Pattern::exact("s1")),
+            false => SessionFilter::All,
+        };
+        let (mut at, mut got) = (Offset(from), Vec::new());
+        loop {
+            let step = follow(&model.snapshot, &query, &scope, at, limit).unwrap();
+            prop_assert!(step.hits.len() <= limit && step.next >= at);
+            got.extend(step.hits.iter().map(|hit| hit.offset));
+            prop_assert!(got.last().is_none_or(|last| *last < step.next));
+            if step.at_end {
+                break;
+            }
+            prop_assert!(step.next > at);
+            at = step.next;
+        }
+        prop_assert_eq!(got, wanted);
     }
 }

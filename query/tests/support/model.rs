@@ -1,7 +1,7 @@
 //! Searches by reading everything: the reference for every faster way.
 
 use daybook_engine::event::wire::Event;
-use daybook_engine::event::{Offset, Seq, SessionKey};
+use daybook_engine::event::{Micros, Offset, Seq, SessionKey};
 use daybook_engine::session::{Change, SessionState};
 use daybook_engine::view::EventFacts;
 use daybook_query::lang::{Matcher, Query, SessionCondition};
@@ -72,25 +72,30 @@ impl Model {
                 .map(|query| self.search(query).1)
                 .reduce(|a, b| a.intersection(&b).copied().collect())
                 .unwrap_or_default(),
-            SessionCondition::InOrder(queries) => {
-                // How far each session has come: the seq of the last step's earliest event.
-                let mut reached: Option<HashMap<SessionKey, Seq>> = None;
+            SessionCondition::InOrder(queries, within) => {
+                // Every sequence so far: its session, its last event's seq, its first event's time.
+                let mut reached: Option<HashSet<(SessionKey, Seq, Micros)>> = None;
                 for query in queries {
-                    let mut next: HashMap<SessionKey, Seq> = HashMap::new();
+                    let mut next = HashSet::new();
                     for offset in self.search(query).0 {
                         let facts = self.lines[offset.0 as usize].0;
-                        let after = match &reached {
-                            None => true,
-                            Some(r) => r.get(&facts.session).is_some_and(|seq| facts.seq > *seq),
+                        let starts = match &reached {
+                            None => vec![facts.time],
+                            Some(all) => all
+                                .iter()
+                                .filter(|(key, seq, began)| {
+                                    *key == facts.session
+                                        && *seq < facts.seq
+                                        && within.is_none_or(|w| facts.time.0 - began.0 <= w)
+                                })
+                                .map(|(_, _, began)| *began)
+                                .collect(),
                         };
-                        if after {
-                            let first = next.entry(facts.session).or_insert(facts.seq);
-                            *first = (*first).min(facts.seq);
-                        }
+                        next.extend(starts.into_iter().map(|at| (facts.session, facts.seq, at)));
                     }
                     reached = Some(next);
                 }
-                reached.unwrap_or_default().into_keys().collect()
+                reached.unwrap_or_default().into_iter().map(|(key, _, _)| key).collect()
             }
         }
     }

@@ -55,8 +55,27 @@ fn term_matches(model: &Model, term: &Term, facts: &EventFacts, event: &Event<'_
             };
             match term {
                 SessionTerm::Together(all) => all.iter().all(|q| holds(&q.expr, -1).is_some()),
-                SessionTerm::InOrder(steps) => {
+                SessionTerm::InOrder(steps, None) => {
                     steps.iter().try_fold(-1, |after, q| holds(&q.expr, after)).is_some()
+                }
+                SessionTerm::InOrder(steps, Some(within)) => {
+                    // From each event that may be the first, the earliest ways on.
+                    mine.iter().any(|(first, _)| {
+                        let from = i64::from(first.seq.0);
+                        let on = |after: i64, step: &Expr, at_once: bool| {
+                            mine.iter()
+                                .filter(|(f, line)| {
+                                    let seq = i64::from(f.seq.0);
+                                    (if at_once { seq == from } else { seq > after })
+                                        && f.time.0 - first.time.0 <= *within
+                                        && matches(model, step, f, &Event::decode(line).unwrap())
+                                })
+                                .map(|(f, _)| i64::from(f.seq.0))
+                                .min()
+                        };
+                        let mut steps = steps.iter().enumerate();
+                        steps.try_fold(-1, |after, (n, q)| on(after, &q.expr, n == 0)).is_some()
+                    })
                 }
             }
         }

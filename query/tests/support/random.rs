@@ -110,7 +110,8 @@ pub fn query() -> impl Strategy<Value = String> {
             2 => inner.clone().prop_map(|one| format!("NOT ({one})")),
             1 => inner.clone().prop_map(|one| format!("-({one})")),
             1 => many.clone().prop_map(|all| format!("session({})", all.join(" "))),
-            1 => many.prop_map(|all| format!("session({})", all.join(" then "))),
+            1 => (many, prop::sample::select(vec!["", " within:0s", " within:2s", " within:1500ms"]))
+                .prop_map(|(all, within)| format!("session({}{within})", all.join(" then "))),
         ]
     })
 }

@@ -236,6 +236,39 @@ pub struct TimelinePage {
     count: u64,
 }
 
+/// A page of sessions with hits.
+#[derive(ToSchema)]
+pub struct GroupPage {
+    /// The sessions, that of the latest hit first.
+    items: Vec<Group>,
+    /// Where the next page starts; null at the end.
+    #[schema(required = true)]
+    next_cursor: Option<String>,
+    /// How many sessions have hits; null where that is not known.
+    #[schema(required = true)]
+    count: Option<u64>,
+    /// At least so many do.
+    #[schema(nullable = false)]
+    count_at_least: Option<u64>,
+    /// `false` when the search stopped at its limits or met events that can't be read: sessions may be
+    /// missing, and numbers are floors.
+    complete: bool,
+    /// So many events may match, but are in parts of the log that are damaged; only if there are some.
+    #[schema(nullable = false)]
+    unreadable: Option<u64>,
+}
+
+/// A session with hits.
+#[derive(ToSchema)]
+pub struct Group {
+    /// The session.
+    session: SessionItem,
+    /// How many of its events match.
+    matches: u64,
+    /// The latest of them.
+    latest: Hit,
+}
+
 /// A page of hits.
 #[derive(ToSchema)]
 pub struct SearchPage {

@@ -20,6 +20,8 @@ async fn every_documented_path_answers_as_the_document_says() {
             "/v1/search",
             vec!["?q=cards", "?q=cards&count=exact&facets=true&histogram=true", "?q=(", ""],
         ),
+        ("/v1/search/sessions", vec!["?q=cards", "?q=cards&limit=0", "?q=(", ""]),
+        ("/v1/search/help", vec!["", "?x=1"]),
         (
             "/v1/export",
             vec!["?format=ndjson", "?format=csv", "?format=parquet", "?format=arrow", ""],

@@ -107,6 +107,7 @@ async fn bad_parameters_are_named() {
         ("/v1/search?q=", "q"),
         ("/v1/search?q=x&count=roughly", "count"),
         ("/v1/search?q=x&cursor=xyz", "cursor"),
+        ("/v1/search/sessions?q=x&cursor=xyz", "cursor"),
         ("/v1/export", "format"),
         ("/v1/export?format=xlsx", "format"),
         ("/v1/stats?verbose=1", "verbose"),

@@ -12,6 +12,7 @@ use serde_json::Value;
 #[command(after_help = "Examples:
   daybook search DROP TABLE
   daybook search '\"drop table customers\" verdict:blocked since:7d'
+  daybook search --by-session /etc/shadow
   daybook search --role 'prod-*' 'output:denied OR output:refused'
   daybook search '~\"select .* from (cards|accounts)\"'")]
 pub struct Args {
@@ -22,6 +23,9 @@ pub struct Args {
     /// At most this many
     #[arg(long, short = 'n', default_value_t = 25)]
     limit: usize,
+    /// Show each session once, with how many of its events match and the latest of them
+    #[arg(long)]
+    by_session: bool,
     /// Print one JSON object a line
     #[arg(long)]
     json: bool,
@@ -41,14 +45,20 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
     let (mut shown, mut unreadable, mut cursor) = (0, 0, None::<String>);
     while shown < args.limit {
         let page = Page { cursor: cursor.as_deref(), limit: (args.limit - shown).min(PAGE_MAX) };
-        let answer = source.search(&query, page).await?;
+        let answer = match args.by_session {
+            true => source.search_sessions(&query, page).await?,
+            false => source.search(&query, page).await?,
+        };
         let none = Vec::new();
         let items = answer.get("items").and_then(Value::as_array).unwrap_or(&none);
         for hit in items {
             let more = if args.json {
                 output::print_json(hit)?
             } else {
-                output::print(&text(hit, paint))?
+                match args.by_session {
+                    true => output::print(&group(hit, paint))?,
+                    false => output::print(&text(hit, paint))?,
+                }
             };
             if !more {
                 return Ok(Exit::Well);
@@ -62,11 +72,12 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
         }
     }
     if !args.json {
+        let what = if args.by_session { "session" } else { "event" };
         let text = match (shown, &cursor) {
             (0, _) => "nothing found\n".to_owned(),
             (_, Some(_)) => format!("the latest {shown}; there are more: --limit shows them\n"),
-            (1, None) => "1 event\n".to_owned(),
-            (_, None) => format!("{shown} events\n"),
+            (1, None) => format!("1 {what}\n"),
+            (_, None) => format!("{shown} {what}s\n"),
         };
         output::print(&paint.dim(&text))?;
     }
@@ -79,7 +90,17 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
     Ok(Exit::Well)
 }
 
-fn text(hit: &Value, paint: Paint) -> String {
+/// A session with hits.
+fn group(group: &Value, paint: Paint) -> String {
+    let session = group.get("session").unwrap_or(&Value::Null);
+    let matches = number(group, "matches");
+    let hits = if matches == 1 { "1 event".to_owned() } else { format!("{matches} events") };
+    let latest = text(group.get("latest").unwrap_or(&Value::Null), paint);
+    format!("{}  {}\n  {latest}", paint.bold(&hits), clean::line(field(session, "summary")))
+}
+
+/// A hit, for people.
+pub(super) fn text(hit: &Value, paint: Paint) -> String {
     let verdict = field(hit, "verdict");
     let kind = match verdict {
         "" => paint.dim(field(hit, "kind")),

@@ -41,8 +41,9 @@ pub enum SessionCondition {
     Filter(SessionFilter),
     /// For each query there is an event in the session that matches it.
     Together(Vec<Query>),
-    /// Such events stand in this order: each has a higher `seq` than the one before.
-    InOrder(Vec<Query>),
+    /// Such events stand in this order: each has a higher `seq` than the one before, and is at most so many
+    /// microseconds after the first.
+    InOrder(Vec<Query>, Option<i64>),
 }
 
 /// An answer that may have to wait for more.
@@ -262,7 +263,9 @@ fn lower_term<E>(
         Term::Session(of) => {
             let condition = match of {
                 SessionTerm::Together(queries) => SessionCondition::Together(queries.clone()),
-                SessionTerm::InOrder(queries) => SessionCondition::InOrder(queries.clone()),
+                SessionTerm::InOrder(queries, within) => {
+                    SessionCondition::InOrder(queries.clone(), *within)
+                }
             };
             let keys = resolve(&condition)?;
             if negated { Node::NotMember(keys) } else { Node::Member(keys) }
