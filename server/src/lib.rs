@@ -5,7 +5,7 @@
 //! | [`auth`] | who asks, and what they may |
 //! | `ingest` | `POST /v1/events`, and the same as a stream |
 //! | `doors` | the ways in for producers that speak other protocols: Elasticsearch's bulk, OTLP, sudo's |
-//! | `sessions`, `timeline`, `search`, `export` | what investigators ask |
+//! | `sessions`, `timeline`, `search`, `tail`, `export` | what investigators ask |
 //! | `retention` | how long what is kept, and legal holds |
 //! | `merkle` | checkpoints, tiles and proofs |
 //! | `stats`, `metrics`, `health` | how the server is doing |
@@ -45,6 +45,7 @@ mod sessions;
 mod shapes;
 mod state;
 mod stats;
+mod tail;
 mod timeline;
 mod tls;
 
@@ -145,6 +146,8 @@ pub struct Config {
     pub exports_max: usize,
     /// How long requests may go on after the server was told to stop.
     pub shutdown_time_max: Duration,
+    /// How many may follow the log at once.
+    pub tails_max: usize,
     /// How many producers may stream at once.
     pub streams_max: usize,
     /// The most bytes of a stream's frame, as it is sent.
@@ -184,6 +187,7 @@ impl Default for Config {
             read_time_max: Duration::from_secs(30),
             exports_max: 4,
             shutdown_time_max: Duration::from_secs(5),
+            tails_max: 100,
             streams_max: 1_000,
             stream_frame_bytes_max: 1 << 20,
             stream_credit_bytes: 4 << 20,

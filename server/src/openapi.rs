@@ -5,7 +5,7 @@ use crate::problem::{self, Problem};
 use crate::state::{App, json_response};
 use crate::{
     auth, backup, doors, export, health, ingest, merkle, metrics, page, rekey, repair, retention,
-    search, security, sessions, stats, timeline,
+    search, security, sessions, stats, tail, timeline,
 };
 use axum::http::{Extensions, HeaderMap, StatusCode, Version, header};
 use axum::response::Response;
@@ -53,6 +53,7 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(search::search_events))
         .routes(routes!(search::search_sessions))
         .routes(routes!(search::get_help))
+        .routes(routes!(tail::get_tail))
         .routes(routes!(export::get_export))
         .routes(routes!(merkle::get_checkpoint))
         .routes(routes!(merkle::get_proof))

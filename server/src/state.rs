@@ -39,6 +39,8 @@ pub struct Shared {
     pub tokens: Tokens,
     /// The producers that stream.
     pub streams: Streams,
+    /// Those who follow the log.
+    pub tails: Arc<Semaphore>,
     /// Exports: they run for long.
     pub exports: Arc<Semaphore>,
     /// The ids of events that came through the doors for other protocols.
@@ -77,6 +79,7 @@ impl Shared {
             admission: Admission::new(uploads_kib),
             queue: QueuePart::half(queue_bytes),
             tokens,
+            tails: Arc::new(Semaphore::new(config.tails_max.clamp(1, Semaphore::MAX_PERMITS))),
             exports: Arc::new(Semaphore::new(config.exports_max.max(1))),
             rekeys: Arc::new(Semaphore::new(1)),
             backups: Arc::new(Semaphore::new(1)),

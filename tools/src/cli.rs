@@ -2,7 +2,7 @@
 
 use crate::command::{
     backup, config, export, hold, import, inspect, keygen, load, proof, record, rekey, repair,
-    retention, search, serve, sessions, show, token, verify,
+    retention, search, serve, sessions, show, tail, token, verify,
 };
 use clap::{Parser, Subcommand};
 
@@ -33,6 +33,8 @@ pub enum Command {
     Sessions(sessions::Args),
     /// Find events by what was typed and what came back
     Search(search::Args),
+    /// Follow events as they arrive
+    Tail(tail::Args),
     /// Show what happened in a session
     Show(show::Args),
     /// Write matching events to a file: .parquet, .arrow, .ndjson or .csv
@@ -87,6 +89,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Record(args) => record::run(args, quiet).await,
         Command::Sessions(args) => sessions::run(args).await,
         Command::Search(args) => search::run(args).await,
+        Command::Tail(args) => tail::run(args).await,
         Command::Show(args) => show::run(args).await,
         Command::Export(args) => export::run(args, quiet).await,
         Command::Proof(args) => proof::run(args, quiet).await,

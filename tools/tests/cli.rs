@@ -385,3 +385,44 @@ fn a_token_is_made_used_and_revoked_while_the_server_runs() {
     server.stop();
     run(0, &["verify", at]);
 }
+
+#[test]
+fn a_tail_goes_on_over_a_restart_of_the_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let server = Server::start(&data, &[]);
+    let listen = server.listen();
+    let mut tail = daybook()
+        .args(["tail", "--json", "-n", "4", "--server", &server.address, "verdict:blocked"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(tail.stdout.take().unwrap()));
+    let file = dir.path().join("events.ndjson");
+    let send = |address: &str, session: &str| {
+        let events: Vec<String> = (0..4)
+            .map(|seq| {
+                let verdict = if seq % 2 == 0 { "passed" } else { "blocked" };
+                format!(
+                    r#"{{"session":"{session}","seq":{seq},"time":"2026-03-01T10:00:00Z","kind":"command","input":"select 1","verdict":"{verdict}"}}"#
+                )
+            })
+            .collect();
+        std::fs::write(&file, events.join("\n")).unwrap();
+        run(0, &["import", "-q", "--server", address, file.to_str().unwrap()]);
+    };
+    let mut next = || -> (String, u64) {
+        let hit: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+        (hit["session"].as_str().unwrap().to_owned(), hit["seq"].as_u64().unwrap())
+    };
+    // It may still be connecting: what came before it is not its.
+    std::thread::sleep(std::time::Duration::from_millis(1_500));
+    send(&server.address, "a");
+    assert_eq!((next(), next()), (("a".to_owned(), 1), ("a".to_owned(), 3)));
+    server.kill();
+    let server = Server::start_at(&listen, &data, &[]);
+    // Before it is there again.
+    send(&server.address, "b");
+    assert_eq!((next(), next()), (("b".to_owned(), 1), ("b".to_owned(), 3)));
+    assert!(tail.wait().unwrap().success());
+}

@@ -22,6 +22,8 @@ async fn every_documented_path_answers_as_the_document_says() {
         ),
         ("/v1/search/sessions", vec!["?q=cards", "?q=cards&limit=0", "?q=(", ""]),
         ("/v1/search/help", vec!["", "?x=1"]),
+        // Without an end, where nothing is wrong.
+        ("/v1/tail", vec!["?from=x", "?q=(", "?x=1"]),
         (
             "/v1/export",
             vec!["?format=ndjson", "?format=csv", "?format=parquet", "?format=arrow", ""],
@@ -161,6 +163,7 @@ async fn every_documented_parameter_is_taken() {
         ("direction", "backward"),
         ("fold", "false"),
         ("fresh", "true"),
+        ("from", "0"),
     ]);
     for (path, item) in document["paths"].as_object().unwrap() {
         let Some(parameters) = item["get"]["parameters"].as_array() else { continue };

@@ -21,5 +21,6 @@ mod stop;
 mod stream;
 mod sudo;
 mod support;
+mod tail;
 mod tls;
 mod tokens;

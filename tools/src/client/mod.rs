@@ -5,15 +5,18 @@
 //! | here | reads, and changes of settings |
 //! | `send` | events: one attempt, and the same lines again until they are stored |
 //! | `delivery` | how far a batch of lines has come |
+//! | `events` | server-sent events, as a tail sends them |
 //! | `backoff` | how long to wait before the next attempt |
 
 mod backoff;
 mod delivery;
+mod events;
 mod send;
 
 pub use backoff::Backoff;
 pub(crate) use delivery::count_lines;
 pub use delivery::{Before, Delivery, Receipt, Refusal};
+pub use events::{EventReader, ServerEvent};
 pub use send::{Attempt, Later, Sent};
 
 use anyhow::{Context as _, bail};
@@ -32,6 +35,15 @@ pub struct Client {
     http: reqwest::Client,
     base: String,
     token: Option<String>,
+}
+
+/// Why something can't be followed.
+#[derive(Debug)]
+pub struct NotFollowed {
+    /// What is wrong.
+    pub error: anyhow::Error,
+    /// Does it pass by itself?
+    pub passes: bool,
 }
 
 /// Gives the process its TLS: without, reqwest can't make a client.
@@ -159,6 +171,36 @@ impl Client {
             return Ok(response);
         }
         bail!(problem(response).await)
+    }
+
+    /// Opens a path that answers for as long as both sides like.
+    ///
+    /// # Errors
+    /// As [`Client::get`], and whether that passes by itself.
+    pub async fn follow(
+        &self,
+        path: &str,
+        params: &[(&str, String)],
+    ) -> Result<Response, NotFollowed> {
+        let url = Url::parse_with_params(&format!("{}{path}", self.base), params)
+            .with_context(|| format!("can't build the address of {path}"))
+            .map_err(|error| NotFollowed { error, passes: false })?;
+        let mut request = self.http.get(url);
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        let response = match request.send().await {
+            Ok(response) => response,
+            Err(error) => {
+                return Err(NotFollowed { error: self.unreachable(&error), passes: true });
+            }
+        };
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let error = anyhow::anyhow!(problem(response).await);
+        Err(NotFollowed { error, passes: send::passes(status) })
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> anyhow::Error {

@@ -182,7 +182,7 @@ struct Document {
 }
 
 /// Does what this status says pass by itself?
-fn passes(status: StatusCode) -> bool {
+pub(super) fn passes(status: StatusCode) -> bool {
     let never = [StatusCode::NOT_IMPLEMENTED, StatusCode::HTTP_VERSION_NOT_SUPPORTED];
     let client = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS];
     client.contains(&status) || (status.is_server_error() && !never.contains(&status))

@@ -17,5 +17,6 @@ pub mod search;
 pub mod serve;
 pub mod sessions;
 pub mod show;
+pub mod tail;
 pub mod token;
 pub mod verify;

@@ -152,6 +152,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         ),
     },
     Setting {
+        key: "tails_max",
+        what: "readers that follow the log (`GET /v1/tail`) at the same time",
+        at: "503 `busy` with `Retry-After`",
+        field: Field::Count(|config| &mut config.server.tails_max, 1, 100_000),
+    },
+    Setting {
         key: "streams_max",
         what: "producers that stream at the same time; each may take twice `stream_frame_bytes_max` of memory, and its credit",
         at: "503 `busy` with `Retry-After`",

@@ -86,6 +86,12 @@ impl Streams {
         self.max.saturating_sub(self.slots.available_permits())
     }
 
+    /// Becomes `true` once they are to end.
+    #[must_use]
+    pub fn stopping(&self) -> watch::Receiver<bool> {
+        self.stopping.subscribe()
+    }
+
     /// Has all of them answer what they read, and end; no more are begun.
     pub fn stop(&self) {
         self.stopping.send_replace(true);
