@@ -17,6 +17,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
+/// What the server of a soak keeps: then the oldest segments go, and their number stands still.
+const SOAK_KEEPS: &str = "500MiB";
 /// Events in a session; then its producer begins another.
 const SESSION_EVENTS: u64 = 1_000;
 
@@ -45,7 +47,16 @@ pub(crate) fn report(
     Outcome::print_head("producers");
     let runs = if only.is_empty() { &all } else { only };
     for (run, &(producers, batch)) in runs.iter().enumerate() {
-        load(&server, source, (run, producers, batch), lasts)?.print(producers, batch);
+        let events = |server| anyhow::Ok(stats(server)?["events"].as_u64().unwrap_or(0));
+        let before = events(&server)?;
+        let outcome = load(&server, source, (run, producers, batch), lasts)?;
+        let stored = events(&server)? - before;
+        ensure!(
+            stored == outcome.events,
+            "{} were acknowledged, {stored} are there",
+            outcome.events
+        );
+        outcome.print(producers, batch);
     }
     println!("           the server's memory at its peak: {} MiB", server.memory_peak_mib()?);
     Ok(())
@@ -59,7 +70,6 @@ fn load(
 ) -> Result<Outcome> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let host = server.url.trim_start_matches("http://").to_owned();
-    let events_before = stats(server)?["events"].as_u64().unwrap_or(0);
     let cpu_before = server.cpu_seconds()?;
     let mut outcome = runtime.block_on(async {
         // Made before the clock starts: with a thousand producers that takes longer than the run.
@@ -74,8 +84,6 @@ fn load(
         Outcome::of(tasks, started).await
     })?;
     outcome.cpu = server.cpu_seconds()? - cpu_before;
-    let stored = stats(server)?["events"].as_u64().unwrap_or(0) - events_before;
-    ensure!(stored == outcome.events, "{} were acknowledged, {stored} are there", outcome.events);
     Ok(outcome)
 }
 
@@ -201,18 +209,20 @@ pub(crate) fn pressure(dir: &Path, source: &Source, quick: bool) -> Result<()> {
     Ok(())
 }
 
-/// Eight producers that send as fast as they can, for a long time: the server's memory and open files, and what
-/// waits to be sealed, twenty times on the way.
+/// Eight producers that send as fast as they can, for a long time, to a server that keeps so many bytes: its
+/// memory and open files, and what waits to be sealed, twenty times on the way.
 pub(crate) fn soak(dir: &Path, source: &Source, lasts: Duration) -> Result<()> {
-    let server = Server::start(dir, &[])?;
+    let server =
+        Server::start(dir, &["--keep-bytes", SOAK_KEEPS, "--set", "retention_interval=5s"])?;
     println!("soak       after s     events  memory MiB  open files  unsealed MB  segments");
+    let mut events = 0;
     for part in 1..=20 {
-        load(&server, source, (part, 8, 100), lasts / 20)?;
+        events += load(&server, source, (part, 8, 100), lasts / 20)?.events;
         let now = stats(&server)?;
         println!(
             "           {:>7.0}  {:>9}  {:>10}  {:>10}  {:>11.1}  {:>8}",
             lasts.as_secs_f64() * part as f64 / 20.0,
-            now["events"].as_u64().unwrap_or(0),
+            events,
             server.memory_mib()?,
             now["open_files"].as_u64().unwrap_or(0),
             mb(now["journal_bytes"].as_u64().unwrap_or(0)),
