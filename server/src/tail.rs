@@ -26,6 +26,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::Instant;
 use utoipa::IntoParams;
 
 /// Hits in a message.
@@ -165,7 +166,8 @@ impl Tail {
         let mut stopping = self.app.streams.stopping();
         // What a client waits for before it believes that it is connected; and from here on it can go on.
         self.say(format!("retry: 1000\n{}", id_before(self.at))).await?;
-        loop {
+        let mut due = Instant::now() + SIGN_OF_LIFE;
+        while !*stopping.borrow() {
             // Before the look: what comes meanwhile is seen as a change.
             end.borrow_and_update();
             let step = match self.step().await {
@@ -177,6 +179,11 @@ impl Tail {
             };
             self.at = step.next;
             self.hits(&step).await?;
+            // Also where much arrives and nothing matches.
+            if Instant::now() >= due {
+                self.sign_of_life().await?;
+                due = Instant::now() + SIGN_OF_LIFE;
+            }
             if !step.at_end {
                 continue;
             }
@@ -185,11 +192,12 @@ impl Tail {
                     changed.map_err(|_| Gone)?;
                     tokio::time::sleep(PACE).await;
                 }
-                () = tokio::time::sleep(SIGN_OF_LIFE) => self.sign_of_life().await?,
+                () = tokio::time::sleep_until(due) => {}
                 () = self.sender.closed() => return Err(Gone),
-                _ = stopping.changed() => return Ok(()),
+                _ = stopping.changed() => {}
             }
         }
+        Ok(())
     }
 
     async fn step(&self) -> Result<Followed, Problem> {

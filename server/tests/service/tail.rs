@@ -171,6 +171,25 @@ async fn a_reader_sees_what_its_token_may_see() {
     assert_eq!(refused.send().await.unwrap().status(), 403);
 }
 
+/// Something arrives all the time, and nothing of it matches: the place is told all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_is_told_where_it_is_though_nothing_matches() {
+    let service = Service::start().await;
+    let mut tail = Tail::open(&service, "?q=zanzibar", None, "").await;
+    assert_eq!(tail.id.as_deref(), Some("start"));
+    let (http, url) = (service.http.clone(), format!("{}/v1/events", service.url));
+    let busy = tokio::spawn(async move {
+        for seq in 0.. {
+            let body = ndjson(&[command("s", seq, "select 1")]);
+            let _ = http.post(&url).body(body).send().await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    assert_eq!(tail.next().await, None);
+    assert!(tail.id.unwrap().parse::<u64>().unwrap() > 10);
+    busy.abort();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_can_not_be_followed_is_refused() {
     let service = Service::with(Config { tails_max: 1, ..config() }).await;
