@@ -7,6 +7,7 @@ use anyhow::{Context as _, anyhow, bail};
 use bytes::Bytes;
 use daybook_engine::catalog::filter::{NumberFact, Pattern, SessionFilter, TextFact};
 use daybook_engine::event::Micros;
+use daybook_engine::view::Snapshot;
 use daybook_engine::{Batch, Engine, Error, Options};
 use daybook_query::export::{ExportRequest, Format, export};
 use daybook_query::lang::{ParseError, Query, parse};
@@ -14,6 +15,7 @@ use daybook_query::search::SearchRequest;
 use daybook_query::sessions::ListParams;
 use daybook_query::timeline::TimelineRequest;
 use daybook_query::{QueryError, search, sessions, timeline};
+use serde::Serialize;
 use serde_json::Value;
 use std::io::Write;
 use std::ops::Bound;
@@ -148,19 +150,7 @@ impl Source {
     /// # Errors
     /// A query that can't be read, or what the server or the log says.
     pub async fn search(&self, query: &Query, page: Page<'_>) -> anyhow::Result<Value> {
-        match self {
-            Source::Server(client) => {
-                let params = page.params(vec![("q", query.to_string())]);
-                client.get("/v1/search", &params).await
-            }
-            Source::Data(engine) => {
-                let mut request = SearchRequest::new(query);
-                request.cursor = page.cursor;
-                request.limit = page.limit;
-                let found = search::search(&engine.snapshot(), &request).map_err(said)?;
-                Ok(serde_json::to_value(found)?)
-            }
-        }
+        self.searched("/v1/search", query, page, search::search).await
     }
 
     /// A page of the sessions that have events which match.
@@ -168,16 +158,27 @@ impl Source {
     /// # Errors
     /// What the server or the log says.
     pub async fn search_sessions(&self, query: &Query, page: Page<'_>) -> anyhow::Result<Value> {
+        self.searched("/v1/search/sessions", query, page, search::by_session).await
+    }
+
+    /// A page of what a server answers at a path, and `find` on a log at rest.
+    async fn searched<T: Serialize>(
+        &self,
+        path: &str,
+        query: &Query,
+        page: Page<'_>,
+        find: impl FnOnce(&Snapshot, &SearchRequest<'_>) -> Result<T, QueryError>,
+    ) -> anyhow::Result<Value> {
         match self {
             Source::Server(client) => {
                 let params = page.params(vec![("q", query.to_string())]);
-                client.get("/v1/search/sessions", &params).await
+                client.get(path, &params).await
             }
             Source::Data(engine) => {
                 let mut request = SearchRequest::new(query);
                 request.cursor = page.cursor;
                 request.limit = page.limit;
-                let found = search::by_session(&engine.snapshot(), &request).map_err(said)?;
+                let found = find(&engine.snapshot(), &request).map_err(said)?;
                 Ok(serde_json::to_value(found)?)
             }
         }

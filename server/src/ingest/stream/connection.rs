@@ -185,7 +185,7 @@ impl Connection {
 
     /// Reads and answers until there is no more of either.
     async fn work(&mut self) -> End {
-        let mut stopping = self.app.streams.stopping.subscribe();
+        let mut stopping = self.app.streams.stopping();
         let down = self.down.clone();
         let idle_max = self.app.config.idle_max;
         let mut ticks = tokio::time::interval((idle_max / 3).max(Duration::from_millis(1)));
