@@ -54,6 +54,8 @@ pub struct Courier {
     away: bool,
     backoff: Backoff,
     again_at: Option<Instant>,
+    /// `again_at`, if the server asked for that wait.
+    asked_at: Option<Instant>,
     /// When to stop trying, once the handle has said so.
     end: Option<Instant>,
     report: Report,
@@ -85,6 +87,7 @@ impl Courier {
             away: false,
             backoff: Backoff::default(),
             again_at: None,
+            asked_at: None,
             end: None,
             report: Report::default(),
         }
@@ -132,9 +135,10 @@ impl Courier {
             self.add(&line);
         }
         self.batch();
-        self.end = Some(Instant::now() + patience);
-        // A last attempt at once, whatever wait there was.
-        self.again_at = None;
+        let end = Instant::now() + patience;
+        self.end = Some(end);
+        // A last attempt at once, unless the server asked for a wait that there is time for.
+        self.again_at = self.asked_at.filter(|asked| *asked < end);
     }
 
     /// Ends the batch that is being filled.
@@ -267,7 +271,9 @@ impl Courier {
     fn failed(&mut self, parcel: Parcel, asked: Option<Duration>, why: String) {
         self.parcel = Some(parcel);
         self.away = true;
-        self.again_at = Some(Instant::now() + self.backoff.wait(asked));
+        let again_at = Instant::now() + self.backoff.wait(asked);
+        self.again_at = Some(again_at);
+        self.asked_at = asked.map(|_| again_at);
         self.status.0.lock().trouble = Some(why.clone());
         self.report.why = Some(why);
         self.stash();
@@ -276,6 +282,7 @@ impl Courier {
     fn well(&mut self) {
         self.away = false;
         self.again_at = None;
+        self.asked_at = None;
         self.backoff.reset();
         *self.status.0.lock() = Known::default();
     }
