@@ -15,6 +15,7 @@ pub mod journal;
 pub mod merkle;
 pub mod repair;
 pub mod retention;
+pub mod screen;
 pub mod segment;
 pub mod session;
 pub mod text;

@@ -121,7 +121,7 @@ pub struct Hit {
 /// A piece of a text around what matched.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Snippet {
-    /// Which text of the event: `input`, `output` or `text`.
+    /// Which text of the event: `input`, `output` or `text`; or what was seen with it: `screen` or `typed`.
     pub field: &'static str,
     /// The piece.
     pub text: String,

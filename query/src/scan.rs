@@ -58,12 +58,17 @@ pub fn for_each_match(
         let Some(ordinals) = candidates(&plan, part.as_ref())? else { continue };
         // A part's reader knows only the engine's errors, so any other waits here.
         let mut outcome = Ok(ControlFlow::Continue(()));
-        part.read(&ordinals, plan.prefilter(), &mut |ordinal, record| {
+        // What is seen on a terminal stands in no line's bytes.
+        let asks_seen = |ordinal: u32| {
+            part.facts(ordinal).is_some_and(|facts| plan.matcher.asks_seen(facts.kind))
+        };
+        let prefilter = plan.prefilter().filter(|_| !ordinals.iter().any(asks_seen));
+        part.read(&ordinals, prefilter, &mut |ordinal, record| {
             let facts = part.facts(ordinal).ok_or(Error::NoSuchEvent(record.offset))?;
             let matches = match plan.accepts(&facts) {
                 Tri::Yes => true,
                 Tri::No => false,
-                Tri::Maybe => plan.matcher.matches(&facts, &record.event()?),
+                Tri::Maybe => plan.matches(&facts, &record, &record.event()?)?.is_some(),
             };
             if matches {
                 let session = sessions.get(facts.session)?;

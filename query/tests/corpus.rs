@@ -80,16 +80,18 @@ fn run(model: &Model, matcher: &Matcher) -> (Vec<Offset>, u64) {
     let (mut offsets, mut sessions) = (Vec::new(), HashSet::new());
     for (facts, line) in &model.lines {
         let accepts = matcher.accepts(facts);
-        let passes = !is_plain(line) || prefilter.as_ref().is_none_or(|test| test(line));
+        let sure = is_plain(line) && !matcher.asks_seen(facts.kind);
+        let passes = !sure || prefilter.as_ref().is_none_or(|test| test(line));
         let event = Event::decode(line).unwrap();
-        let matches = matcher.matches(facts, &event);
+        let matches = model.matches(matcher, facts, &event);
         match accepts {
             Tri::Yes => assert!(matches),
             Tri::No => assert!(!matches),
             Tri::Maybe => {}
         }
         if matches {
-            assert!(passes && support::narrow::satisfies(matcher.narrow(), &event));
+            let seen = model.seen_with(facts);
+            assert!(passes && support::narrow::satisfies(matcher.narrow(), &event, seen));
             assert!(matcher.sessions().is_none_or(|keys| keys.contains(&facts.session)));
             assert!(matcher.time_range().contains(&facts.time));
             offsets.push(facts.offset);

@@ -54,11 +54,14 @@ fn agree(term: &str, text: &str) -> Result<bool, TestCaseError> {
     let mut found = false;
     for (facts, line) in &model.lines {
         let event = Event::decode(line).unwrap();
-        let matches = matcher.matches(facts, &event);
+        let matches = model.matches(&matcher, facts, &event);
         let said = naive::matches(&model, &query.expr, facts, &event);
         prop_assert_eq!(matches, said, "{}", query);
         if matches {
-            prop_assert!(narrow::satisfies(matcher.narrow(), &event), "{query}");
+            prop_assert!(
+                narrow::satisfies(matcher.narrow(), &event, model.seen_with(facts)),
+                "{query}"
+            );
             prop_assert!(!is_plain(line) || matcher.prefilter().is_none_or(|t| t(line)), "{query}");
             found = true;
         }
@@ -118,7 +121,7 @@ proptest! {
             let prefilter = matcher.prefilter();
             for (facts, line) in &model.lines {
                 let event = Event::decode(line).unwrap();
-                let matches = matcher.matches(facts, &event);
+                let matches = model.matches(&matcher, facts, &event);
                 let said = naive::matches(&model, &query.expr, facts, &event);
                 prop_assert_eq!(matches, said, "{} on {}", query, String::from_utf8_lossy(line));
                 match matcher.accepts(facts) {
@@ -127,10 +130,11 @@ proptest! {
                     Tri::Maybe => {}
                 }
                 if matches {
-                    let narrowed = narrow::satisfies(matcher.narrow(), &event);
+                    let narrowed = narrow::satisfies(matcher.narrow(), &event, model.seen_with(facts));
                     prop_assert!(narrowed, "{query} as {:?} on {event:?}", matcher.narrow());
                     let passes = prefilter.as_ref().is_none_or(|test| test(line));
-                    prop_assert!(passes || !is_plain(line), "{query} on {event:?}");
+                    let sure = is_plain(line) && !matcher.asks_seen(facts.kind);
+                    prop_assert!(passes || !sure, "{query} on {event:?}");
                     prop_assert!(matcher.time_range().contains(&facts.time));
                     prop_assert!(matcher.sessions().is_none_or(|s| s.contains(&facts.session)));
                 }
@@ -157,7 +161,8 @@ proptest! {
         for (facts, line) in &model.lines {
             let (id, state) = &model.sessions[&facts.session];
             let event = Event::decode(line).unwrap();
-            prop_assert_eq!(filter.matches(id, facts.session, state), matcher.matches(facts, &event));
+            let said = filter.matches(id, facts.session, state);
+            prop_assert_eq!(said, model.matches(&matcher, facts, &event));
         }
     }
 

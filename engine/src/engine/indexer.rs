@@ -14,6 +14,7 @@ use crate::event::Offset;
 use crate::event::text::Texts;
 use crate::journal::file::text_path;
 use crate::journal::part::Journal;
+use crate::screen::Feed;
 use crate::text::TextWriter;
 use crate::view::Part as _;
 use std::sync::Arc;
@@ -36,6 +37,7 @@ struct Current {
 
 pub(super) fn run(shared: &Shared) {
     let mut current: Option<Current> = None;
+    let mut feed = Feed::default();
     let mut seen = 0;
     let said = Said::default();
     loop {
@@ -44,7 +46,7 @@ pub(super) fn run(shared: &Shared) {
         }
         let closing = shared.closing();
         let (before, began) = (added(&current), Instant::now());
-        let pause = match step(shared, &mut current, closing) {
+        let pause = match step(shared, &mut current, &mut feed, closing) {
             Ok(()) => {
                 said.worked("texts are indexed again");
                 if !closing && added(&current) > before {
@@ -78,7 +80,12 @@ fn added(current: &Option<Current>) -> Option<Offset> {
 }
 
 /// Indexes everything that is visible; commits what is due.
-fn step(shared: &Shared, current: &mut Option<Current>, closing: bool) -> Result<(), Error> {
+fn step(
+    shared: &Shared,
+    current: &mut Option<Current>,
+    feed: &mut Feed,
+    closing: bool,
+) -> Result<(), Error> {
     loop {
         let journals = shared.journals();
         for journal in journals.iter().filter(|journal| journal.text_doubted()) {
@@ -97,7 +104,7 @@ fn step(shared: &Shared, current: &mut Option<Current>, closing: bool) -> Result
         }
         let Some(at) = current.as_mut() else { return Ok(()) };
         let closed = newest != Some(journal.base());
-        add_blocks(shared, at)?;
+        add_blocks(shared, at, feed)?;
         let due = at.bytes >= shared.options.index_bytes_max
             || at.since.elapsed() >= shared.options.index_age_max;
         if at.added > at.committed && (due || closed || closing) {
@@ -138,7 +145,7 @@ fn open(shared: &Shared, journal: &Arc<Journal>) -> Result<Current, Error> {
     })
 }
 
-fn add_blocks(shared: &Shared, at: &mut Current) -> Result<(), Error> {
+fn add_blocks(shared: &Shared, at: &mut Current, feed: &mut Feed) -> Result<(), Error> {
     let view = at.journal.view();
     let base = at.journal.base().0;
     let from = view.blocks().partition_point(|block| base + u64::from(block.first) < at.added.0);
@@ -147,15 +154,14 @@ fn add_blocks(shared: &Shared, at: &mut Current) -> Result<(), Error> {
             at.since = Instant::now();
         }
         let payload = at.journal.payload(block)?;
-        for record in Records::new(&payload) {
+        for (record, facts) in Records::new(&payload).zip(&block.events) {
             let record =
                 record.map_err(|what| Error::corrupt(at.journal.file().path(), block.at, what))?;
-            at.writer.add(
-                record.offset,
-                record.kind,
-                record.verdict,
-                &Texts::of(&record.event()?),
-            )?;
+            let event = record.event()?;
+            let glimpse =
+                feed.next(facts.session, &record, &event, &mut || Some(shared.snapshot()));
+            let texts = Texts::of(&event);
+            at.writer.add(record.offset, record.kind, record.verdict, &texts, &glimpse)?;
         }
         at.added = Offset(base + u64::from(block.first) + block.events.len() as u64);
         at.bytes += u64::from(block.raw_len);

@@ -5,6 +5,7 @@
 //! | `input` | `command.input`, `terminal.input` |
 //! | `output` | `command.output`, `output`, `terminal.output`, `command.end.error` |
 //! | `text` | notes, terminal markers, a review's reason and comment, why a session ended, why something was held or deleted |
+//! | `screen`, `typed` | not from the event alone: see [`crate::screen`] |
 //!
 //! Base64 `data` is searched as the text that it decodes to.
 
@@ -20,11 +21,16 @@ pub enum TextField {
     Output,
     /// What people wrote about it.
     Text,
+    /// A line of a terminal's screen, as a person saw it.
+    Screen,
+    /// A line that was typed, as it was entered.
+    Typed,
 }
 
 impl TextField {
     /// Every field.
-    pub const ALL: [TextField; 3] = [TextField::Input, TextField::Output, TextField::Text];
+    pub const ALL: [TextField; 5] =
+        [TextField::Input, TextField::Output, TextField::Text, TextField::Screen, TextField::Typed];
 
     /// Its name in queries and answers.
     #[must_use]
@@ -33,7 +39,15 @@ impl TextField {
             TextField::Input => "input",
             TextField::Output => "output",
             TextField::Text => "text",
+            TextField::Screen => "screen",
+            TextField::Typed => "typed",
         }
+    }
+
+    /// Is it of a terminal's screen, and not of an event alone?
+    #[must_use]
+    pub const fn is_seen(self) -> bool {
+        matches!(self, TextField::Screen | TextField::Typed)
     }
 }
 
@@ -86,7 +100,7 @@ impl<'a> Texts<'a> {
         Texts { items: [texts.next(), texts.next()] }
     }
 
-    /// Each text with its field.
+    /// Each text with its field; never one that [`TextField::is_seen`].
     pub fn iter(&self) -> impl Iterator<Item = (TextField, &str)> {
         self.items.iter().flatten().map(|(field, text)| (*field, text.as_ref()))
     }

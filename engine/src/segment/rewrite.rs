@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::event::text::Texts;
 use crate::event::{Offset, SessionKey};
 use crate::merkle::Hash;
+use crate::screen::Feed;
 use crate::session::SessionState;
 use crate::text::{TextSource, TextWriter};
 use crate::view::{Ordinals, Part as _, Session};
@@ -290,11 +291,18 @@ fn texts(asked: &Rewrite<'_>, kept: &Kept, generation: u32) -> Result<TextDirs, 
     asked.disk.remove_tree(&made)?;
     let (mut writer, _) = TextWriter::open(asked.disk, &made, heap)?;
     let mut end = base;
+    // Of a session that began in another segment it is not known what was seen.
+    let mut feed = Feed::default();
+    let mut sessions = kept.session_of.iter().filter_map(|at| kept.sessions.get(*at as usize));
     for payload in &kept.payloads {
         for record in Records::new(payload) {
             let record = record.map_err(|what| Error::corrupt(&made, 0, what))?;
             let event = record.event()?;
-            writer.add(record.offset, record.kind, record.verdict, &Texts::of(&event))?;
+            let session =
+                sessions.next().map_or(SessionKey(record.offset.0), |session| session.key);
+            let glimpse = feed.next(session, &record, &event, &mut || None);
+            let texts = Texts::of(&event);
+            writer.add(record.offset, record.kind, record.verdict, &texts, &glimpse)?;
             end = end.max(Offset(record.offset.0 + 1));
         }
     }

@@ -2,11 +2,10 @@
 
 use super::docs::Docs;
 use super::narrow::{Fields, Narrow, WordShape};
-use super::schema::{TextSchema, kind_term, verdict_term};
+use super::schema::{TextSchema, UNKNOWN_TERM, kind_term, verdict_term};
 use super::tokens::CUT;
 use super::words::indexed_part;
 use crate::error::Error;
-use crate::event::text::TextField;
 use memchr::memmem::Finder;
 use tantivy::SegmentReader;
 use tantivy::index::InvertedIndexReader;
@@ -71,11 +70,10 @@ impl Lookup<'_> {
     fn word(&self, fields: Fields, shape: &WordShape) -> Result<Option<Docs>, Error> {
         let mut docs = self.none();
         let mut budget = WORDS_MAX;
-        for field in TextField::ALL {
-            if matches!(fields, Fields::One(one) if one != field) {
-                continue;
-            }
-            let index = self.inverted(self.fields.text(field))?;
+        let facets = self.inverted(self.fields.facet)?;
+        add_term(&mut docs, &facets, &UNKNOWN_TERM)?;
+        for field in self.fields.of(fields) {
+            let index = self.inverted(field)?;
             let fits = match shape {
                 WordShape::Is(word) => {
                     add_term(&mut docs, &index, indexed_part(word).as_bytes())?;

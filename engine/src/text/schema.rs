@@ -3,11 +3,13 @@
 //! | field | terms | also |
 //! |---|---|---|
 //! | `input`, `output`, `text` | folded words, and [`super::tokens::CUT`] | |
-//! | `facet` | `k` and the kind's code, `v` and the verdict's code | |
+//! | `facet` | `k` and the kind's code, `v` and the verdict's code, [`UNKNOWN_TERM`] | |
 //! | `offset` | | a column of `u64` |
 //!
-//! Postings hold documents only: no frequencies, no positions, no norms. Nothing is stored.
+//! Postings hold documents only: no frequencies, no positions, no norms. Nothing is stored. What was seen on a
+//! screen is in `output`, typed lines are in `input`: most of their words are there anyway.
 
+use super::narrow::Fields;
 use super::tokens::WordTokenizer;
 use crate::disk::DiskDirectory;
 use crate::error::Error;
@@ -38,8 +40,8 @@ impl TextSchema {
                     .set_fieldnorms(false),
             )
         };
-        let texts =
-            TextField::ALL.map(|field| builder.add_text_field(field.name(), indexed(TOKENIZER)));
+        let texts = ["input", "output", "text"]
+            .map(|field| builder.add_text_field(field, indexed(TOKENIZER)));
         let facet = builder.add_text_field("facet", indexed("raw"));
         let offset = builder.add_u64_field("offset", FAST);
         (builder.build(), TextSchema { texts, facet, offset })
@@ -49,10 +51,19 @@ impl TextSchema {
     pub(super) fn text(self, field: TextField) -> Field {
         let [input, output, text] = self.texts;
         match field {
-            TextField::Input => input,
-            TextField::Output => output,
+            TextField::Input | TextField::Typed => input,
+            TextField::Output | TextField::Screen => output,
             TextField::Text => text,
         }
+    }
+
+    /// The fields in which a text may be indexed.
+    pub(super) fn of(self, fields: Fields) -> impl Iterator<Item = Field> {
+        let one = match fields {
+            Fields::Any => None,
+            Fields::One(field) => Some(self.text(field)),
+        };
+        self.texts.into_iter().filter(move |field| one.is_none_or(|one| one == *field))
     }
 }
 
@@ -68,6 +79,9 @@ pub(super) fn kind_term(kind: Kind) -> [u8; 2] {
 pub(super) fn verdict_term(verdict: Verdict) -> [u8; 2] {
     [b'v', verdict.code()]
 }
+
+/// The term of an event of which not all that was seen with it is indexed.
+pub(super) const UNKNOWN_TERM: [u8; 2] = *b"u?";
 
 /// Opens the index in a directory that has one.
 pub(super) fn open(directory: &DiskDirectory) -> Result<Index, Error> {

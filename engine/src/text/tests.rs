@@ -12,6 +12,7 @@ use super::{TextReader, TextSource, TextWriter, merge_into};
 use crate::disk::{RealDisk, SharedDisk};
 use crate::event::text::{TextField, Texts};
 use crate::event::{Kind, Offset, Verdict};
+use crate::screen::Glimpse;
 use proptest::prelude::*;
 use std::path::Path;
 
@@ -68,7 +69,9 @@ impl Doc {
 fn write(dir: &Path, base: u64, docs: &[Doc], commits: &[usize]) -> (TextWriter, TextReader) {
     let (mut writer, reader) = TextWriter::open(&disk(), dir, 0).unwrap();
     for (at, doc) in docs.iter().enumerate() {
-        writer.add(Offset(base + at as u64), doc.kind, doc.verdict, &doc.texts()).unwrap();
+        writer
+            .add(Offset(base + at as u64), doc.kind, doc.verdict, &doc.texts(), &Glimpse::default())
+            .unwrap();
         if commits.contains(&at) {
             writer.commit(Offset(base + at as u64 + 1)).unwrap();
         }
@@ -193,7 +196,9 @@ fn is(word: &str) -> Narrow {
 fn what_was_not_committed_is_gone_and_the_payload_says_where_to_resume() {
     let dir = tempfile::tempdir().unwrap();
     let (mut writer, reader) = write(dir.path(), 7, &[command("one"), command("two")], &[]);
-    writer.add(Offset(9), Kind::Note, None, &command("three").texts()).unwrap();
+    writer
+        .add(Offset(9), Kind::Note, None, &command("three").texts(), &Glimpse::default())
+        .unwrap();
     assert_eq!(reader.all_offsets(&is("three")).unwrap(), Some(vec![]));
     drop(writer);
 
@@ -201,7 +206,9 @@ fn what_was_not_committed_is_gone_and_the_payload_says_where_to_resume() {
     assert_eq!(reader.indexed_through(), Offset(9));
     assert_eq!(reader.all_offsets(&is("two")).unwrap(), Some(vec![8]));
     assert_eq!(reader.all_offsets(&is("three")).unwrap(), Some(vec![]));
-    writer.add(Offset(9), Kind::Note, None, &command("three").texts()).unwrap();
+    writer
+        .add(Offset(9), Kind::Note, None, &command("three").texts(), &Glimpse::default())
+        .unwrap();
     writer.commit(Offset(10)).unwrap();
     let other = TextReader::open(&disk(), dir.path()).unwrap();
     for reader in [reader, other] {

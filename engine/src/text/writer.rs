@@ -2,11 +2,12 @@
 
 use super::TextReader;
 use super::docs::guarded;
-use super::schema::{self, TextSchema, kind_term, verdict_term};
+use super::schema::{self, TextSchema, UNKNOWN_TERM, kind_term, verdict_term};
 use crate::disk::{DiskDirectory, SharedDisk};
 use crate::error::Error;
 use crate::event::text::{TextField, Texts};
 use crate::event::{Kind, Offset, Verdict};
+use crate::screen::Glimpse;
 use std::path::Path;
 use tantivy::indexer::{IndexWriterOptions, NoMergePolicy, UserOperation};
 use tantivy::schema::Field;
@@ -15,6 +16,10 @@ use tantivy::{Index, IndexWriter};
 
 /// What goes to the indexing thread at once: it waits on a channel for each.
 const BATCH_EVENTS: usize = 128;
+
+/// How many texts a document has at most, and which of its values is the first of them.
+const TEXTS: usize = 2;
+const FIRST_TEXT: usize = 4;
 
 /// tantivy takes no less memory than this for its indexing thread, in bytes.
 const HEAP_BYTES_MIN: usize = 16 << 20;
@@ -72,7 +77,8 @@ impl TextWriter {
         Ok((TextWriter { index, writer, fields, batch, reader: reader.clone() }, reader))
     }
 
-    /// Adds an event. An event without texts is added too: it can be found by its kind.
+    /// Adds an event, with what was seen with it. An event without texts is added too: it can be found by its
+    /// kind.
     ///
     /// # Errors
     /// The indexing thread died, from an error on the disk.
@@ -82,12 +88,24 @@ impl TextWriter {
         kind: Kind,
         verdict: Option<Verdict>,
         texts: &Texts<'_>,
+        glimpse: &Glimpse,
     ) -> Result<(), Error> {
         let mut text = String::with_capacity(texts.iter().map(|(_, text)| text.len()).sum());
-        let mut ends = [None; 2];
+        let mut ends = [None; TEXTS];
         for (end, (field, one)) in ends.iter_mut().zip(texts.iter()) {
             text.push_str(one);
             *end = Some((field, text.len()));
+        }
+        // Events of terminals have one text of their own.
+        if let Glimpse::Seen(seen) = glimpse
+            && let [Some(_), seen_end @ None] = &mut ends
+        {
+            let field = if seen.typed.is_some() { TextField::Typed } else { TextField::Screen };
+            for line in seen.lines.iter().chain(&seen.typed) {
+                text.push_str(&line.text);
+                text.push('\n');
+                *seen_end = Some((field, text.len()));
+            }
         }
         let doc = EventDoc {
             fields: self.fields,
@@ -96,6 +114,7 @@ impl TextWriter {
             verdict: verdict.map(verdict_term),
             text,
             ends,
+            unknown: *glimpse == Glimpse::Unknown,
         };
         self.batch.push(UserOperation::Add(doc));
         if self.batch.len() >= BATCH_EVENTS { self.send() } else { Ok(()) }
@@ -128,7 +147,9 @@ struct EventDoc {
     kind: [u8; 2],
     verdict: Option<[u8; 2]>,
     text: String,
-    ends: [Option<(TextField, usize)>; 2],
+    ends: [Option<(TextField, usize)>; TEXTS],
+    /// Its words are not all known.
+    unknown: bool,
 }
 
 impl EventDoc {
@@ -139,10 +160,11 @@ impl EventDoc {
             0 => Some((self.fields.offset, Leaf::Number(self.offset))),
             1 => facet(&self.kind),
             2 => self.verdict.as_ref().and_then(|verdict| facet(verdict)),
+            3 => self.unknown.then_some(&UNKNOWN_TERM).and_then(|term| facet(term)),
             _ => {
-                let (field, end) = self.ends.get(index - 3).copied().flatten()?;
+                let (field, end) = self.ends.get(index - FIRST_TEXT).copied().flatten()?;
                 let start = match index {
-                    3 => 0,
+                    FIRST_TEXT => 0,
                     _ => self.ends.first().copied().flatten().map_or(0, |(_, end)| end),
                 };
                 Some((self.fields.text(field), Leaf::Text(self.text.get(start..end)?)))
@@ -169,7 +191,7 @@ impl<'a> Iterator for FieldValues<'a> {
     type Item = (Field, Leaf<'a>);
 
     fn next(&mut self) -> Option<(Field, Leaf<'a>)> {
-        while self.next < 5 {
+        while self.next < FIRST_TEXT + TEXTS {
             let value = self.doc.value(self.next);
             self.next += 1;
             if value.is_some() {

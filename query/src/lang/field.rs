@@ -24,10 +24,12 @@ pub(super) enum FieldName {
 }
 
 impl FieldName {
-    pub(super) const ALL: [(&'static str, FieldName); 25] = [
+    pub(super) const ALL: [(&'static str, FieldName); 27] = [
         ("input", FieldName::Text(TextField::Input)),
         ("output", FieldName::Text(TextField::Output)),
         ("text", FieldName::Text(TextField::Text)),
+        ("screen", FieldName::Text(TextField::Screen)),
+        ("typed", FieldName::Text(TextField::Typed)),
         ("user", FieldName::Fact(TextFact::User)),
         ("role", FieldName::Fact(TextFact::Role)),
         ("type", FieldName::Fact(TextFact::Type)),

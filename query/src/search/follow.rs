@@ -83,9 +83,9 @@ pub fn follow(
             ordinals,
             &mut spent,
             |_| true,
-            |_, facts, _, event| match hits.make(facts, event) {
+            |matched| match hits.make(matched) {
                 Ok(hit) => {
-                    found.insert(facts.offset, hit);
+                    found.insert(matched.facts.offset, hit);
                     if found.len() > limit.max(1) {
                         // Left to the next step.
                         found.pop_last();

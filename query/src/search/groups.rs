@@ -102,7 +102,7 @@ fn group(
         vec![ordinal],
         &mut spent,
         |_| true,
-        |_, facts, _, event| latest = Some((facts.session, hits.make(facts, event))),
+        |found| latest = Some((found.facts.session, hits.make(found))),
     )?;
     let Some((key, hit)) = latest else { return Ok(None) };
     let Some(session) = plan.snapshot.sessions.by_key(key)? else { return Ok(None) };

@@ -99,10 +99,10 @@ pub(super) fn page(
             ordinals,
             &mut spent,
             |facts| enters((facts.time, facts.offset)),
-            |_, facts, _, event| match hits.borrow_mut().make(facts, event) {
+            |matched| match hits.borrow_mut().make(matched) {
                 Ok(hit) => {
                     let mut found = found.borrow_mut();
-                    found.insert((facts.time, facts.offset), hit);
+                    found.insert((matched.facts.time, matched.facts.offset), hit);
                     if found.len() > limit + 1 {
                         found.pop_first();
                     }

@@ -13,15 +13,24 @@ use daybook_engine::Error;
 use daybook_engine::block::Record;
 use daybook_engine::event::Micros;
 use daybook_engine::event::wire::Event;
+use daybook_engine::screen::{Lookback, Seen};
 use daybook_engine::text::narrow::Narrow;
 use daybook_engine::view::{EventFacts, Ordinals, Part, Prefilter, Snapshot};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
 /// A narrowing to at most this many events is not narrowed further by sessions' runs: testing their
 /// facts costs less than looking the runs up.
 const NARROW_ENOUGH: usize = 4096;
+
+/// An event that matches.
+pub(crate) struct Found<'a> {
+    pub(crate) facts: EventFacts,
+    pub(crate) event: &'a Event<'a>,
+    /// What was seen with it, as far as that was asked.
+    pub(crate) seen: &'a Seen,
+}
 
 /// A query, ready.
 pub(crate) struct Plan<'a> {
@@ -32,6 +41,8 @@ pub(crate) struct Plan<'a> {
     /// The first and the last time that a match can have.
     window: (Micros, Micros),
     prefilter: Option<RawTest>,
+    /// What was seen on terminals.
+    lookback: RefCell<Lookback<'a>>,
 }
 
 impl<'a> Plan<'a> {
@@ -63,7 +74,8 @@ impl<'a> Plan<'a> {
             Bound::Unbounded => Micros(i64::MAX),
         };
         let prefilter = matcher.prefilter();
-        Ok(Plan { snapshot, matcher, sessions, window: (low, high), prefilter })
+        let lookback = RefCell::new(Lookback::new(snapshot));
+        Ok(Plan { snapshot, matcher, sessions, window: (low, high), prefilter, lookback })
     }
 
     /// The latest time that a match in a part can have; `None` if there can't be one.
@@ -121,30 +133,68 @@ impl<'a> Plan<'a> {
         self.matcher.accepts(facts)
     }
 
+    /// Does an event match? Then what was seen with it, as far as that was asked.
+    pub(crate) fn matches(
+        &self,
+        facts: &EventFacts,
+        record: &Record<'_>,
+        event: &Event<'_>,
+    ) -> Result<Option<Seen>, Error> {
+        let mut seen = Ok(Seen::default());
+        let matches = self.matcher.matches(facts, event, &mut || {
+            seen = self.lookback.borrow_mut().seen(facts.session, record, event);
+            seen.clone().unwrap_or_default()
+        });
+        seen.map(|seen| matches.then_some(seen))
+    }
+
     /// Reads events, in ascending order of `ordinals`, and visits those that match and that `wanted`
     /// still wants (it is asked before anything is decoded). Answers how many can't be read, because
-    /// their blocks are damaged. What it takes is added to `spent`.
+    /// their blocks (or those of what a terminal showed
+    /// before) are damaged. What it takes is added to `spent`.
     pub(crate) fn verify(
         &self,
         part: &dyn Part,
         ordinals: Vec<u32>,
         spent: &mut Spent,
         mut wanted: impl FnMut(&EventFacts) -> bool,
-        mut visit: impl FnMut(u32, &EventFacts, &Record<'_>, &Event<'_>),
+        mut visit: impl FnMut(&Found<'_>),
+    ) -> Result<u64, QueryError> {
+        // What is seen on a terminal stands in no line's bytes.
+        let asks_seen = |ordinal: &u32| {
+            part.facts(*ordinal).is_some_and(|facts| self.matcher.asks_seen(facts.kind))
+        };
+        let (terminals, others): (Vec<u32>, Vec<u32>) = match self.prefilter {
+            Some(_) => ordinals.into_iter().partition(asks_seen),
+            None => (ordinals, Vec::new()),
+        };
+        let mut unreadable = self.read(part, others, true, spent, &mut wanted, &mut visit)?;
+        unreadable += self.read(part, terminals, false, spent, &mut wanted, &mut visit)?;
+        Ok(unreadable)
+    }
+
+    fn read(
+        &self,
+        part: &dyn Part,
+        ordinals: Vec<u32>,
+        prefiltered: bool,
+        spent: &mut Spent,
+        wanted: &mut dyn FnMut(&EventFacts) -> bool,
+        visit: &mut dyn FnMut(&Found<'_>),
     ) -> Result<u64, QueryError> {
         if ordinals.is_empty() {
             return Ok(0);
         }
         spent.events += ordinals.len() as u64;
         let bytes = Cell::new(0);
-        let tested = self.prefilter.as_ref().map(|test| {
+        let tested = self.prefilter.as_ref().filter(|_| prefiltered).map(|test| {
             let bytes = &bytes;
             move |raw: &[u8]| {
                 bytes.set(bytes.get() + raw.len() as u64);
                 test(raw)
             }
         });
-        let mut unreadable = 0;
+        let (mut unreadable, mut unseen) = (0, 0);
         let mut lost = |_: u32, error: &Error| match error {
             Error::Corrupt { .. } => {
                 unreadable += 1;
@@ -161,14 +211,17 @@ impl<'a> Plan<'a> {
                 let facts = part.facts(ordinal).ok_or(Error::NoSuchEvent(record.offset))?;
                 if wanted(&facts) {
                     let event = record.event()?;
-                    if self.matcher.matches(&facts, &event) {
-                        visit(ordinal, &facts, &record, &event);
+                    match self.matches(&facts, &record, &event) {
+                        Ok(Some(seen)) => visit(&Found { facts, event: &event, seen: &seen }),
+                        Ok(None) => {}
+                        Err(Error::Corrupt { .. }) => unseen += 1,
+                        Err(error) => return Err(error),
                     }
                 }
                 Ok(ControlFlow::Continue(()))
             },
         )?;
         spent.bytes += bytes.get();
-        Ok(unreadable)
+        Ok(unreadable + unseen)
     }
 }

@@ -1,12 +1,13 @@
 //! Hits and their snippets: the pieces of an event's texts around what matched.
 
-use super::plan::Plan;
+use super::plan::{Found, Plan};
 use crate::error::QueryError;
 use crate::item::{Hit, Snippet, Time};
 use daybook_engine::event::SessionKey;
-use daybook_engine::event::text::Texts;
+use daybook_engine::event::text::{TextField, Texts};
 use daybook_engine::event::wire::Event;
-use daybook_engine::view::{EventFacts, Session};
+use daybook_engine::screen::Seen;
+use daybook_engine::view::Session;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -18,6 +19,9 @@ const BEFORE_BYTES: usize = 48;
 
 /// The longest piece of one match that is shown.
 const MATCH_BYTES_MAX: usize = 512;
+
+/// At most so many pieces are shown of one event.
+const LINES_MAX: usize = 5;
 
 /// Makes hits, and remembers the sessions that they are in.
 pub(super) struct Hits<'a, 'b> {
@@ -32,11 +36,8 @@ impl<'a, 'b> Hits<'a, 'b> {
     }
 
     /// The hit of an event that matches.
-    pub(super) fn make(
-        &mut self,
-        facts: &EventFacts,
-        event: &Event<'_>,
-    ) -> Result<Hit, QueryError> {
+    pub(super) fn make(&mut self, found: &Found<'_>) -> Result<Hit, QueryError> {
+        let Found { facts, event, seen } = found;
         let session = match self.sessions.entry(facts.session) {
             std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::hash_map::Entry::Vacant(entry) => {
@@ -54,11 +55,11 @@ impl<'a, 'b> Hits<'a, 'b> {
             user: start.and_then(|s| s.user.clone()),
             role: start.and_then(|s| s.role.clone()),
             role_type: start.and_then(|s| s.kind.clone()),
-            snippets: self.snippets(event),
+            snippets: self.snippets(event, seen),
         })
     }
 
-    fn snippets(&self, event: &Event<'_>) -> Vec<Snippet> {
+    fn snippets(&self, event: &Event<'_>, seen: &Seen) -> Vec<Snippet> {
         let texts = Texts::of(event);
         let mut snippets: Vec<Snippet> = texts
             .iter()
@@ -67,6 +68,15 @@ impl<'a, 'b> Hits<'a, 'b> {
                 (!found.is_empty()).then(|| cut(field.name(), text, &found))
             })
             .collect();
+        let lines = seen.lines.iter().map(|line| (TextField::Screen, &line.text));
+        let typed = seen.typed.iter().map(|line| (TextField::Typed, &line.text));
+        let marked = lines.chain(typed).filter_map(|(field, text)| {
+            let found = self.plan.matcher.highlights(field, text);
+            (!found.is_empty()).then(|| cut(field.name(), text, &found))
+        });
+        // Where the event's own text has it, what was seen says it once more.
+        let room = LINES_MAX.saturating_sub(snippets.len());
+        snippets.extend(marked.take(room));
         if snippets.is_empty() {
             snippets.extend(texts.iter().take(1).map(|(field, text)| cut(field.name(), text, &[])));
         }

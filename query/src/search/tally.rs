@@ -118,7 +118,7 @@ pub(super) fn walk(
                     std::mem::take(&mut chunk),
                     &mut spent,
                     |_| true,
-                    |_, facts, _, _| visit(facts),
+                    |found| visit(&found.facts),
                 )?;
             }
         }

@@ -11,7 +11,7 @@
 
 use super::runs::{Entry, Position, Runs};
 use crate::error::QueryError;
-use crate::lang::{Matcher, Tri};
+use crate::lang::Tri;
 use crate::search::plan::Plan;
 use daybook_engine::event::wire::{Body, Event};
 use daybook_engine::event::{Kind, Seq};
@@ -110,18 +110,18 @@ impl<'a> Folder<'a> {
             if let Some((place, ask)) = places.get(at)
                 && let Some(step) = steps.get_mut(*place)
             {
-                let matcher = this.plan.map(|plan| &plan.matcher).filter(|_| *ask);
-                this.place(step, &event, matcher);
+                if let Some(plan) = this.plan.filter(|_| *ask) {
+                    let facts = &step.entry.facts;
+                    step.matches = plan.matches(facts, &record, &event)?.is_some();
+                }
+                this.place(step, &event);
             }
             Ok(ControlFlow::Continue(()))
         })?;
         Ok(steps)
     }
 
-    fn place(&self, step: &mut Step, event: &Event<'_>, matcher: Option<&Matcher>) {
-        if let Some(matcher) = matcher {
-            step.matches = matcher.matches(&step.entry.facts, event);
-        }
+    fn place(&self, step: &mut Step, event: &Event<'_>) {
         if self.fold
             && let Some((leader, role)) = self.leader(step.entry.facts.seq, event)
         {

@@ -2,6 +2,7 @@
 
 use daybook_engine::event::wire::Event;
 use daybook_engine::event::{Micros, Offset, Seq, SessionKey};
+use daybook_engine::screen::{Context, Seen, Size};
 use daybook_engine::session::{Change, SessionState};
 use daybook_engine::view::EventFacts;
 use daybook_query::lang::{Matcher, Query, SessionCondition};
@@ -13,8 +14,11 @@ use std::sync::Arc;
 #[derive(Default)]
 pub struct Model {
     pub lines: Vec<(EventFacts, Box<[u8]>)>,
+    /// What was seen with each event.
+    pub seen: Vec<Seen>,
     pub sessions: BTreeMap<SessionKey, (String, SessionState)>,
     keys: HashMap<String, SessionKey>,
+    terminals: HashMap<SessionKey, (Context, Size)>,
 }
 
 impl Model {
@@ -32,6 +36,10 @@ impl Model {
             verdict: event.body.verdict(),
             session: key,
         };
+        let (context, size) = self.terminals.entry(key).or_default();
+        *size = Size::of(&event).unwrap_or(*size);
+        self.seen.push(context.seen(&event, *size));
+        context.push(&event);
         let id = event.session.to_string();
         let (_, state) = self.sessions.entry(key).or_insert_with(|| (id, SessionState::default()));
         state.apply(Change::of(event, seq, line.len() as u64));
@@ -45,12 +53,22 @@ impl Model {
         made.unwrap()
     }
 
+    /// Does an event of the model match?
+    pub fn matches(&self, matcher: &Matcher, facts: &EventFacts, event: &Event<'_>) -> bool {
+        matcher.matches(facts, event, &mut || self.seen_with(facts).clone())
+    }
+
+    /// What was seen with an event of the model.
+    pub fn seen_with(&self, facts: &EventFacts) -> &Seen {
+        &self.seen[facts.offset.0 as usize]
+    }
+
     /// The offsets of the events that match, and their sessions.
     pub fn search(&self, query: &Query) -> (Vec<Offset>, HashSet<SessionKey>) {
         let matcher = self.matcher(query);
         let (mut offsets, mut sessions) = (Vec::new(), HashSet::new());
         for (facts, line) in &self.lines {
-            if matcher.matches(facts, &Event::decode(line).unwrap()) {
+            if self.matches(&matcher, facts, &Event::decode(line).unwrap()) {
                 offsets.push(facts.offset);
                 sessions.insert(facts.session);
             }

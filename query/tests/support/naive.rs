@@ -3,8 +3,9 @@
 //! [`Matcher`]: daybook_query::lang::Matcher
 
 use super::model::Model;
-use daybook_engine::event::text::Texts;
+use daybook_engine::event::text::{TextField, Texts};
 use daybook_engine::event::wire::Event;
+use daybook_engine::screen::Line;
 use daybook_engine::text::words::is_word_char;
 use daybook_engine::view::EventFacts;
 use daybook_query::lang::{Expr, SessionTerm, Term, Text};
@@ -23,9 +24,18 @@ pub fn matches(model: &Model, expr: &Expr, facts: &EventFacts, event: &Event<'_>
 fn term_matches(model: &Model, term: &Term, facts: &EventFacts, event: &Event<'_>) -> bool {
     let (id, state) = &model.sessions[&facts.session];
     match term {
-        Term::Text(field, text) => Texts::of(event)
-            .iter()
-            .any(|(of, stored)| field.is_none_or(|f| f == of) && found(text, stored)),
+        Term::Text(field, text) => {
+            let wanted = |of| field.is_none_or(|field| field == of);
+            let own = Texts::of(event).iter().any(|(of, stored)| wanted(of) && found(text, stored));
+            // A line counts for what no event before had by itself.
+            let seen = model.seen_with(facts);
+            let new = |line: &Line| {
+                let before = seen.before.iter().any(|before| found(text, before));
+                found(text, &line.text) && !(line.joined && before)
+            };
+            own || wanted(TextField::Screen) && seen.lines.iter().any(new)
+                || wanted(TextField::Typed) && seen.typed.iter().any(new)
+        }
         Term::Fact(fact, patterns) => {
             patterns.iter().any(|p| fact.any(id, state, |value| p.matches(value)))
         }

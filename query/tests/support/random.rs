@@ -55,7 +55,8 @@ fn regex() -> impl Strategy<Value = String> {
 }
 
 fn term() -> impl Strategy<Value = String> {
-    let field = prop::sample::select(vec!["", "", "input:", "output:", "text:"]);
+    let field =
+        prop::sample::select(vec!["", "", "", "input:", "output:", "text:", "screen:", "typed:"]);
     let filter = prop::sample::select(vec![
         "user:alice@example.com",
         "user:*bob*",
@@ -126,6 +127,47 @@ pub fn events() -> impl Strategy<Value = Vec<Value>> {
     })
 }
 
+/// What a terminal shows or is sent: mostly few keys, with all that makes the screen differ from them.
+pub fn terminal() -> impl Strategy<Value = String> {
+    let piece = prop::sample::select(vec![
+        "a",
+        "B",
+        "b",
+        "Drop",
+        "dr",
+        "op",
+        "table",
+        " tab",
+        "le",
+        "1",
+        "10.0",
+        ".3.7",
+        ".",
+        "/",
+        "-",
+        " ",
+        "\r\n",
+        "\r\n",
+        "\n",
+        "\r",
+        "\u{8}",
+        "\u{7f}",
+        "\t",
+        "\u{1b}[31m",
+        "\u{1b}[0m",
+        "\u{1b}[K",
+        "\u{1b}[2J",
+        "\u{1b}[1;5H",
+        "\u{1b}[A",
+        "\u{1b}[3D",
+        "\u{1b}",
+        "[",
+        "é",
+        "日",
+    ]);
+    prop::collection::vec(piece, 0..5).prop_map(|all| all.concat())
+}
+
 fn event() -> impl Strategy<Value = Value> {
     let session = prop::sample::select(vec!["s1", "s2", "s3"]);
     let time = prop::sample::select(vec![
@@ -146,8 +188,9 @@ fn event() -> impl Strategy<Value = Value> {
             "kind": "command", "input": input, "verdict": verdict
         })),
         text().prop_map(|text| json!({"kind": "output", "text": text})),
-        text().prop_map(|text| json!({"kind": "terminal.output", "data": base64(&text)})),
-        text().prop_map(|text| json!({"kind": "terminal.input", "text": text})),
+        terminal().prop_map(|text| json!({"kind": "terminal.output", "data": base64(&text)})),
+        terminal().prop_map(|text| json!({"kind": "terminal.output", "text": text})),
+        terminal().prop_map(|text| json!({"kind": "terminal.input", "text": text})),
         (text(), number).prop_map(|(text, n)| json!({
             "kind": "command.end", "error": text, "duration_ms": n, "masked": n, "exit_code": n
         })),

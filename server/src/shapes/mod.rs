@@ -334,7 +334,7 @@ pub struct Hit {
 /// A piece of a text around what matched.
 #[derive(ToSchema)]
 pub struct Snippet {
-    /// Which text of the event: `input`, `output` or `text`.
+    /// Which text of the event: `input`, `output` or `text`; or what was seen with it: `screen` or `typed`.
     field: String,
     /// The piece.
     text: String,

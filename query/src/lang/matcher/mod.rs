@@ -19,7 +19,8 @@ use super::filter::filter;
 use daybook_engine::catalog::filter::SessionFilter;
 use daybook_engine::event::text::{TextField, Texts};
 use daybook_engine::event::wire::Event;
-use daybook_engine::event::{Micros, SessionKey};
+use daybook_engine::event::{Kind, Micros, SessionKey};
+use daybook_engine::screen::Seen;
 use daybook_engine::text::narrow::Narrow;
 use daybook_engine::view::EventFacts;
 use finder::{Finder, folded_any, needs};
@@ -89,6 +90,7 @@ pub struct Matcher {
     terms: Vec<TextTerm>,
     narrow: Narrow,
     sessions: Option<Keys>,
+    asks_seen: bool,
 }
 
 #[derive(Debug)]
@@ -113,7 +115,8 @@ impl Matcher {
         let root = lower(&query.expr, false, &mut terms, resolve)?;
         let narrow = root.narrow();
         let sessions = root.sessions();
-        Ok(Matcher { root, terms, narrow, sessions })
+        let asks_seen = root.asks_seen();
+        Ok(Matcher { root, terms, narrow, sessions, asks_seen })
     }
 
     /// What the text index can be asked: everything that matches satisfies it.
@@ -146,7 +149,8 @@ impl Matcher {
 
     /// A test on the raw bytes of one or many plain lines
     /// (see [`daybook_engine::block::Flags::plain`]): where it says no, nothing matches. `None` if
-    /// the query needs no literal that JSON writes in one way only.
+    /// the query needs no literal that JSON writes in one way only. What is seen on a terminal stands in no
+    /// line: it is no test of events for which [`Matcher::asks_seen`].
     #[must_use]
     pub fn prefilter(&self) -> Option<RawTest> {
         let clauses = self.root.clauses();
@@ -157,15 +161,36 @@ impl Matcher {
         Some(Box::new(move |bytes| tests.iter().all(|test| test.is_match(bytes))))
     }
 
-    /// Does an event match? Exactly.
+    /// May it depend on what was seen on a terminal whether an event of this kind matches?
     #[must_use]
-    pub fn matches(&self, facts: &EventFacts, event: &Event<'_>) -> bool {
+    pub fn asks_seen(&self, kind: Kind) -> bool {
+        matches!(kind, Kind::TerminalOutput | Kind::TerminalInput) && self.asks_seen
+    }
+
+    /// Does an event match? Exactly. `seen` answers what was seen with the event; it is asked once at most, and
+    /// only where [`Matcher::asks_seen`].
+    #[must_use]
+    pub fn matches(
+        &self,
+        facts: &EventFacts,
+        event: &Event<'_>,
+        seen: &mut dyn FnMut() -> Seen,
+    ) -> bool {
         let mut texts: Option<Texts<'_>> = None;
+        let mut known: Option<Seen> = None;
+        let asks_seen = self.asks_seen(facts.kind);
+        let typed = facts.kind == Kind::TerminalInput;
+        let field_seen = if typed { TextField::Typed } else { TextField::Screen };
         self.root.matches(facts, event, &mut |term, field| {
             let Some(term) = self.terms.get(term) else { return false };
-            texts.get_or_insert_with(|| Texts::of(event)).iter().any(|(of, text)| {
-                field.is_none_or(|field| field == of) && term.finder.is_match(text)
-            })
+            let wanted = |of| field.is_none_or(|field| field == of);
+            let mut own = texts.get_or_insert_with(|| Texts::of(event)).iter();
+            own.any(|(of, text)| wanted(of) && term.finder.is_match(text))
+                || asks_seen
+                    && wanted(field_seen)
+                    && known
+                        .get_or_insert_with(&mut *seen)
+                        .any(typed, |text| term.finder.is_match(text))
         })
     }
 

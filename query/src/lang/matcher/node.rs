@@ -58,8 +58,9 @@ pub(super) fn verdict_bits(verdicts: &[Verdict]) -> u32 {
 fn fields(kind: Kind) -> &'static [TextField] {
     match kind {
         Kind::Command => &[TextField::Input, TextField::Output],
-        Kind::Output | Kind::CommandEnd | Kind::TerminalOutput => &[TextField::Output],
-        Kind::TerminalInput => &[TextField::Input],
+        Kind::Output | Kind::CommandEnd => &[TextField::Output],
+        Kind::TerminalOutput => &[TextField::Output, TextField::Screen],
+        Kind::TerminalInput => &[TextField::Input, TextField::Typed],
         Kind::TerminalMarker
         | Kind::ReviewRequest
         | Kind::ReviewDecision
@@ -88,6 +89,15 @@ impl Node {
             Node::Number { .. } => 5,
             Node::Text(_) => 100,
             Node::And(nodes) | Node::Or(nodes) => nodes.iter().map(Node::cost).sum::<u64>() + 1,
+        }
+    }
+
+    /// Is a text wanted that may be seen on a terminal?
+    pub(super) fn asks_seen(&self) -> bool {
+        match self {
+            Node::Text(text) => text.field.is_none_or(TextField::is_seen),
+            Node::And(nodes) | Node::Or(nodes) => nodes.iter().any(Node::asks_seen),
+            _ => false,
         }
     }
 

@@ -1,0 +1,203 @@
+//! What came to a terminal since the last line break on its screen.
+
+use super::draw::Drawing;
+use super::{BYTES_MAX, EVENTS_MAX, Line, Seen, keys};
+use crate::event::wire::{Body, Content, Event};
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// How large a terminal is, in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Columns.
+    pub cols: u32,
+    /// Rows.
+    pub rows: u32,
+}
+
+impl Default for Size {
+    /// What terminals have had since there are terminals.
+    fn default() -> Size {
+        Size { cols: 80, rows: 24 }
+    }
+}
+
+impl Size {
+    /// The size that an event says the terminal has from then on.
+    #[must_use]
+    pub fn of(event: &Event<'_>) -> Option<Size> {
+        match &event.body {
+            Body::SessionStart(start) => Some(Size { cols: start.cols?, rows: start.rows? }),
+            Body::TerminalResize { cols, rows } => Some(Size { cols: *cols, rows: *rows }),
+            _ => None,
+        }
+    }
+}
+
+/// What came to a terminal since the last line break on its screen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Context {
+    pieces: VecDeque<Piece>,
+    bytes: usize,
+    /// Events that it has taken in; a piece knows which of them it was.
+    events: usize,
+}
+
+/// What one event brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Piece {
+    typed: bool,
+    text: String,
+    event: usize,
+}
+
+/// What an event shows or types.
+pub(super) fn own<'a>(event: &'a Event<'_>) -> Option<(bool, Cow<'a, str>)> {
+    let (typed, content) = match &event.body {
+        Body::TerminalOutput(content) => (false, content),
+        Body::TerminalInput(content) => (true, content),
+        _ => return None,
+    };
+    Some((
+        typed,
+        match content {
+            Content::Text(text) => Cow::Borrowed(text.as_ref()),
+            Content::Data(data) => String::from_utf8_lossy(data),
+        },
+    ))
+}
+
+impl Context {
+    /// What is seen with an event that comes now.
+    #[must_use]
+    pub fn seen(&self, event: &Event<'_>, size: Size) -> Seen {
+        let Some((typed, text)) = own(event) else { return Seen::default() };
+        // The emulator is not ours, and terminals are sent anything.
+        let seen = catch_unwind(AssertUnwindSafe(|| {
+            if typed { self.typed(&text, size) } else { self.shown(&text, size) }
+        }));
+        seen.ok().flatten().unwrap_or_default()
+    }
+
+    /// Takes an event in.
+    pub fn push(&mut self, event: &Event<'_>) {
+        match own(event) {
+            Some((typed, text)) => self.push_text(typed, &text),
+            None => self.pass(),
+        }
+    }
+
+    /// Takes in an event that neither shows nor types anything.
+    pub fn pass(&mut self) {
+        self.events += 1;
+        self.bound();
+    }
+
+    pub(super) fn push_text(&mut self, typed: bool, text: &str) {
+        self.events += 1;
+        let text = match text.rfind('\n').filter(|_| !typed) {
+            Some(at) => {
+                self.pieces.clear();
+                self.bytes = 0;
+                text.get(at + 1..).unwrap_or_default()
+            }
+            None => text,
+        };
+        let text = tail(text);
+        if !text.is_empty() {
+            self.bytes += text.len();
+            self.pieces.push_back(Piece { typed, text: text.to_owned(), event: self.events });
+        }
+        self.bound();
+    }
+
+    fn bound(&mut self) {
+        while let Some(first) = self.pieces.front()
+            && (self.bytes > BYTES_MAX || self.events - first.event >= EVENTS_MAX)
+        {
+            self.bytes -= first.text.len();
+            self.pieces.pop_front();
+        }
+    }
+
+    fn shown(&self, text: &str, size: Size) -> Option<Seen> {
+        let joins = self.pieces.iter().any(|piece| !piece.typed);
+        if !joins && !text.lines().any(needs_drawing) {
+            // Each line is as the event has it.
+            return None;
+        }
+        let mut drawing = Drawing::new(size)?;
+        let mut before = Vec::new();
+        for piece in self.pieces.iter().filter(|piece| !piece.typed) {
+            drawing.feed(&piece.text);
+            before.push(piece.text.clone());
+        }
+        drawing.forget_lines();
+        let mut lines = Vec::new();
+        let mut joined = joins;
+        for part in text.split_inclusive('\n') {
+            if joined || needs_drawing(part) {
+                drawing.feed(part);
+                let done = drawing.take_lines().into_iter();
+                lines.extend(done.map(|text| Line { text, joined }));
+            } else {
+                drawing.feed("\r\n");
+                drawing.forget_lines();
+            }
+            joined &= !part.ends_with('\n');
+        }
+        (!lines.is_empty()).then_some(Seen { lines, typed: None, before })
+    }
+
+    fn typed(&self, text: &str, size: Size) -> Option<Seen> {
+        let end = text.find(['\r', '\n'])?;
+        let last = text.get(..end).unwrap_or_default();
+        // Keys of a line that was ended before belong to that line.
+        let ended = |piece: &Piece| piece.typed && piece.text.contains(['\r', '\n']);
+        let from = self.pieces.iter().rposition(ended).map_or(0, |at| at + 1);
+        let mut typed = String::new();
+        let mut before = Vec::new();
+        if let Some(piece) = from.checked_sub(1).and_then(|at| self.pieces.get(at)) {
+            let begun = piece.text.rfind(['\r', '\n']).and_then(|at| piece.text.get(at + 1..));
+            typed.push_str(begun.unwrap_or_default());
+        }
+        let mut drawing = Drawing::new(size)?;
+        let mut prompt = None;
+        for (at, piece) in self.pieces.iter().enumerate() {
+            if !piece.typed {
+                drawing.feed(&piece.text);
+            } else if at >= from {
+                prompt.get_or_insert_with(|| drawing.line_to_cursor());
+                typed.push_str(&piece.text);
+                before.push(piece.text.clone());
+            }
+        }
+        typed.push_str(last);
+        let line = drawing.line();
+        let prompt = prompt.unwrap_or_else(|| line.clone());
+        let echoed = line.strip_prefix(prompt.trim_end()).unwrap_or(&line).trim();
+        let text = if echoed.is_empty() { keys::line(&typed) } else { echoed.to_owned() };
+        let joined = !before.is_empty();
+        // Typed in one go it is the event's own text.
+        let typed = (!text.is_empty() && joined).then_some(Line { text, joined })?;
+        Some(Seen { lines: Vec::new(), typed: Some(typed), before })
+    }
+}
+
+/// Does a line not look as its bytes say? (Tabs and a carriage return at its end change nothing.)
+fn needs_drawing(line: &str) -> bool {
+    let line = line.strip_suffix('\n').unwrap_or(line);
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    line.bytes().any(|byte| (byte < b' ' && byte != b'\t') || byte == 0x7f)
+        || line.contains(|c: char| ('\u{80}'..='\u{9f}').contains(&c))
+}
+
+/// The end of a text that fits into a context.
+fn tail(text: &str) -> &str {
+    let mut from = text.len().saturating_sub(BYTES_MAX);
+    while !text.is_char_boundary(from) {
+        from += 1;
+    }
+    text.get(from..).unwrap_or_default()
+}
