@@ -6,22 +6,121 @@
 //! Data is written as it is. A program that takes a field that starts with `=`, `+`, `-` or `@` for
 //! a formula (spreadsheets do) has to be told to import text: changing the field here would alter
 //! evidence.
+//!
+//! [`lines`] is the dialect, also for what others write; [`item`] has a timeline's event in the cells
+//! that an export has it in.
 
 use super::Error;
+use super::cells::Cells;
 use super::rows::Rows;
 use super::schema::{COLUMNS, TELEPORT};
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
 use daybook_engine::block::Record;
 use daybook_engine::event::Micros;
+use daybook_engine::event::wire::Event;
 use daybook_engine::session::SessionState;
+use serde_json::Value;
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::Write;
+
+/// What writes lines of CSV.
+pub type Lines<W> = ::csv::Writer<W>;
+
+/// Lines of CSV as RFC 4180 has them.
+pub fn lines<W: Write>(out: W) -> Lines<W> {
+    ::csv::WriterBuilder::new().terminator(::csv::Terminator::CRLF).from_writer(out)
+}
+
+/// What [`item`] fills: the columns of an export that an event itself has, and `received` and `producer`,
+/// where it is known who sent it.
+pub const ITEM_COLUMNS: [&str; 26] = [
+    "offset",
+    "session",
+    "seq",
+    "time",
+    "kind",
+    "verdict",
+    "rule",
+    "language",
+    "input",
+    "output",
+    "text",
+    "error",
+    "stream",
+    "command",
+    "exit_code",
+    "duration_ms",
+    "rows",
+    "masked",
+    "review",
+    "decision",
+    "by",
+    "action",
+    "target",
+    "details",
+    "received",
+    "producer",
+];
+
+/// The cells of an item of a timeline that is not folded, in the order of [`ITEM_COLUMNS`].
+///
+/// # Errors
+/// An item that is no event: a sentence that says what is wrong with it.
+pub fn item(item: &Value) -> Result<[String; ITEM_COLUMNS.len()], String> {
+    let mut sent = item.as_object().cloned().unwrap_or_default();
+    let mut added = |name| match sent.remove(name) {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text,
+        Some(other) => other.to_string(),
+    };
+    let (offset, received, producer) = (added("offset"), added("received"), added("producer"));
+    let line = Value::Object(sent).to_string();
+    let event = Event::decode(line.as_bytes())?;
+    let kind = event.body.kind().name().to_owned();
+    let cells = Cells::of(event.body);
+    let text = |cell: Option<Cow<'_, str>>| cell.map(Cow::into_owned).unwrap_or_default();
+    let word = |cell: Option<&str>| cell.unwrap_or_default().to_owned();
+    let count = |cell: Option<u64>| cell.map(|n| n.to_string()).unwrap_or_default();
+    Ok([
+        offset,
+        event.session.into_owned(),
+        event.seq.map(|seq| seq.to_string()).unwrap_or_default(),
+        event.time.to_string(),
+        kind,
+        word(cells.verdict),
+        text(cells.rule),
+        text(cells.language),
+        text(cells.input),
+        text(cells.output),
+        text(cells.text),
+        text(cells.error),
+        word(cells.stream),
+        cells.command.map(|seq| seq.to_string()).unwrap_or_default(),
+        cells.exit_code.map(|code| code.to_string()).unwrap_or_default(),
+        count(cells.duration_ms),
+        count(cells.rows),
+        count(cells.masked),
+        word(cells.review.as_deref()),
+        word(cells.decision),
+        text(cells.by),
+        text(cells.action),
+        text(cells.target),
+        if cells.details.is_empty() {
+            String::new()
+        } else {
+            Value::Object(cells.details).to_string()
+        },
+        received,
+        producer,
+    ])
+}
 
 /// Writes events to CSV.
 pub struct Writer<W: Write> {
     rows: Rows,
-    writer: ::csv::Writer<W>,
+    writer: Lines<W>,
 }
 
 impl<W: Write> Writer<W> {
@@ -30,8 +129,7 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// An output that can't be written.
     pub fn new(out: W) -> Result<Writer<W>, Error> {
-        let terminator = ::csv::Terminator::CRLF;
-        let mut writer = ::csv::WriterBuilder::new().terminator(terminator).from_writer(out);
+        let mut writer = lines(out);
         let names = COLUMNS.iter().map(|column| column.name);
         writer
             .write_record(names.filter(|name| !TELEPORT.contains(name)))

@@ -1,9 +1,9 @@
 //! `daybook hold`: legal holds, which keep what they cover.
 
-use super::sessions::field;
 use crate::admin::Admin;
 use crate::cli::Exit;
 use crate::output::{self, Align, Column, Paint, Table, clean};
+use crate::rows::field;
 use crate::source::TargetArgs;
 use daybook_engine::retention::{Names, NewHold, Scope};
 use serde_json::Value;
@@ -137,14 +137,13 @@ fn table(holds: &[Value]) -> String {
         column("REASON", 10),
     ]);
     for hold in holds {
-        let plain = |text: String| (text, String::new());
         table.row(vec![
-            plain(clean::line(field(hold, "id"))),
-            plain(output::moment(field(hold, "placed_at"))),
-            plain(clean::line(field(hold, "by"))),
-            plain(clean::line(field(hold, "case"))),
-            plain(clean::line(&covers(hold))),
-            plain(clean::line(field(hold, "reason"))),
+            field(hold, "id").into(),
+            output::moment(field(hold, "placed_at")).into(),
+            field(hold, "by").into(),
+            field(hold, "case").into(),
+            covers(hold).into(),
+            field(hold, "reason").into(),
         ]);
     }
     table.render(Paint::stdout(), output::terminal_width())

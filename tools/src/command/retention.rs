@@ -1,11 +1,11 @@
 //! `daybook retention`: how long what is kept, and deleting what is past that.
 
 use super::config::policy;
-use super::sessions::{field, number};
 use crate::admin::Admin;
 use crate::cli::Exit;
 use crate::config::setting;
 use crate::output::{self, Align, Column, Paint, Table, clean, count};
+use crate::rows::{field, number};
 use crate::source::TargetArgs;
 use anyhow::Context as _;
 use daybook_engine::retention::{Policy, Rule};
@@ -149,16 +149,15 @@ fn told(report: &Value, dry_run: bool) -> String {
             column("RULES", Align::Left),
         ]);
         for item in gone {
-            let plain = |text: String| (text, String::new());
             let rules = item.get("rules").and_then(Value::as_array);
             let rules = rules.into_iter().flatten().filter_map(Value::as_str);
             table.row(vec![
-                plain(clean::line(field(item, "segment"))),
-                plain(count(number(item, "sessions"))),
-                plain(count(number(item, "events"))),
-                plain(count(number(item, "kept_events"))),
-                plain(output::bytes(number(item, "bytes"))),
-                plain(clean::line(&rules.collect::<Vec<_>>().join("; "))),
+                field(item, "segment").into(),
+                count(number(item, "sessions")).into(),
+                count(number(item, "events")).into(),
+                count(number(item, "kept_events")).into(),
+                output::bytes(number(item, "bytes")).into(),
+                rules.collect::<Vec<_>>().join("; ").into(),
             ]);
         }
         text.push_str(&table.render(Paint::stdout(), output::terminal_width()));

@@ -1,9 +1,9 @@
 //! `daybook search`: events by what was typed and what came back.
 
-use super::sessions::{field, number};
 use crate::cli::Exit;
 use crate::filter::FilterArgs;
-use crate::output::{self, Paint, clean};
+use crate::output::{self, Csv, Form, FormArgs, Out, PagerArgs, Paint};
+use crate::rows::hits;
 use crate::source::{PAGE_MAX, Page, Source, TargetArgs};
 use serde_json::Value;
 
@@ -14,7 +14,14 @@ use serde_json::Value;
   daybook search '\"drop table customers\" verdict:blocked since:7d'
   daybook search --by-session /etc/shadow
   daybook search --role 'prod-*' 'output:denied OR output:refused'
-  daybook search '~\"select .* from (cards|accounts)\"'")]
+  daybook search '~\"select .* from (cards|accounts)\"'
+  daybook search --csv -n 10000 verdict:blocked since:90d > blocked.csv
+
+Texts are shown around what matched; `daybook export` writes them whole.
+
+Columns of --csv: offset, session, seq, time, kind, verdict, user, role, type, input, output, text (around
+what matched), cut (which of the three are not whole). With --by-session: those of `daybook sessions --csv`,
+matches, and latest_offset, latest_seq and so on: the latest of them.")]
 pub struct Args {
     #[command(flatten)]
     target: TargetArgs,
@@ -26,9 +33,10 @@ pub struct Args {
     /// Show each session once, with how many of its events match and the latest of them
     #[arg(long)]
     by_session: bool,
-    /// Print one JSON object a line
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    form: FormArgs,
+    #[command(flatten)]
+    pager: PagerArgs,
     /// What to look for
     #[arg(required = true)]
     query: Vec<String>,
@@ -39,109 +47,117 @@ pub struct Args {
 /// # Errors
 /// A query that can't be read, or what the server or the log says.
 pub async fn run(args: Args) -> anyhow::Result<Exit> {
-    let query = args.filter.narrow(&args.query.join(" "))?;
-    let source = Source::open(&args.target)?;
-    let paint = Paint::stdout();
-    let (mut shown, mut unreadable, mut cursor) = (0, 0, None::<String>);
-    while shown < args.limit {
-        let page = Page { cursor: cursor.as_deref(), limit: (args.limit - shown).min(PAGE_MAX) };
-        let answer = match args.by_session {
-            true => source.search_sessions(&query, page).await?,
-            false => source.search(&query, page).await?,
-        };
-        let none = Vec::new();
-        let items = answer.get("items").and_then(Value::as_array).unwrap_or(&none);
-        for hit in items {
-            let more = if args.json {
-                output::print_json(hit)?
-            } else {
-                match args.by_session {
-                    true => output::print(&group(hit, paint))?,
-                    false => output::print(&text(hit, paint))?,
-                }
+    let mut out = Out::new(args.pager);
+    let found = match args.form.form() {
+        Form::People => people(&args, &mut out).await,
+        Form::Json => programs(&args, &mut output::print_json).await,
+        Form::Csv => {
+            let (columns, record): (_, fn(&Value) -> Vec<String>) = match args.by_session {
+                true => (hits::GROUP_COLUMNS, hits::group_record),
+                false => (hits::COLUMNS, hits::record),
             };
-            if !more {
-                return Ok(Exit::Well);
+            let mut csv = Csv::new(columns);
+            let found = programs(&args, &mut |hit| csv.record(&record(hit))).await;
+            if found.is_ok() {
+                csv.header()?;
+            }
+            found
+        }
+    };
+    out.finish()?;
+    match found? {
+        0 => Ok(Exit::Well),
+        unreadable => {
+            tracing::warn!(
+                "{unreadable} events that may match can't be read: a part of the log is damaged; `daybook verify` says which"
+            );
+            Ok(Exit::Look)
+        }
+    }
+}
+
+/// Prints a page of hits after the other; answers how many events could not be read.
+async fn people(args: &Args, out: &mut Out) -> anyhow::Result<u64> {
+    let paint = Paint::stdout();
+    let (mut table, add, what): (_, fn(&mut _, &_), _) = match args.by_session {
+        true => (hits::group_table(), hits::add_group, "session"),
+        false => (hits::table(), hits::add, "event"),
+    };
+    let mut pages = Pages::of(args)?;
+    while let Some(items) = pages.next().await? {
+        if items.is_empty() {
+            continue;
+        }
+        items.iter().for_each(|hit| add(&mut table, hit));
+        if !out.print(&table.render(paint, output::terminal_width()))? {
+            return Ok(0);
+        }
+    }
+    let text = match (pages.shown, &pages.cursor) {
+        (0, _) => "nothing found\n".to_owned(),
+        (shown, Some(_)) => format!("the latest {shown}; there are more: --limit shows them\n"),
+        (1, None) => format!("1 {what}\n"),
+        (shown, None) => format!("{shown} {what}s\n"),
+    };
+    out.print(&paint.dim(&text))?;
+    Ok(pages.unreadable)
+}
+
+/// Has each hit printed; answers how many events could not be read.
+async fn programs(
+    args: &Args,
+    print: &mut dyn FnMut(&Value) -> anyhow::Result<bool>,
+) -> anyhow::Result<u64> {
+    let mut pages = Pages::of(args)?;
+    while let Some(items) = pages.next().await? {
+        for hit in &items {
+            if !print(hit)? {
+                return Ok(0);
             }
         }
-        shown += items.len();
-        unreadable = unreadable.max(answer.get("unreadable").and_then(Value::as_u64).unwrap_or(0));
-        cursor = answer.get("next_cursor").and_then(Value::as_str).map(str::to_owned);
-        if cursor.is_none() {
-            break;
-        }
     }
-    if !args.json {
-        let what = if args.by_session { "session" } else { "event" };
-        let text = match (shown, &cursor) {
-            (0, _) => "nothing found\n".to_owned(),
-            (_, Some(_)) => format!("the latest {shown}; there are more: --limit shows them\n"),
-            (1, None) => format!("1 {what}\n"),
-            (_, None) => format!("{shown} {what}s\n"),
+    Ok(pages.unreadable)
+}
+
+/// What is found, page by page.
+struct Pages<'a> {
+    args: &'a Args,
+    query: daybook_query::lang::Query,
+    source: Source,
+    shown: usize,
+    unreadable: u64,
+    cursor: Option<String>,
+    begun: bool,
+}
+
+impl<'a> Pages<'a> {
+    fn of(args: &'a Args) -> anyhow::Result<Pages<'a>> {
+        let query = args.filter.narrow(&args.query.join(" "))?;
+        let source = Source::open(&args.target)?;
+        Ok(Pages { args, query, source, shown: 0, unreadable: 0, cursor: None, begun: false })
+    }
+
+    /// The next page; `None` after the last, and once there are as many as were asked for.
+    async fn next(&mut self) -> anyhow::Result<Option<Vec<Value>>> {
+        let more = self.cursor.is_some() || !self.begun;
+        let limit = self.args.limit.saturating_sub(self.shown).min(PAGE_MAX);
+        if !more || limit == 0 {
+            return Ok(None);
+        }
+        self.begun = true;
+        let page = Page { cursor: self.cursor.as_deref(), limit };
+        let mut answer = match self.args.by_session {
+            true => self.source.search_sessions(&self.query, page).await?,
+            false => self.source.search(&self.query, page).await?,
         };
-        output::print(&paint.dim(&text))?;
+        let unreadable = answer.get("unreadable").and_then(Value::as_u64).unwrap_or(0);
+        self.unreadable = self.unreadable.max(unreadable);
+        self.cursor = answer.get("next_cursor").and_then(Value::as_str).map(str::to_owned);
+        let items = match answer.get_mut("items").map(Value::take) {
+            Some(Value::Array(items)) => items,
+            _ => Vec::new(),
+        };
+        self.shown += items.len();
+        Ok(Some(items))
     }
-    if unreadable > 0 {
-        tracing::warn!(
-            "{unreadable} events that may match can't be read: a part of the log is damaged; `daybook verify` says which"
-        );
-        return Ok(Exit::Look);
-    }
-    Ok(Exit::Well)
-}
-
-/// A session with hits.
-fn group(group: &Value, paint: Paint) -> String {
-    let session = group.get("session").unwrap_or(&Value::Null);
-    let matches = number(group, "matches");
-    let hits = if matches == 1 { "1 event".to_owned() } else { format!("{matches} events") };
-    let latest = text(group.get("latest").unwrap_or(&Value::Null), paint);
-    format!("{}  {}\n  {latest}", paint.bold(&hits), clean::line(field(session, "summary")))
-}
-
-/// A hit, for people.
-pub(super) fn text(hit: &Value, paint: Paint) -> String {
-    let verdict = field(hit, "verdict");
-    let kind = match verdict {
-        "" => paint.dim(field(hit, "kind")),
-        _ => paint.state(verdict, verdict),
-    };
-    let mut text = format!(
-        "{}  {kind}  {}  {}  {}\n",
-        paint.bold(&output::moment(field(hit, "time"))),
-        clean::line(field(hit, "user")),
-        clean::line(field(hit, "role")),
-        paint.dim(&format!("{} #{}", clean::line(field(hit, "session")), number(hit, "seq"))),
-    );
-    let none = Vec::new();
-    for snippet in hit.get("snippets").and_then(Value::as_array).unwrap_or(&none) {
-        let body = marked(snippet, paint);
-        let dots = |name| snippet.get(name).and_then(Value::as_bool).unwrap_or(false);
-        for (index, line) in body.lines().enumerate() {
-            let before = if index == 0 && dots("more_before") { "…" } else { "" };
-            let after =
-                if dots("more_after") && index + 1 == body.lines().count() { "…" } else { "" };
-            text.push_str(&format!("    {before}{line}{after}\n"));
-        }
-    }
-    text
-}
-
-/// A snippet's text with what matched marked. Highlights are in bytes of UTF-8.
-fn marked(snippet: &Value, paint: Paint) -> String {
-    let raw = field(snippet, "text");
-    let none = Vec::new();
-    let mut out = String::new();
-    let mut at = 0;
-    for range in snippet.get("highlights").and_then(Value::as_array).unwrap_or(&none) {
-        let bound = |index| range.get(index).and_then(Value::as_u64).unwrap_or(0) as usize;
-        let (start, end) = (bound(0), bound(1));
-        let pieces = raw.get(at..start).zip(raw.get(start..end));
-        let Some((between, found)) = pieces else { break };
-        out.push_str(&clean::text(between));
-        out.push_str(&paint.found(&clean::text(found)));
-        at = end;
-    }
-    out.push_str(&clean::text(raw.get(at..).unwrap_or_default()));
-    out
 }

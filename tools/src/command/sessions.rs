@@ -2,12 +2,20 @@
 
 use crate::cli::Exit;
 use crate::filter::FilterArgs;
-use crate::output::{self, Align, Column, Paint, Table, clean, count};
+use crate::output::{self, Csv, Form, FormArgs, Out, PagerArgs, Paint, count};
+use crate::rows::sessions;
 use crate::source::{PAGE_MAX, Page, SessionsWanted, Source, TargetArgs};
 use serde_json::Value;
 
 /// The arguments of `daybook sessions`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  daybook sessions --role 'pg-*' --status open
+  daybook sessions --sort -blocked 'verdict:blocked since:7d'
+  daybook sessions --csv -n 100000 --after 2026-03-01 > march.csv
+
+Columns of --csv: session, user, user_name, role, type, subtype, agent, tags (joined by ;), started_at,
+ended_at, duration_ms, status, events, commands, blocked, approved, pending, masked, bytes, summary.")]
 pub struct Args {
     #[command(flatten)]
     target: TargetArgs,
@@ -19,9 +27,10 @@ pub struct Args {
     /// At most this many
     #[arg(long, short = 'n', default_value_t = 50)]
     limit: usize,
-    /// Print one JSON object a line
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    form: FormArgs,
+    #[command(flatten)]
+    pager: PagerArgs,
     /// Only sessions with an event that matches
     query: Vec<String>,
 }
@@ -40,7 +49,7 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
         before: args.filter.before,
         sort: args.sort.clone(),
     };
-    let mut items = Vec::new();
+    let mut items: Vec<Value> = Vec::new();
     let mut cursor: Option<String> = None;
     let mut total = None;
     loop {
@@ -59,65 +68,42 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
             break;
         }
     }
-    if args.json {
-        for item in &items {
-            if !output::print_json(item)? {
-                break;
+    match args.form.form() {
+        Form::Json => {
+            for item in &items {
+                if !output::print_json(item)? {
+                    break;
+                }
             }
         }
-        return Ok(Exit::Well);
+        Form::Csv => {
+            let mut csv = Csv::new(sessions::COLUMNS);
+            csv.header()?;
+            for item in &items {
+                if !csv.record(&sessions::record(item))? {
+                    break;
+                }
+            }
+        }
+        Form::People => {
+            let mut out = Out::new(args.pager);
+            let printed = out.print(&text(&items, total));
+            out.finish()?;
+            printed?;
+        }
     }
-    output::print(&text(&items, total))?;
     Ok(Exit::Well)
-}
-
-/// A field's text, or nothing.
-pub(super) fn field<'a>(item: &'a Value, name: &str) -> &'a str {
-    item.get(name).and_then(Value::as_str).unwrap_or_default()
-}
-
-/// A field's number, or zero.
-pub(super) fn number(item: &Value, name: &str) -> u64 {
-    item.get(name).and_then(Value::as_u64).unwrap_or_default()
 }
 
 fn text(items: &[Value], total: Option<u64>) -> String {
     if items.is_empty() {
         return "no sessions match\n".to_owned();
     }
-    let column = |name, align, least| Column { name, align, least };
-    let mut table = Table::new(&[
-        column("STARTED (UTC)", Align::Left, 0),
-        column("USER", Align::Left, 12),
-        column("ROLE", Align::Left, 10),
-        column("TYPE", Align::Left, 0),
-        column("STATUS", Align::Left, 0),
-        column("TOOK", Align::Right, 0),
-        column("SUMMARY", Align::Left, 10),
-        column("SESSION", Align::Left, 0),
-    ]);
-    for item in items {
-        let plain = |text: String| (text, String::new());
-        let status = field(item, "status");
-        let user = match field(item, "agent") {
-            "" => clean::line(field(item, "user")),
-            agent => format!("{} ({})", clean::line(field(item, "user")), clean::line(agent)),
-        };
-        table.row(vec![
-            plain(output::moment(field(item, "started_at"))),
-            plain(user),
-            plain(clean::line(field(item, "role"))),
-            plain(clean::line(field(item, "type"))),
-            (status.replace('_', " "), status.to_owned()),
-            plain(output::duration_ms(number(item, "duration_ms"))),
-            plain(clean::line(field(item, "summary"))),
-            plain(clean::line(field(item, "id"))),
-        ]);
-    }
-    let mut text = table.render(Paint::stdout(), output::terminal_width());
+    let paint = Paint::stdout();
+    let mut text = sessions::table(items).render(paint, output::terminal_width());
     if let Some(total) = total {
         let shown = count(items.len() as u64);
-        text.push_str(&Paint::stdout().dim(&format!("{shown} of {} sessions", count(total))));
+        text.push_str(&paint.dim(&format!("{shown} of {} sessions", count(total))));
         text.push('\n');
     }
     text

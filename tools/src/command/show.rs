@@ -1,26 +1,40 @@
 //! `daybook show`: what happened in a session, in order.
 
-use super::sessions::{field, number};
 use crate::cli::Exit;
-use crate::output::{self, Paint};
+use crate::output::{self, Csv, Form, FormArgs, Out, PagerArgs, Paint};
+use crate::rows::{events, field};
 use crate::show::{Story, header};
 use crate::source::{PAGE_MAX, Page, Source, TargetArgs};
 use serde_json::Value;
 
 /// The arguments of `daybook show`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  daybook show SESSION
+  daybook show --full --no-pager SESSION | less -R
+  daybook show --csv SESSION > session.csv
+
+--json and --csv have every event by itself, commands not folded with their outputs, and texts whole.
+Columns of --csv: offset, session, seq, time, kind, verdict, rule, language, input, output, text, error,
+stream, command, exit_code, duration_ms, rows, masked, review, decision, by, action, target, details (the
+fields that have no column, as JSON), received, producer; and of its session user, user_name, role, type,
+subtype, agent, client_ip, tags (joined by ;), status.")]
 pub struct Args {
     #[command(flatten)]
     target: TargetArgs,
     /// Show outputs whole, not their first lines
     #[arg(long)]
     full: bool,
-    /// Print one JSON object an event, not folded
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    form: FormArgs,
+    #[command(flatten)]
+    pager: PagerArgs,
     /// The session's id
     id: String,
 }
+
+/// How many lines of an output are shown without `--full`.
+const OUTPUT_LINES_MAX: usize = 12;
 
 /// Runs the command.
 ///
@@ -28,45 +42,65 @@ pub struct Args {
 /// No such session, or what the server or the log says.
 pub async fn run(args: Args) -> anyhow::Result<Exit> {
     let source = Source::open(&args.target)?;
-    let paint = Paint::stdout();
-    let mut story = Story::new(paint, if args.full { usize::MAX } else { 12 });
-    if !args.json {
-        let details = source.details(&args.id).await?;
-        story.starts_with(&prompt_of(&details));
-        if !output::print(&header(&details, paint))? {
-            return Ok(Exit::Well);
+    match args.form.form() {
+        Form::People => {
+            let mut out = Out::new(args.pager);
+            let told = people(&args, &source, &mut out).await;
+            out.finish()?;
+            told?;
         }
-    }
-    let mut cursor = None::<String>;
-    loop {
-        let page = Page { cursor: cursor.as_deref(), limit: PAGE_MAX };
-        let answer = source.timeline(&args.id, !args.json, page).await?;
-        let none = Vec::new();
-        for item in answer.get("items").and_then(Value::as_array).unwrap_or(&none) {
-            let more = if args.json {
-                output::print_json(item)?
-            } else {
-                output::print(&story.tell(item))?
-            };
-            if !more {
-                return Ok(Exit::Well);
-            }
+        Form::Json => each(&args, &source, false, &mut |item| output::print_json(item)).await?,
+        Form::Csv => {
+            let of_session = events::of_session(&source.details(&args.id).await?);
+            let mut csv = Csv::new(events::COLUMNS);
+            let mut print = |item: &Value| csv.record(&events::record(item, &of_session)?);
+            each(&args, &source, false, &mut print).await?;
+            csv.header()?;
         }
-        cursor = answer.get("next_cursor").and_then(Value::as_str).map(str::to_owned);
-        if cursor.is_none() {
-            break;
-        }
-    }
-    if !args.json {
-        output::print(&story.end())?;
     }
     Ok(Exit::Well)
 }
 
+async fn people(args: &Args, source: &Source, out: &mut Out) -> anyhow::Result<()> {
+    let paint = Paint::stdout();
+    let mut story = Story::new(paint, if args.full { usize::MAX } else { OUTPUT_LINES_MAX });
+    let details = source.details(&args.id).await?;
+    story.starts_with(&prompt_of(&details));
+    if out.print(&header(&details, paint))? {
+        each(args, source, true, &mut |item| out.print(&story.tell(item))).await?;
+        out.print(&story.end())?;
+    }
+    Ok(())
+}
+
+/// Has each item of the timeline printed, until no more are wanted.
+async fn each(
+    args: &Args,
+    source: &Source,
+    fold: bool,
+    print: &mut dyn FnMut(&Value) -> anyhow::Result<bool>,
+) -> anyhow::Result<()> {
+    let mut cursor = None::<String>;
+    loop {
+        let page = Page { cursor: cursor.as_deref(), limit: PAGE_MAX };
+        let answer = source.timeline(&args.id, fold, page).await?;
+        let items = answer.get("items").and_then(Value::as_array);
+        for item in items.into_iter().flatten() {
+            if !print(item)? {
+                return Ok(());
+            }
+        }
+        cursor = answer.get("next_cursor").and_then(Value::as_str).map(str::to_owned);
+        if cursor.is_none() {
+            return Ok(());
+        }
+    }
+}
+
 /// What stands before a command: the resource's own prompt where it has one.
 fn prompt_of(details: &Value) -> String {
-    match (field(details, "type"), number(details, "cols")) {
-        ("database", _) => format!("{}> ", field(details, "subtype")),
+    match field(details, "type") {
+        "database" => format!("{}> ", field(details, "subtype")),
         _ => "$ ".to_owned(),
     }
 }

@@ -1,10 +1,10 @@
 //! `daybook tail`: events as they arrive.
 
-use super::search;
 use crate::cli::Exit;
 use crate::client::{Backoff, Client, EventReader, ServerEvent};
 use crate::filter::FilterArgs;
-use crate::output::{self, Paint};
+use crate::output::{self, Csv, Form, FormArgs, Paint, Table};
+use crate::rows::hits;
 use crate::source::ServerArgs;
 use anyhow::{Context as _, bail};
 use serde_json::Value;
@@ -14,7 +14,10 @@ use serde_json::Value;
 #[command(after_help = "Examples:
   daybook tail verdict:blocked
   daybook tail --role 'prod-*' 'DROP OR TRUNCATE'
-  daybook tail --json --from 0 | jq .session")]
+  daybook tail --json --from 0 | jq .session
+  daybook tail --csv --from 0 verdict:blocked >> blocked.csv
+
+Each event is printed as it arrives, also into a pipe. Columns of --csv: those of `daybook search`.")]
 pub struct Args {
     #[command(flatten)]
     server: ServerArgs,
@@ -26,9 +29,8 @@ pub struct Args {
     /// End after this many
     #[arg(long, short = 'n')]
     limit: Option<u64>,
-    /// Print one JSON object a line
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    form: FormArgs,
     /// Which events; all without
     query: Vec<String>,
 }
@@ -40,7 +42,28 @@ struct Tail {
     /// Where to go on; `None` until the server has said.
     next: Option<u64>,
     shown: u64,
-    paint: Paint,
+    printed: Printed,
+}
+
+/// How it is printed.
+enum Printed {
+    People(Paint, Table),
+    Json,
+    Csv(Box<Csv>),
+}
+
+impl Printed {
+    /// Answers whether more is wanted.
+    fn print(&mut self, hit: &Value) -> anyhow::Result<bool> {
+        match self {
+            Printed::People(paint, table) => {
+                hits::add(table, hit);
+                output::print(&table.render(*paint, output::terminal_width()))
+            }
+            Printed::Json => output::print_json(hit),
+            Printed::Csv(csv) => csv.record(&hits::record(hit)),
+        }
+    }
 }
 
 /// Runs the command, until it is interrupted, or nobody reads what it prints.
@@ -50,7 +73,12 @@ struct Tail {
 pub async fn run(args: Args) -> anyhow::Result<Exit> {
     let client = args.server.client()?;
     let query = args.filter.narrow(&args.query.join(" "))?.to_string();
-    let mut tail = Tail { next: args.from, args, query, shown: 0, paint: Paint::stdout() };
+    let printed = match args.form.form() {
+        Form::People => Printed::People(Paint::stdout(), hits::tail_table()),
+        Form::Json => Printed::Json,
+        Form::Csv => Printed::Csv(Box::new(Csv::new(hits::COLUMNS))),
+    };
+    let mut tail = Tail { next: args.from, args, query, shown: 0, printed };
     tokio::select! {
         ended = tail.follow(&client) => ended,
         stopped = tokio::signal::ctrl_c() => {
@@ -106,10 +134,7 @@ impl Tail {
             (_, "") => {}
             ("", data) => {
                 let hit: Value = serde_json::from_str(data).context("the server sent no hit")?;
-                goes_on = match self.args.json {
-                    true => output::print_json(&hit)?,
-                    false => output::print(&search::text(&hit, self.paint))?,
-                };
+                goes_on = self.printed.print(&hit)?;
                 self.shown += 1;
             }
             ("unreadable", data) => {

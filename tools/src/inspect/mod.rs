@@ -11,7 +11,7 @@ mod files;
 
 pub use files::inspect;
 
-use crate::output::{self, Align, Column, Paint, Table};
+use crate::output::{self, Align, Cell, Column, Paint, Table};
 use daybook_engine::event::Micros;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -121,7 +121,7 @@ impl Report {
                 output::moment(&block.from),
                 output::moment(&block.to),
             ];
-            table.row(cells.into_iter().map(|cell| (cell, String::new())).collect());
+            table.row(cells.into_iter().map(Cell::from).collect());
         }
         let mut text = table.render(paint, None);
         if hidden > 0 {

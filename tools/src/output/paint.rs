@@ -3,6 +3,50 @@
 use anstyle::{AnsiColor, Style};
 use std::io::IsTerminal as _;
 
+/// How a piece of text looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// As it is.
+    Plain,
+    /// A heading, or what a line is found by.
+    Bold,
+    /// What matters less.
+    Dim,
+    /// What a search found.
+    Found,
+    /// It went wrong, or was stopped.
+    Bad,
+    /// It waits for somebody.
+    Waits,
+    /// It was let through, or goes on.
+    Good,
+}
+
+impl Look {
+    /// The look of a verdict or a status.
+    #[must_use]
+    pub fn of(word: &str) -> Look {
+        match word {
+            "blocked" | "rejected" | "failed" | "killed" | "error" => Look::Bad,
+            "pending" | "pending_review" => Look::Waits,
+            "approved" | "open" => Look::Good,
+            _ => Look::Plain,
+        }
+    }
+
+    fn style(self) -> Option<Style> {
+        Some(match self {
+            Look::Plain => return None,
+            Look::Bold => Style::new().bold(),
+            Look::Dim => Style::new().dimmed(),
+            Look::Found => Style::new().bold().underline(),
+            Look::Bad => AnsiColor::Red.on_default(),
+            Look::Waits => AnsiColor::Yellow.on_default(),
+            Look::Good => AnsiColor::Green.on_default(),
+        })
+    }
+}
+
 /// Paints text, or leaves it as it is.
 #[derive(Clone, Copy, Debug)]
 pub struct Paint {
@@ -23,37 +67,30 @@ impl Paint {
         Paint { on: false }
     }
 
-    fn with(self, style: Style, text: &str) -> String {
-        if self.on { format!("{style}{text}{style:#}") } else { text.to_owned() }
+    /// The text in a look.
+    #[must_use]
+    pub fn show(self, look: Look, text: &str) -> String {
+        match look.style().filter(|_| self.on && !text.is_empty()) {
+            Some(style) => format!("{style}{text}{style:#}"),
+            None => text.to_owned(),
+        }
     }
 
     /// A heading.
     #[must_use]
     pub fn bold(self, text: &str) -> String {
-        self.with(Style::new().bold(), text)
+        self.show(Look::Bold, text)
     }
 
     /// What matters less.
     #[must_use]
     pub fn dim(self, text: &str) -> String {
-        self.with(Style::new().dimmed(), text)
-    }
-
-    /// What a search found.
-    #[must_use]
-    pub fn found(self, text: &str) -> String {
-        self.with(Style::new().bold().underline(), text)
+        self.show(Look::Dim, text)
     }
 
     /// A verdict or a status, in its colour.
     #[must_use]
     pub fn state(self, word: &str, text: &str) -> String {
-        let colour = match word {
-            "blocked" | "rejected" | "failed" | "killed" | "error" => AnsiColor::Red,
-            "pending" | "pending_review" => AnsiColor::Yellow,
-            "approved" | "open" => AnsiColor::Green,
-            _ => return text.to_owned(),
-        };
-        self.with(colour.on_default(), text)
+        self.show(Look::of(word), text)
     }
 }

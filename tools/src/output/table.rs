@@ -1,6 +1,7 @@
 //! Aligned columns that fit the terminal.
 
-use super::Paint;
+use super::cell::width;
+use super::{Cell, Look, Paint};
 
 /// How a column's cells stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,69 +23,139 @@ pub struct Column {
     pub least: usize,
 }
 
-/// Rows under headings.
+/// What stands between two columns.
+const GAP: &str = "  ";
+/// Where a text stands that is under its row.
+const INDENT: &str = "    ";
+/// A text stands beside its row if the terminal leaves it so many columns, else under it.
+const TEXT_LEAST: usize = 40;
+
+/// Rows under headings. A row may end in a text of some lines, which takes what the columns leave.
+///
+/// What is rendered is gone; what comes later stands under the same headings, in columns that are never
+/// narrower than they were.
 #[derive(Clone, Debug)]
 pub struct Table {
     columns: Vec<Column>,
-    rows: Vec<Vec<(String, String)>>,
+    /// The heading of the texts.
+    text: Option<&'static str>,
+    rows: Vec<Row>,
+    widths: Vec<usize>,
+    headed: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Row {
+    cells: Vec<Cell>,
+    text: Vec<Cell>,
+}
+
+/// Where the texts of rows stand.
+struct Place {
+    beside: bool,
+    indent: usize,
+    columns_max: usize,
 }
 
 impl Table {
     /// An empty table.
     #[must_use]
     pub fn new(columns: &[Column]) -> Table {
-        Table { columns: columns.to_vec(), rows: Vec::new() }
+        let widths = columns.iter().map(|column| width(column.name)).collect();
+        Table { columns: columns.to_vec(), text: None, rows: Vec::new(), widths, headed: false }
     }
 
-    /// Adds a row. Each cell is its text and the word that its colour is for (see [`Paint::state`]).
-    pub fn row(&mut self, cells: Vec<(String, String)>) {
-        self.rows.push(cells);
-    }
-
-    /// Has it no rows?
+    /// With texts at the end of its rows.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+    pub fn with_text(mut self, name: &'static str) -> Table {
+        self.text = Some(name);
+        self
     }
 
-    /// The table as text, at most `width` wide where its columns allow that.
+    /// With columns that are at least so wide from the first row on.
     #[must_use]
-    pub fn render(&self, paint: Paint, width: Option<usize>) -> String {
-        let widths = self.widths(width);
+    pub fn from_widths(mut self, least: &[usize]) -> Table {
+        for (width, least) in self.widths.iter_mut().zip(least) {
+            *width = (*width).max(*least);
+        }
+        self
+    }
+
+    /// Adds a row.
+    pub fn row(&mut self, cells: Vec<Cell>) {
+        self.row_with_text(cells, Vec::new());
+    }
+
+    /// Adds a row that ends in a text, line by line.
+    pub fn row_with_text(&mut self, cells: Vec<Cell>, text: Vec<Cell>) {
+        for (width, cell) in self.widths.iter_mut().zip(&cells) {
+            *width = (*width).max(cell.width());
+        }
+        self.rows.push(Row { cells, text });
+    }
+
+    /// The rows that were not rendered yet, as text that is at most `columns_max` wide where the columns
+    /// allow that.
+    #[must_use]
+    pub fn render(&mut self, paint: Paint, columns_max: Option<usize>) -> String {
+        let (widths, place) = self.layout(columns_max);
         let mut out = String::new();
-        let headings: Vec<String> = self
-            .columns
-            .iter()
-            .zip(&widths)
-            .map(|(column, width)| fit(column.name, *width, column.align))
-            .collect();
-        out.push_str(&paint.bold(headings.join("  ").trim_end()));
-        out.push('\n');
-        for row in &self.rows {
-            let cells: Vec<String> = row
-                .iter()
-                .zip(self.columns.iter().zip(&widths))
-                .map(|((text, word), (column, width))| {
-                    paint.state(word, &fit(text, *width, column.align))
-                })
-                .collect();
-            out.push_str(cells.join("  ").trim_end());
-            out.push('\n');
+        if !std::mem::replace(&mut self.headed, true) {
+            let headings = self.columns.iter().map(|c| Cell::new(Look::Bold, c.name)).collect();
+            let text = self.text.filter(|_| place.beside).map(|name| Cell::new(Look::Bold, name));
+            let row = Row { cells: headings, text: text.into_iter().collect() };
+            self.line(&row, &widths, &place, paint, &mut out);
+        }
+        for row in std::mem::take(&mut self.rows) {
+            self.line(&row, &widths, &place, paint, &mut out);
         }
         out
     }
 
-    fn widths(&self, limit: Option<usize>) -> Vec<usize> {
-        let mut widths: Vec<usize> = self.columns.iter().map(|c| c.name.chars().count()).collect();
-        for row in &self.rows {
-            for (width, (text, _)) in widths.iter_mut().zip(row) {
-                *width = (*width).max(text.chars().count());
-            }
+    fn line(&self, row: &Row, widths: &[usize], place: &Place, paint: Paint, out: &mut String) {
+        let cells: Vec<String> = row
+            .cells
+            .iter()
+            .zip(self.columns.iter().zip(widths))
+            .map(|(cell, (column, width))| cell.fit(*width, column.align, paint))
+            .collect();
+        let mut line = cells.join(GAP);
+        let mut texts = row.text.iter().map(|c| c.cut_around_found(place.columns_max).paint(paint));
+        if place.beside
+            && let Some(first) = texts.next()
+        {
+            line = line + GAP + &first;
         }
-        let Some(limit) = limit else { return widths };
-        let gaps = 2 * widths.len().saturating_sub(1);
-        let mut over = (widths.iter().sum::<usize>() + gaps).saturating_sub(limit);
-        // The widest column that may be cut gives first.
+        out.push_str(line.trim_end());
+        out.push('\n');
+        for text in texts {
+            out.push_str(format!("{:1$}{text}", "", place.indent).trim_end());
+            out.push('\n');
+        }
+    }
+
+    /// How wide the columns are, and where the texts stand.
+    fn layout(&self, columns_max: Option<usize>) -> (Vec<usize>, Place) {
+        let widths = self.widths.clone();
+        let gaps = GAP.len() * widths.len();
+        let beside = widths.iter().sum::<usize>() + gaps;
+        let Some(limit) = columns_max else {
+            return (widths, Place { beside: true, indent: beside, columns_max: usize::MAX });
+        };
+        if self.text.is_some() && beside + TEXT_LEAST <= limit {
+            let columns_max = limit - beside;
+            return (widths, Place { beside: true, indent: beside, columns_max });
+        }
+        let indent = INDENT.len();
+        let columns_max = limit.saturating_sub(indent);
+        let widths = self.narrowed(widths, limit.saturating_sub(gaps - GAP.len().min(gaps)));
+        (widths, Place { beside: false, indent, columns_max })
+    }
+
+    /// Columns that take no more than `limit` together, where they may be cut so far: the widest gives
+    /// first.
+    fn narrowed(&self, mut widths: Vec<usize>, limit: usize) -> Vec<usize> {
+        let mut over = widths.iter().sum::<usize>().saturating_sub(limit);
         while over > 0 {
             let widest = widths
                 .iter_mut()
@@ -99,18 +170,6 @@ impl Table {
     }
 }
 
-fn fit(text: &str, width: usize, align: Align) -> String {
-    let length = text.chars().count();
-    if length > width {
-        let kept: String = text.chars().take(width.saturating_sub(1)).collect();
-        return format!("{kept}…");
-    }
-    match align {
-        Align::Left => format!("{text:<width$}"),
-        Align::Right => format!("{text:>width$}"),
-    }
-}
-
 /// The width of the terminal that standard output is, if it is one.
 #[must_use]
 pub fn terminal_width() -> Option<usize> {
@@ -121,19 +180,46 @@ pub fn terminal_width() -> Option<usize> {
 mod tests {
     use super::*;
 
+    fn column(name: &'static str, align: Align, least: usize) -> Column {
+        Column { name, align, least }
+    }
+
     #[test]
     fn a_narrow_terminal_cuts_the_widest_column_that_may_be_cut() {
         let mut table = Table::new(&[
-            Column { name: "ID", align: Align::Left, least: 0 },
-            Column { name: "N", align: Align::Right, least: 0 },
-            Column { name: "TEXT", align: Align::Left, least: 4 },
+            column("ID", Align::Left, 0),
+            column("N", Align::Right, 0),
+            column("TEXT", Align::Left, 4),
         ]);
-        table.row(vec![
-            ("abc".into(), String::new()),
-            ("12".into(), String::new()),
-            ("a long sentence".into(), String::new()),
-        ]);
-        assert_eq!(table.render(Paint::plain(), Some(18)), "ID    N  TEXT\nabc  12  a long s…\n");
-        assert_eq!(table.render(Paint::plain(), None), "ID    N  TEXT\nabc  12  a long sentence\n");
+        table.row(vec!["abc".into(), "12".into(), "a long sentence".into()]);
+        let mut same = table.clone();
+        let narrow = table.render(Paint::plain(), Some(18));
+        assert_eq!(narrow, "ID    N  TEXT\nabc  12  a long s…\n");
+        let whole = same.render(Paint::plain(), None);
+        assert_eq!(whole, "ID    N  TEXT\nabc  12  a long sentence\n");
+    }
+
+    #[test]
+    fn a_text_stands_beside_its_row_where_there_is_room_and_under_it_where_not() {
+        let mut table = Table::new(&[column("ID", Align::Left, 0), column("USER", Align::Left, 4)])
+            .with_text("TEXT");
+        table.row_with_text(vec!["7".into(), "zoë 日本".into()], vec!["one".into(), "two".into()]);
+        let mut narrow = table.clone();
+        let wide = table.render(Paint::plain(), Some(60));
+        assert_eq!(wide, "ID  USER      TEXT\n7   zoë 日本  one\n              two\n");
+        let narrow = narrow.render(Paint::plain(), Some(10));
+        assert_eq!(narrow, "ID  USER\n7   zoë …\n    one\n    two\n");
+    }
+
+    #[test]
+    fn later_rows_stand_in_columns_that_only_grow() {
+        let mut table = Table::new(&[column("A", Align::Left, 0), column("B", Align::Left, 0)])
+            .from_widths(&[3]);
+        table.row(vec!["1".into(), "x".into()]);
+        assert_eq!(table.render(Paint::plain(), None), "A    B\n1    x\n");
+        table.row(vec!["12345".into(), "x".into()]);
+        assert_eq!(table.render(Paint::plain(), None), "12345  x\n");
+        table.row(vec!["1".into(), "x".into()]);
+        assert_eq!(table.render(Paint::plain(), None), "1      x\n");
     }
 }

@@ -13,11 +13,8 @@
 //! ```
 
 use crate::output::{self, Paint, clean};
+use crate::rows::field;
 use serde_json::Value;
-
-fn field<'a>(item: &'a Value, name: &str) -> &'a str {
-    item.get(name).and_then(Value::as_str).unwrap_or_default()
-}
 
 /// What stands above a timeline.
 #[must_use]
@@ -98,7 +95,7 @@ impl Story {
 
     /// Sets what stands before a command.
     pub fn starts_with(&mut self, prompt: &str) {
-        prompt.clone_into(&mut self.prompt);
+        self.prompt = clean::text(prompt);
     }
 
     /// The text of an item; empty while a terminal's output is collected.
@@ -149,7 +146,7 @@ impl Story {
     fn row(&self, time: &str, word: &str, label: &str, rest: &str) -> String {
         let moment = output::moment(time);
         let clock = moment.get(11..19).unwrap_or(&moment).to_owned();
-        let label = format!("{label:<8}");
+        let label = format!("{:<8}", clean::line(label));
         let label =
             if word.is_empty() { self.paint.dim(&label) } else { self.paint.state(word, &label) };
         format!("{}  {label}  {rest}", self.paint.dim(&clock)).trim_end().to_owned() + "\n"
@@ -198,7 +195,7 @@ impl Story {
         let first = format!("{}{}", self.prompt, lines.next().unwrap_or_default());
         let label = if verdict.is_empty() { "command" } else { verdict };
         text.push_str(&self.row(field(item, "time"), verdict, label, &first));
-        let indent = MARGIN + self.prompt.chars().count();
+        let indent = MARGIN + output::width(&self.prompt);
         for line in lines {
             text.push_str(&format!("{:indent$}{line}\n", ""));
         }
