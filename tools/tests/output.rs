@@ -226,6 +226,30 @@ fn csv_has_its_header_also_where_nothing_is_found_and_does_not_go_with_json() {
 }
 
 #[test]
+fn the_columns_of_csv_are_those_that_are_documented() {
+    let log = Log::new();
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/output.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let header = |args: &[&str]| log.pipe(args).lines().next().unwrap().trim_end().to_owned();
+    let sessions = header(&["sessions", "--csv"]);
+    let groups = header(&["search", "--by-session", "--csv", "x"]);
+    let of_group = groups.strip_prefix(&format!("{sessions},")).unwrap().to_owned();
+    for (command, header) in [
+        ("search", header(&["search", "--csv", "x"])),
+        ("show", header(&["show", "--csv", "ses-0"])),
+        ("sessions", sessions),
+        ("search", of_group),
+    ] {
+        assert!(page.lines().any(|line| line == header), "{command}: {header}");
+        let help = run(0, &[command, "--help"]);
+        let words: Vec<&str> = help.split([' ', ',', ';', '\n']).collect();
+        for name in header.split(',') {
+            assert!(words.contains(&name), "no `{name}` in the help of {command}");
+        }
+    }
+}
+
+#[test]
 fn a_tail_prints_each_event_as_a_line_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(&dir.path().join("data"), &["--quiet"]);
@@ -246,9 +270,9 @@ fn a_tail_prints_each_event_as_a_line_at_once() {
         std::fs::write(&file, format!("{start}\n{command}\n")).unwrap();
         run(0, &["import", "-q", "--server", &server.address, file.to_str().unwrap()]);
     };
-    send(1, "ana");
     let mut next = || records.next().unwrap().trim_end().to_owned();
     assert!(next().starts_with("offset,session,seq,time,"));
+    send(1, "ana");
     assert_eq!(next(), "1,s1,1,2026-03-01T10:00:01.000000Z,command,passed,ana,r,ssh,\"ls, ll\",,,");
     let at = |row: String| (row.find("s1").or(row.find("s2")).or(row.find("SESSION")), row);
     let (heading, first) = (at(rows.next().unwrap()), at(rows.next().unwrap()));

@@ -18,10 +18,14 @@ use serde_json::Value;
   daybook search --csv -n 10000 verdict:blocked since:90d > blocked.csv
 
 Texts are shown around what matched; `daybook export` writes them whole.
+What is longer than the terminal goes through $DAYBOOK_PAGER, $PAGER or less.
 
-Columns of --csv: offset, session, seq, time, kind, verdict, user, role, type, input, output, text (around
-what matched), cut (which of the three are not whole). With --by-session: those of `daybook sessions --csv`,
-matches, and latest_offset, latest_seq and so on: the latest of them.")]
+Columns of --csv:
+  offset, session, seq, time, kind, verdict, user, role, type,
+  input, output, text (around what matched), cut (which of them are not whole)
+With --by-session those of `daybook sessions`, matches, and of the latest match:
+  latest_offset, latest_seq, latest_time, latest_kind, latest_verdict,
+  latest_input, latest_output, latest_text, latest_cut")]
 pub struct Args {
     #[command(flatten)]
     target: TargetArgs,
@@ -94,12 +98,12 @@ async fn people(args: &Args, out: &mut Out) -> anyhow::Result<u64> {
         }
     }
     let text = match (pages.shown, &pages.cursor) {
-        (0, _) => "nothing found\n".to_owned(),
-        (shown, Some(_)) => format!("the latest {shown}; there are more: --limit shows them\n"),
-        (1, None) => format!("1 {what}\n"),
-        (shown, None) => format!("{shown} {what}s\n"),
+        (0, _) => "nothing found".to_owned(),
+        (shown, Some(_)) => format!("the latest {shown}; there are more: --limit shows them"),
+        (1, None) => format!("1 {what}"),
+        (shown, None) => format!("{shown} {what}s"),
     };
-    out.print(&paint.dim(&text))?;
+    out.print(&(paint.dim(&text) + "\n"))?;
     Ok(pages.unreadable)
 }
 

@@ -14,8 +14,12 @@ use serde_json::Value;
   daybook sessions --sort -blocked 'verdict:blocked since:7d'
   daybook sessions --csv -n 100000 --after 2026-03-01 > march.csv
 
-Columns of --csv: session, user, user_name, role, type, subtype, agent, tags (joined by ;), started_at,
-ended_at, duration_ms, status, events, commands, blocked, approved, pending, masked, bytes, summary.")]
+What is longer than the terminal goes through $DAYBOOK_PAGER, $PAGER or less.
+
+Columns of --csv:
+  session, user, user_name, role, type, subtype, agent, tags (joined by ;),
+  started_at, ended_at, duration_ms, status, events, commands, blocked,
+  approved, pending, masked, bytes, summary")]
 pub struct Args {
     #[command(flatten)]
     target: TargetArgs,

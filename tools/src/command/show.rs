@@ -11,14 +11,18 @@ use serde_json::Value;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   daybook show SESSION
-  daybook show --full --no-pager SESSION | less -R
+  daybook show --full SESSION
   daybook show --csv SESSION > session.csv
 
---json and --csv have every event by itself, commands not folded with their outputs, and texts whole.
-Columns of --csv: offset, session, seq, time, kind, verdict, rule, language, input, output, text, error,
-stream, command, exit_code, duration_ms, rows, masked, review, decision, by, action, target, details (the
-fields that have no column, as JSON), received, producer; and of its session user, user_name, role, type,
-subtype, agent, client_ip, tags (joined by ;), status.")]
+What is longer than the terminal goes through $DAYBOOK_PAGER, $PAGER or less.
+--json and --csv have every event by itself, and texts whole.
+
+Columns of --csv:
+  offset, session, seq, time, kind, verdict, rule, language, input, output,
+  text, error, stream, command, exit_code, duration_ms, rows, masked, review,
+  decision, by, action, target, details (other fields, as JSON), received,
+  producer; of the session user, user_name, role, type, subtype, agent,
+  client_ip, tags (joined by ;), status")]
 pub struct Args {
     #[command(flatten)]
     target: TargetArgs,

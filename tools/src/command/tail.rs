@@ -15,9 +15,10 @@ use serde_json::Value;
   daybook tail verdict:blocked
   daybook tail --role 'prod-*' 'DROP OR TRUNCATE'
   daybook tail --json --from 0 | jq .session
-  daybook tail --csv --from 0 verdict:blocked >> blocked.csv
+  daybook tail --csv --from 0 verdict:blocked > blocked.csv
 
-Each event is printed as it arrives, also into a pipe. Columns of --csv: those of `daybook search`.")]
+Each event is printed as it arrives, also into a pipe. The columns of --csv are
+those of `daybook search`.")]
 pub struct Args {
     #[command(flatten)]
     server: ServerArgs,
@@ -53,6 +54,14 @@ enum Printed {
 }
 
 impl Printed {
+    /// What stands above the first event.
+    fn begin(&mut self) -> anyhow::Result<bool> {
+        match self {
+            Printed::Csv(csv) => csv.header(),
+            Printed::People(..) | Printed::Json => Ok(true),
+        }
+    }
+
     /// Answers whether more is wanted.
     fn print(&mut self, hit: &Value) -> anyhow::Result<bool> {
         match self {
@@ -98,6 +107,9 @@ impl Tail {
             let error = match client.follow("/v1/tail", &params).await {
                 Ok(mut response) => {
                     connected = true;
+                    if !self.printed.begin()? {
+                        return Ok(Exit::Well);
+                    }
                     let mut reader = EventReader::default();
                     loop {
                         match response.chunk().await {

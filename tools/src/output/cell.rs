@@ -51,8 +51,9 @@ impl Cell {
                 continue;
             }
             if std::mem::take(&mut self.blank) {
-                // Between two pieces it belongs to the first: what was found is underlined.
-                match self.pieces.last_mut().filter(|_| piece.is_empty()) {
+                // Between two pieces it belongs to the one that is not underlined.
+                let before = self.pieces.last_mut().filter(|_| piece.is_empty());
+                match before.filter(|(look, _)| *look != Look::Found) {
                     Some((_, before)) => before.push(' '),
                     None => piece.push(' '),
                 }
@@ -175,7 +176,9 @@ mod tests {
     fn a_cell_is_one_harmless_line() {
         let mut cell = Cell::new(Look::Plain, "\nSELECT *\n\t");
         cell.push(Look::Found, " FROM\u{1b}[2J cards\r\n");
-        assert_eq!(shown(&cell), "SELECT * FROM cards");
+        cell.push(Look::Plain, " ;");
+        assert_eq!(shown(&cell), "SELECT * FROM cards ;");
+        assert_eq!(cell.pieces.last(), Some(&(Look::Plain, " ;".to_owned())));
     }
 
     #[test]

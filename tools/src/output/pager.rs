@@ -17,8 +17,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// Whether a pager is wanted.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 pub struct PagerArgs {
-    /// Print directly. Otherwise what is longer than the terminal goes through DAYBOOK_PAGER, PAGER or
-    /// less
+    /// Print directly, however long it is
     #[arg(long)]
     no_pager: bool,
 }
