@@ -6,6 +6,7 @@ use crate::source::Source;
 use anyhow::{Context as _, Result, bail};
 use hdrhistogram::Histogram;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -255,11 +256,17 @@ fn percentiles(times: &Histogram<u64>) -> String {
 
 /// What each kind of file takes, as a share of the raw bytes.
 fn stored_by_kind(dir: &Path, raw_bytes: u64) -> Result<String> {
-    fn walk(
-        dir: &Path,
-        kind: Option<&str>,
-        sums: &mut std::collections::BTreeMap<String, u64>,
-    ) -> Result<()> {
+    let parts: Vec<String> = bytes_by_kind(dir)?
+        .into_iter()
+        .filter(|(_, bytes)| *bytes as f64 > raw_bytes as f64 * 0.0005)
+        .map(|(kind, bytes)| format!("{kind} {:.3}", bytes as f64 / raw_bytes as f64))
+        .collect();
+    Ok(parts.join(", "))
+}
+
+/// The bytes of each kind of file in a data directory.
+pub(crate) fn bytes_by_kind(dir: &Path) -> Result<BTreeMap<String, u64>> {
+    fn walk(dir: &Path, kind: Option<&str>, sums: &mut BTreeMap<String, u64>) -> Result<()> {
         for entry in std::fs::read_dir(dir)?.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             let meta = entry.metadata()?;
@@ -272,12 +279,7 @@ fn stored_by_kind(dir: &Path, raw_bytes: u64) -> Result<String> {
         }
         Ok(())
     }
-    let mut sums = std::collections::BTreeMap::new();
+    let mut sums = BTreeMap::new();
     walk(dir, None, &mut sums)?;
-    let parts: Vec<String> = sums
-        .into_iter()
-        .filter(|(_, bytes)| *bytes as f64 > raw_bytes as f64 * 0.0005)
-        .map(|(kind, bytes)| format!("{kind} {:.3}", bytes as f64 / raw_bytes as f64))
-        .collect();
-    Ok(parts.join(", "))
+    Ok(sums)
 }

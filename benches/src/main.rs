@@ -22,6 +22,7 @@ mod producers;
 mod reads;
 mod recovery;
 mod retention;
+mod search;
 mod server;
 mod source;
 mod tantivy_alone;
@@ -57,6 +58,12 @@ struct Arguments {
     /// How long the soak takes, in seconds.
     #[arg(long, default_value_t = 600)]
     soak_seconds: u64,
+    /// Events that are searched; with `--quick` at most 5,000.
+    #[arg(long, default_value_t = 10_000_000)]
+    events: u64,
+    /// Where what the search loads stays, to be used again by the next run with as many events of the same source.
+    #[arg(long)]
+    keep: Option<PathBuf>,
     /// Only some parts of the report.
     #[arg(long, value_delimiter = ',')]
     only: Vec<Section>,
@@ -102,6 +109,8 @@ enum Section {
     Start,
     /// Deleting segments of any size.
     Retention,
+    /// Searches of all kinds in `--events` events. Only where it is asked for, and with `--quick`.
+    Search,
 }
 
 fn main() -> Result<()> {
@@ -110,6 +119,7 @@ fn main() -> Result<()> {
     if arguments.quick {
         arguments.sessions = arguments.sessions.min(5_000);
         arguments.segments = arguments.segments.min(10);
+        arguments.events = arguments.events.min(5_000);
         arguments.session_bytes = arguments.session_bytes.min(16 << 20);
     }
     let wanted = |section| arguments.only.is_empty() || arguments.only.contains(&section);
@@ -185,6 +195,15 @@ fn main() -> Result<()> {
     }
     if wanted(Section::Retention) {
         retention::report(&dir.join("retention"), arguments.quick)?;
+    }
+    if arguments.only.contains(&Section::Search) || (arguments.quick && wanted(Section::Search)) {
+        let options = search::Options {
+            events: arguments.events,
+            producers: arguments.producers,
+            keep: arguments.keep.as_deref(),
+            quick: arguments.quick,
+        };
+        search::report(&dir.join("search"), &source, &options)?;
     }
     Ok(())
 }
