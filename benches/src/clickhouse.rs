@@ -8,6 +8,7 @@ use crate::outcome::Outcome;
 use crate::postgres::texts;
 use crate::source::Source;
 use anyhow::{Context as _, Result, ensure};
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -16,11 +17,20 @@ use std::time::Duration;
 
 const SCRIPT: &str = include_str!("../peers/clickhouse.py");
 
+/// The Python that has it, or may have.
+pub(crate) fn python() -> OsString {
+    std::env::var_os("DAYBOOK_BENCH_PYTHON").unwrap_or_else(|| "python3".into())
+}
+
+/// Whether it is there.
+pub(crate) fn installed() -> bool {
+    let there = Command::new(python()).args(["-c", "import chdb"]).stderr(Stdio::null()).status();
+    there.is_ok_and(|status| status.success())
+}
+
 /// Reports a few numbers of producers and sizes of batch.
 pub(crate) fn report(dir: &Path, source: &Source, quick: bool) -> Result<()> {
-    let python = std::env::var_os("DAYBOOK_BENCH_PYTHON").unwrap_or_else(|| "python3".into());
-    let there = Command::new(&python).args(["-c", "import chdb"]).stderr(Stdio::null()).status();
-    if !there.is_ok_and(|status| status.success()) {
+    if !installed() {
         println!("clickhouse chDB is not installed (pip install chdb): skipped");
         return Ok(());
     }
@@ -35,7 +45,7 @@ pub(crate) fn report(dir: &Path, source: &Source, quick: bool) -> Result<()> {
     }
     let lines = dir.join("lines.ndjson");
     std::fs::write(&lines, rows)?;
-    let mut child = Command::new(&python)
+    let mut child = Command::new(python())
         .args(["-c", SCRIPT])
         .args([&lines, &dir.join("data")])
         .arg(seconds)

@@ -64,6 +64,9 @@ struct Arguments {
     /// Where what the search loads stays, to be used again by the next run with as many events of the same source.
     #[arg(long)]
     keep: Option<PathBuf>,
+    /// How long a peer of the search may load, in seconds: it gets as many of the events as it loads in that time.
+    #[arg(long, default_value_t = 1_200)]
+    peer_seconds: u64,
     /// Only some parts of the report.
     #[arg(long, value_delimiter = ',')]
     only: Vec<Section>,
@@ -201,9 +204,10 @@ fn main() -> Result<()> {
             events: arguments.events,
             producers: arguments.producers,
             keep: arguments.keep.as_deref(),
+            peer_seconds: arguments.peer_seconds,
             quick: arguments.quick,
         };
-        search::report(&dir.join("search"), &source, &options)?;
+        search::report(dir, &source, &options)?;
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tokio_postgres::{Client, NoTls};
 
-const PORT: u16 = 7_439;
+pub(crate) const PORT: u16 = 7_439;
 
 const TABLE: &str = "
 create table events (
@@ -28,7 +28,7 @@ const INSERT: &str = "insert into events (session, seq, line, body)
     on conflict do nothing";
 
 /// A PostgreSQL of its own; stopped when dropped.
-struct Postgres {
+pub(crate) struct Postgres {
     child: Child,
 }
 
@@ -53,7 +53,7 @@ pub(crate) fn report(dir: &Path, source: &Source, quick: bool) -> Result<()> {
     };
     let lasts = if quick { Duration::from_millis(300) } else { Duration::from_secs(4) };
     std::fs::create_dir_all(dir)?;
-    let server = start(&programs, dir)?;
+    let server = start(&programs, dir, &["shared_buffers=512MB"])?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     Outcome::print_head("postgres");
     runtime.block_on(async {
@@ -70,7 +70,7 @@ pub(crate) fn report(dir: &Path, source: &Source, quick: bool) -> Result<()> {
 }
 
 /// Where its programs are.
-fn programs() -> Option<PathBuf> {
+pub(crate) fn programs() -> Option<PathBuf> {
     let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?;
     let programs = versions.filter_map(|entry| Some(entry.ok()?.path().join("bin")));
     programs.filter(|dir| dir.join("postgres").is_file()).max()
@@ -88,7 +88,8 @@ fn command(program: &Path) -> Command {
     command
 }
 
-fn start(programs: &Path, dir: &Path) -> Result<Postgres> {
+/// Starts one with the data in this directory, or with none, and these settings.
+pub(crate) fn start(programs: &Path, dir: &Path, settings: &[&str]) -> Result<Postgres> {
     let data = dir.join("data");
     // Its user has to get there.
     let open = |path: &Path| {
@@ -99,16 +100,19 @@ fn start(programs: &Path, dir: &Path) -> Result<Postgres> {
     if let Some(parent) = dir.parent() {
         open(parent)?;
     }
-    let made = command(&programs.join("initdb"))
-        .args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-locale", "-D"])
-        .arg(&data)
-        .current_dir("/")
-        .stdout(Stdio::null())
-        .output()?;
-    ensure!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+    if !data.exists() {
+        let made = command(&programs.join("initdb"))
+            .args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-locale", "-D"])
+            .arg(&data)
+            .current_dir("/")
+            .stdout(Stdio::null())
+            .output()?;
+        ensure!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+    }
     let child = command(&programs.join("postgres"))
         .args(["-c", "synchronous_commit=on", "-c", "listen_addresses=127.0.0.1"])
-        .args(["-c", "max_connections=1100", "-c", "shared_buffers=512MB"])
+        .args(["-c", "max_connections=1100"])
+        .args(settings.iter().flat_map(|setting| ["-c", setting]))
         .args(["-c", "unix_socket_directories=", "-p", &PORT.to_string(), "-D"])
         .arg(&data)
         .current_dir("/")
@@ -117,7 +121,7 @@ fn start(programs: &Path, dir: &Path) -> Result<Postgres> {
         .spawn()?;
     let server = Postgres { child };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    for _ in 0..100 {
+    for _ in 0..600 {
         if runtime.block_on(connect()).is_ok() {
             return Ok(server);
         }
@@ -126,7 +130,8 @@ fn start(programs: &Path, dir: &Path) -> Result<Postgres> {
     bail!("PostgreSQL did not start")
 }
 
-async fn connect() -> Result<Client> {
+/// A connection to the one that runs.
+pub(crate) async fn connect() -> Result<Client> {
     let settings = format!("host=127.0.0.1 port={PORT} user=postgres");
     let (client, connection) = tokio_postgres::connect(&settings, NoTls).await?;
     tokio::spawn(connection);

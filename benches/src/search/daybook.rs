@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 const BODY_BYTES: usize = 1 << 20;
+const EMPTY: &str = "nothing is found";
 /// What is said of a load that is used again.
 const LOADED: &str = "search-load.json";
 
@@ -162,11 +163,11 @@ fn settled(server: &Server) -> Result<Value> {
     bail!("not everything was sealed: {}", stats(server)?)
 }
 
-/// Asks everything, class by class, each after a start of its own.
-pub(crate) fn ask(dir: &Path, asks: &[Ask], effort: Effort) -> Result<Vec<Figures>> {
+/// Asks everything, class by class, each after a start of its own. Also answers how many answers were wrong.
+pub(crate) fn ask(dir: &Path, asks: &[Ask], effort: Effort) -> Result<(Vec<Figures>, usize)> {
     let data = dir.join("data");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut figures = Vec::new();
+    let (mut figures, mut wrong) = (Vec::new(), 0);
     for class in Class::ALL {
         let mine: Vec<&Ask> = asks.iter().filter(|ask| ask.class == class).collect();
         let mut paths: Vec<String> = mine.iter().map(|ask| path(ask)).collect();
@@ -186,7 +187,12 @@ pub(crate) fn ask(dir: &Path, asks: &[Ask], effort: Effort) -> Result<Vec<Figure
         let (cold, _) = runtime.block_on(server.timed(first))?;
         let mut empty = 0;
         for (ask, path) in mine.iter().zip(&paths) {
-            empty += usize::from(!runtime.block_on(server.check(ask, path))?);
+            let faults = runtime.block_on(server.check(ask, path))?;
+            wrong += usize::from(!faults.is_empty());
+            empty += usize::from(faults.contains(&EMPTY.to_owned()));
+            for fault in faults {
+                println!("           WRONG: {path}: {fault}");
+            }
         }
         let one = |at: usize| {
             let path = paths.get(at % paths.len()).context("a class without queries")?;
@@ -194,7 +200,12 @@ pub(crate) fn ask(dir: &Path, asks: &[Ask], effort: Effort) -> Result<Vec<Figure
         };
         figures.push(Figures::warm((class, cold, empty), effort, one)?);
     }
-    Ok(figures)
+    let known = asks.iter().filter(|ask| ask.hits.is_some()).count();
+    println!(
+        "           {} answers checked, {known} against what is known to be there: {wrong} wrong",
+        asks.len()
+    );
+    Ok((figures, wrong))
 }
 
 /// A server that is asked.
@@ -223,25 +234,25 @@ impl Asked {
         Ok((started.elapsed().as_secs_f64() * 1e3, body))
     }
 
-    /// Whether something was found. An answer that is not whole, or has another number than is known, is
-    /// said.
-    async fn check(&self, ask: &Ask, path: &str) -> Result<bool> {
+    /// What is wrong with an answer: it is not whole, nothing was found, or not what is known to be there.
+    async fn check(&self, ask: &Ask, path: &str) -> Result<Vec<String>> {
         let page: Value = serde_json::from_str(&self.get(path).await?)?;
         let items = page["items"].as_array().map_or(0, Vec::len);
+        let mut faults = Vec::new();
         if page["complete"] != true {
-            println!("           NOT COMPLETE: {path}");
+            faults.push("it is not complete".to_owned());
+        }
+        if items == 0 {
+            faults.push(EMPTY.to_owned());
         }
         if let Some(hits) = ask.hits {
             let counted: Value =
                 serde_json::from_str(&self.get(&format!("{path}&count=exact")).await?)?;
             if counted["count"] != hits || items as u64 != hits.min(PAGE as u64) {
-                println!("           WRONG: {path}: {} of {hits} hits", counted["count"]);
+                faults.push(format!("{} were counted of {hits} hits", counted["count"]));
             }
         }
-        if items == 0 {
-            println!("           EMPTY: {path}");
-        }
-        Ok(items > 0)
+        Ok(faults)
     }
 
     /// The address of the deep page, or of the last one if there are not so many.

@@ -104,6 +104,8 @@ pub(crate) struct Row<'a> {
     pub kind: &'a str,
     pub verdict: Option<&'a str>,
     pub text_bytes: u64,
+    /// Whether there is a marker in it.
+    pub marked: bool,
     /// As it is sent.
     pub line: String,
 }
@@ -227,6 +229,7 @@ impl Stream {
             kind: &event.kind,
             verdict: event.verdict.as_deref(),
             text_bytes,
+            marked: marker.is_some(),
             line: String::new(),
         };
         let starts = match row.kind {

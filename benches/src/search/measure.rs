@@ -104,6 +104,21 @@ pub(crate) fn print(figures: &[Figures]) {
     }
 }
 
+/// A peer's figures, each beside daybook's: how many times as long it takes at the 95th percentile.
+pub(crate) fn print_beside(name: &str, figures: &[Figures], daybook: &[Figures]) {
+    println!("           {name:<14}{HEAD}   times daybook's p50, p95, cold");
+    for (peer, daybook) in figures.iter().zip(daybook) {
+        println!(
+            "           {:<14}{}   {:.1}, {:.1}, {:.1}",
+            peer.class.name(),
+            peer.columns(),
+            peer.at(0.5) / daybook.at(0.5),
+            peer.p95() / daybook.p95(),
+            peer.cold / daybook.cold,
+        );
+    }
+}
+
 /// Takes the files below a directory out of the page cache; says how.
 pub(crate) fn drop_caches(dir: &Path, effort: Effort) -> Result<&'static str> {
     // Only what is on the disk can be dropped.

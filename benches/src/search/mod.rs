@@ -1,15 +1,20 @@
 //! The search benchmark: many events, and how long each class of queries takes, cold and warm.
 
+mod clickhouse;
 mod daybook;
 mod draw;
 mod generate;
+mod indexing;
 mod measure;
+mod peer;
+mod postgres;
 mod queries;
 mod seeded;
+mod sql;
 mod template;
 
 use crate::source::Source;
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use measure::Effort;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +27,8 @@ pub(crate) struct Options<'a> {
     pub producers: usize,
     /// Where what is loaded stays, to be used again.
     pub keep: Option<&'a Path>,
+    /// How long a peer may load, in seconds.
+    pub peer_seconds: u64,
     pub quick: bool,
 }
 
@@ -43,9 +50,21 @@ pub(crate) fn report(dir: &Path, source: &Source, options: &Options<'_>) -> Resu
         std::fs::create_dir_all(&place)?;
         Ok(place)
     };
+    indexing::report(&dir.join("indexing"), &stream)?;
     let mine = place("daybook", stream.events)?;
     daybook::load(&mine, &stream, options.producers, options.quick)?;
-    let figures = daybook::ask(&mine, &asks, effort)?;
+    let (figures, wrong) = daybook::ask(&mine, &asks, effort)?;
     measure::print(&figures);
+    // A quick run is a test, too.
+    ensure!(!options.quick || wrong == 0, "{wrong} answers of a search are wrong");
+    let share = peer::Share { events: options.events, seconds: options.peer_seconds, seed: SEED };
+    let theirs = place("postgres", stream.events)?;
+    if let Some(peer) = postgres::report(&theirs, source, share, (effort, options.quick))? {
+        measure::print_beside("PostgreSQL", &peer, &figures);
+    }
+    let theirs = place("clickhouse", stream.events)?;
+    if let Some(peer) = clickhouse::report(&theirs, source, share, effort)? {
+        measure::print_beside("chDB", &peer, &figures);
+    }
     Ok(())
 }
