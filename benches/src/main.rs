@@ -61,8 +61,9 @@ struct Arguments {
     /// Events that are searched; with `--quick` at most 5,000.
     #[arg(long, default_value_t = 10_000_000)]
     events: u64,
-    /// Where what the search loads stays, to be used again by the next run with as many events of the same source.
-    #[arg(long)]
+    /// Where what the search loads stays, to be used again by the next run with as many events of the same corpus:
+    /// sample sessions are others each time.
+    #[arg(long, requires = "corpus")]
     keep: Option<PathBuf>,
     /// How long a peer of the search may load, in seconds: it gets as many of the events as it loads in that time.
     #[arg(long, default_value_t = 1_200)]
