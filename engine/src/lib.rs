@@ -3,6 +3,7 @@
 
 pub mod backup;
 mod batch;
+mod beside;
 pub mod block;
 pub mod catalog;
 mod cpu;
@@ -16,6 +17,7 @@ pub mod merkle;
 pub mod repair;
 pub mod retention;
 pub mod screen;
+mod sealed;
 pub mod segment;
 pub mod session;
 pub mod text;
@@ -23,6 +25,7 @@ pub mod verify;
 pub mod view;
 
 pub use batch::{Ack, Batch, OWN_SESSION, Rejection, Sender};
+pub use beside::Beside;
 pub use engine::{
     Coverage, Engine, FORMAT_VERSION, Left, Options, Rekeyed, Repaired, StageSeconds, Stats,
 };

@@ -13,7 +13,7 @@ use daybook_engine::disk::{EncryptedDisk, RealDisk, SharedDisk};
 use daybook_engine::segment::{Columnar, ColumnarEvent};
 use daybook_engine::text::narrow::{Fields, Narrow, WordShape};
 use daybook_engine::view::Ordinals;
-use daybook_engine::{Batch, Engine, Error, Options, verify};
+use daybook_engine::{Batch, Beside, Engine, Error, Options, verify};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
@@ -337,4 +337,53 @@ fn an_altered_file_of_a_segment_is_named() {
     let findings = engine.stats().unwrap().findings;
     assert!(findings.iter().any(|found| found.path.ends_with("index.bin")), "{findings:?}");
     assert_eq!(count(&engine), 2_001);
+}
+
+/// What stands beside the log holds secrets: only its owner can read it, and it is under the keys, too.
+#[test]
+fn what_stands_beside_the_log_is_private_encrypted_checked_and_put_under_another_key() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("searches.json");
+    let kept = BTreeMap::from([("query".to_owned(), MARKER.to_owned())]);
+    let read = |engine: &Engine| engine.beside::<BTreeMap<String, String>>(Beside::Searches);
+    let engine = open(dir.path(), "").unwrap();
+    assert_eq!(read(&engine).unwrap(), None);
+    engine.keep_beside(Beside::Searches, &kept).unwrap();
+    assert_eq!(read(&engine).unwrap().unwrap()["query"], MARKER);
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(leaks(dir.path()), [path.as_path()]);
+    drop(engine);
+    // What was plain is encrypted by a rekey, and goes from key to key.
+    for keys in [OLD.to_owned(), format!("{NEW}\n{OLD}")] {
+        let engine = open(dir.path(), &keys).unwrap();
+        append(&engine, "s", 0..1);
+        engine.rekey().unwrap();
+        assert_eq!(read(&engine).unwrap().unwrap()["query"], MARKER);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(engine.stats().unwrap().encryption_keys.len(), 1);
+        engine.close().unwrap();
+    }
+    assert_eq!(leaks(dir.path()), Vec::<PathBuf>::new());
+    assert!(matches!(open(dir.path(), OLD), Err(Error::NoKey { why: NoKey::Missing(7), .. })));
+    assert_eq!(verified(dir.path(), NEW).unwrap().findings, []);
+    // A backup has it, and what is restored is private.
+    let place = tempfile::tempdir().unwrap();
+    let (copied, restored) = (place.path().join("copied"), place.path().join("restored"));
+    let engine = open(dir.path(), NEW).unwrap();
+    engine.backup(&copied).unwrap();
+    drop(engine);
+    Engine::restore(&copied, &restored, options(NEW)).unwrap();
+    let mode = fs::metadata(restored.join("searches.json")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(read(&open(&restored, NEW).unwrap()).unwrap().is_some());
+    // A byte that was altered is found by whoever reads it.
+    let mut bytes = fs::read(&path).unwrap();
+    let last = bytes.len() - 20;
+    bytes[last] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let report = verified(dir.path(), NEW).unwrap();
+    assert_eq!(report.findings.len(), 1, "{:#?}", report.findings);
+    assert_eq!(report.findings[0].file, Path::new("searches.json"));
+    assert!(matches!(read(&open(dir.path(), NEW).unwrap()), Err(Error::Corrupt { .. })));
 }

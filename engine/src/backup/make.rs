@@ -49,6 +49,7 @@ pub(crate) fn make(shared: &Shared, to: &Path) -> Result<Report, Error> {
 fn copy(shared: &Shared, disk: &dyn Disk, to: &Path) -> Result<Manifest, Error> {
     let created = Micros::now();
     shared.catalog.commit()?;
+    // Before the journals: what stands beside the log speaks of no event that is not copied.
     for entry in disk.list(&shared.dir).map_err(Error::io("list", &shared.dir))? {
         if !APART.contains(&entry.name.as_str()) && !entry.name.ends_with(".tmp") {
             link(disk, &shared.dir.join(&entry.name), &to.join(&entry.name), entry.meta.is_dir)?;

@@ -1,6 +1,7 @@
 //! From a backup to a data directory.
 
 use super::{Manifest, Report, is_inside, make_target, sync_parent, sync_tree, unusable};
+use crate::beside::Beside;
 use crate::disk::{Disk, DiskFile, FileWriter, Open, read_exact_at};
 use crate::error::Error;
 use crate::segment::FileEntry;
@@ -91,9 +92,10 @@ fn copy_file(disk: &dyn Disk, from: &Path, to: &Path, expected: &FileEntry) -> R
     out.finish().map_err(Error::io("sync", to))
 }
 
-/// A new file; a key only for its owner.
+/// A new file; what holds secrets only for its owner.
 fn create(disk: &dyn Disk, path: &Path) -> Result<Arc<dyn DiskFile>, Error> {
     let is_key = path.parent().is_some_and(|dir| dir.ends_with("keys"));
-    let made = if is_key { disk.create_private(path) } else { disk.open(path, Open::CreateNew) };
+    let name = path.file_name().and_then(|name| name.to_str());
+    let made = if is_key || name.is_some_and(|name| Beside::of(name).is_some()) { disk.create_private(path) } else { disk.open(path, Open::CreateNew) };
     made.map_err(Error::io("create", path))
 }

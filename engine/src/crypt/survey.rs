@@ -1,5 +1,6 @@
 //! Which keys a data directory's files are under.
 
+use crate::beside::Beside;
 use crate::block::{BlockFile, FileKind};
 use crate::disk::Disk;
 use crate::error::Error;
@@ -7,7 +8,7 @@ use crate::journal::file;
 use crate::segment::{EVENTS_FILE, Live};
 use std::path::Path;
 
-/// Are the keys of all journals and segments there? To be asked before anything is changed, or said to be
+/// Are the keys of all journals and segments, and of what stands beside them, there? To be asked before anything is changed, or said to be
 /// damaged. What else is wrong with a file is not looked at.
 ///
 /// # Errors
@@ -22,6 +23,13 @@ pub fn check_keys(disk: &dyn Disk, data_dir: &Path) -> Result<(), Error> {
     // Not those that another one stands for: a crash after a rekey leaves them under a key that may go.
     for (dir, _) in Live::of(disk, &segments)?.segments {
         check(disk, &dir.join(EVENTS_FILE), FileKind::Segment)?;
+    }
+    for path in Beside::ALL.map(|file| data_dir.join(file.name())) {
+        if disk.exists(&path)?
+            && let Err(error @ Error::NoKey { .. }) = disk.read(&path)
+        {
+            return Err(error);
+        }
     }
     Ok(())
 }

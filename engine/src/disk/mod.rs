@@ -288,10 +288,30 @@ impl dyn Disk + '_ {
         beside.push(".tmp");
         let beside = PathBuf::from(beside);
         let file = self.open(&beside, Open::Create).map_err(Error::io("create", &beside))?;
-        write_all_at(&*file, bytes, 0).map_err(Error::io("write", &beside))?;
-        file.sync().map_err(Error::io("sync", &beside))?;
-        self.rename(&beside, path).map_err(Error::io("rename", &beside))?;
-        let parent = path.parent().unwrap_or(Path::new("."));
+        self.put(&*file, bytes, &beside, path)
+    }
+
+    /// As `replace`, with a file that nobody but its owner can read.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn replace_private(&self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(".tmp");
+        let beside = PathBuf::from(beside);
+        if self.exists(&beside)? {
+            self.remove_file(&beside).map_err(Error::io("delete", &beside))?;
+        }
+        let file = self.create_private(&beside).map_err(Error::io("create", &beside))?;
+        self.put(&*file, bytes, &beside, path)
+    }
+
+    /// Fills a new file and gives it the name of another one.
+    fn put(&self, file: &dyn DiskFile, bytes: &[u8], new: &Path, name: &Path) -> Result<(), Error> {
+        write_all_at(file, bytes, 0).map_err(Error::io("write", new))?;
+        file.sync().map_err(Error::io("sync", new))?;
+        self.rename(new, name).map_err(Error::io("rename", new))?;
+        let parent = name.parent().unwrap_or(Path::new("."));
         self.sync_dir(parent).map_err(Error::io("sync", parent))
     }
 

@@ -60,6 +60,7 @@ pub use stats::{StageSeconds, Stats};
 
 use crate::backup;
 use crate::batch::{Ack, Batch};
+use crate::beside::{self, Beside};
 use crate::crypt::Keyring;
 use crate::disk::{EncryptedDisk, RealDisk, SharedDisk};
 use crate::error::Error;
@@ -69,6 +70,8 @@ use crate::retention::HoldQueries;
 use crate::segment::Columnar;
 use crate::view::Snapshot;
 use parking_lot::Mutex;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -413,6 +416,24 @@ impl Engine {
     /// That there is no key, and what stopped it: what was done stays done, and calling it again goes on.
     pub fn rekey(&self) -> Result<Rekeyed, Error> {
         rekey::run(&self.shared)
+    }
+
+    /// What a file that stands beside the log holds; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] for a file that was altered or is of another shape, [`Error::NoKey`], and the
+    /// system's.
+    pub fn beside<T: DeserializeOwned>(&self, file: Beside) -> Result<Option<T>, Error> {
+        beside::load(&self.shared, file)
+    }
+
+    /// Replaces a file that stands beside the log with a value, which has to be a struct with fields. It is
+    /// durable when this answers.
+    ///
+    /// # Errors
+    /// [`Error::ReadOnly`], and the system's; the file is then as it was, or as it was to be.
+    pub fn keep_beside<T: Serialize>(&self, file: Beside, value: &T) -> Result<(), Error> {
+        beside::store(&self.shared, file, value)
     }
 
     /// Merges small segments until nothing is left to be merged; answers how often that was done.

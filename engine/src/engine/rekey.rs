@@ -7,12 +7,14 @@
 //! | the catalog | at the start, before it is opened: file by file |
 //! | a journal without events | at the start: it is made again |
 //! | other journals, with their text indexes | when they are sealed, which [`run`] does at once |
+//! | what stands beside the log ([`Beside`]) | by [`run`] |
 //! | segments | by [`run`]: each is rewritten ([`crate::segment::rewrite`]) and replaced |
 //!
 //! Whatever stops it, every file is whole under the one key or the other; running it again goes on.
 
 use super::merger;
 use super::shared::Shared;
+use crate::beside::{self, Beside};
 use crate::disk::Disk;
 use crate::disk::encrypted::{is_encrypted, reseal};
 use crate::error::Error;
@@ -47,6 +49,7 @@ pub(super) fn run(shared: &Shared) -> Result<Rekeyed, Error> {
     if shared.journals().iter().any(|journal| journal.file().header().key != key) {
         shared.seal_now()?;
     }
+    beside::reseal(shared)?;
     let mut rekeyed = Rekeyed { key, segments: 0 };
     for segment in shared.segments() {
         if shared.closing() {
@@ -98,6 +101,12 @@ pub(super) fn keys_in_use(shared: &Shared) -> Result<BTreeMap<u32, u64>, Error> 
     }
     for journal in shared.journals() {
         *keys.entry(journal.file().header().key).or_insert(0) += 1;
+    }
+    for path in Beside::ALL.map(|file| shared.dir.join(file.name())) {
+        if disk.exists(&path)? {
+            let key = disk.key_of(&path).map_err(Error::io("read", &path))?;
+            *keys.entry(key.unwrap_or(0)).or_insert(0) += 1;
+        }
     }
     for path in catalog_files(disk, &shared.dir)? {
         // The catalog's writer deletes files as it goes.

@@ -52,6 +52,8 @@ pub(crate) struct Shared {
     /// Held by whoever changes what is sealed (sealing, merging, retention) or the catalog's files,
     /// and by a backup, which needs them to stand still.
     pub background: Mutex<()>,
+    /// Held by whoever replaces a file that stands beside the log.
+    pub beside: Mutex<()>,
     /// The names of segments that can't be mended.
     pub beyond_repair: Mutex<HashSet<String>>,
     pub counters: Counters,
@@ -135,6 +137,7 @@ impl Shared {
             queue: Queue::new(options.queue_bytes_max),
             space: Space::new(&*options.disk, dir, options.free_bytes_min),
             background: Mutex::default(),
+            beside: Mutex::default(),
             beyond_repair: Mutex::default(),
             options,
             cache,

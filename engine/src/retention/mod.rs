@@ -23,7 +23,7 @@
 //! |---|---|
 //! | `age`, `policy`, `holds` | how long what is kept, and what is held |
 //! | `decide` | what goes, as a pure function |
-//! | `state`, `sealed` | what is remembered, in files that know their checksum |
+//! | `state` | what is remembered, in files that know their checksum (`sealed`) |
 //! | `keeper` | changing policy and holds, and telling of it |
 //! | `pass` | looking at all segments |
 //! | `erase` | making things go, whole and in part |
@@ -37,7 +37,6 @@ mod holds;
 mod keeper;
 mod pass;
 mod policy;
-mod sealed;
 mod state;
 
 pub use age::Keep;

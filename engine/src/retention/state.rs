@@ -11,9 +11,9 @@
 
 use super::holds::{Hold, Keys};
 use super::policy::Policy;
-use super::sealed;
 use crate::disk::Disk;
 use crate::error::Error;
+use crate::sealed;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -36,6 +36,7 @@ pub(crate) use tantivy::damaged_index;
 
 pub use report::{Deleted, Finding, Lost, Mend, Problem, Report, Statement};
 
+use crate::beside::{self, Beside};
 use crate::crypt::check_keys;
 use crate::disk::encrypted::is_encrypted;
 use crate::disk::{Lock, SharedDisk};
@@ -147,6 +148,11 @@ impl<'a> Check<'a> {
                 self.unreadable(&path, error);
             }
         }
+        for (path, error) in beside::damage(&**self.disk, self.dir) {
+            if !self.running {
+                self.unreadable(&path, error);
+            }
+        }
         const KNOWN: [&str; 13] = [
             "DAYBOOK",
             "LOCK",
@@ -164,7 +170,9 @@ impl<'a> Check<'a> {
             "tokens.json.new.tmp",
         ];
         for entry in self.disk.list(self.dir).map_err(Error::io("list", self.dir))? {
-            if !KNOWN.contains(&entry.name.as_str()) && !self.running {
+            let beside = Beside::of(entry.name.strip_suffix(".tmp").unwrap_or(&entry.name));
+            let known = KNOWN.contains(&entry.name.as_str()) || beside.is_some();
+            if !known && !self.running {
                 self.leftover(&self.dir.join(&entry.name), entry.meta.len);
             }
         }

@@ -26,8 +26,8 @@
 //! swapped, left out or added, and an end that is cut off, are found. Opening a file opens its last
 //! chunk, so its length is certain before a byte is read; other chunks are opened as they are read.
 //!
-//! Which files: by name `index.bin`, `leaves.bin` and its copy, `events.parquet`, and all that tantivy keeps in
-//! `text/`, `*.text/`, `.tmp-text-*/`, `catalog/` and `catalog-*/` (one that was set aside). All others go through untouched: journals and `events.blk` seal
+//! Which files: by name `index.bin`, `leaves.bin` and its copy, `events.parquet`, what stands beside the log
+//! ([`crate::Beside`]), and all that tantivy keeps in `text/`, `*.text/`, `.tmp-text-*/`, `catalog/` and `catalog-*/` (one that was set aside). All others go through untouched: journals and `events.blk` seal
 //! their blocks themselves ([`crate::block`]), the rest holds no text of anybody's.
 //!
 //! What a caller sees is a plain file: positions and lengths are those of what was written, also for
@@ -49,6 +49,7 @@ mod tests;
 mod write;
 
 use super::{Disk, DiskFile, Entry, Lock, Map, Meta, Open, Parts, SharedDisk};
+use crate::beside::Beside;
 use crate::crypt::{Altered, Keyring, NoKey};
 use crate::error::Error;
 use format::{HEADER_LEN, Header, Shape};
@@ -93,11 +94,9 @@ impl EncryptedDisk {
         unsealed.get(path).and_then(Weak::upgrade)
     }
 
-    fn create(&self, path: &Path, how: Open) -> io::Result<Arc<dyn DiskFile>> {
-        let Some((header, cipher)) = Header::new(&self.keys)? else {
-            return self.inner.open(path, how);
-        };
-        let file = self.inner.open(path, how)?;
+    /// Encrypts what is written to a new file of the disk below.
+    fn create(&self, path: &Path, file: Arc<dyn DiskFile>) -> io::Result<Arc<dyn DiskFile>> {
+        let Some((header, cipher)) = Header::new(&self.keys)? else { return Ok(file) };
         let file = Arc::new(Unsealed::new(file, header, cipher));
         self.unsealed.lock().insert(path.to_owned(), Arc::downgrade(&file));
         Ok(file)
@@ -113,6 +112,7 @@ pub fn is_encrypted(path: &Path) -> bool {
     };
     match file.strip_suffix(".tmp").unwrap_or(&file) {
         "index.bin" | "leaves.bin" | "leaves.copy" | "retries.bin" | "events.parquet" => true,
+        name if Beside::of(name).is_some() => true,
         // A data directory may itself be called `text` or `catalog`.
         "DAYBOOK" | "LOCK" | "retention.json" | "segment.json" | "events.blk" => false,
         name if name.ends_with(".journal") => false,
@@ -171,9 +171,10 @@ impl Disk for EncryptedDisk {
         }
     }
 
-    /// The key that signs; it is not under the keys that encrypt.
+    /// The key that signs is not under the keys that encrypt, and goes through.
     fn create_private(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        self.inner.create_private(path)
+        let file = self.inner.create_private(path)?;
+        if is_encrypted(path) { self.create(path, file) } else { Ok(file) }
     }
 
     fn open(&self, path: &Path, how: Open) -> io::Result<Arc<dyn DiskFile>> {
@@ -181,7 +182,7 @@ impl Disk for EncryptedDisk {
             return self.inner.open(path, how);
         }
         if matches!(how, Open::Create | Open::CreateNew) {
-            return self.create(path, how);
+            return self.create(path, self.inner.open(path, how)?);
         }
         if let Some(file) = self.unsealed(path) {
             return Ok(file);

@@ -19,7 +19,7 @@ const HEAD: &[u8] = b"{\"sha256\":\"";
 const DIGITS: usize = 64;
 
 /// The bytes of a value, which has to be a struct with fields.
-pub(super) fn encode<T: Serialize>(path: &Path, value: &T) -> Result<Vec<u8>, Error> {
+pub(crate) fn encode<T: Serialize>(path: &Path, value: &T) -> Result<Vec<u8>, Error> {
     let body = serde_json::to_vec(value)
         .map_err(|error| Error::io("write", path)(std::io::Error::other(error)))?;
     let mut bytes = [HEAD, &[b'0'; DIGITS], b"\","].concat();
@@ -36,7 +36,7 @@ pub(super) fn encode<T: Serialize>(path: &Path, value: &T) -> Result<Vec<u8>, Er
 ///
 /// # Errors
 /// The system's, or [`Error::Corrupt`] for bytes that were altered.
-pub(super) fn read<T: DeserializeOwned>(disk: &dyn Disk, path: &Path) -> Result<T, Error> {
+pub(crate) fn read<T: DeserializeOwned>(disk: &dyn Disk, path: &Path) -> Result<T, Error> {
     let mut bytes = disk.read(path)?;
     let place = HEAD.len()..HEAD.len() + DIGITS;
     let altered = || Error::corrupt(path, 0, "its checksum does not match: it was altered");
