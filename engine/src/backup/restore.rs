@@ -96,6 +96,10 @@ fn copy_file(disk: &dyn Disk, from: &Path, to: &Path, expected: &FileEntry) -> R
 fn create(disk: &dyn Disk, path: &Path) -> Result<Arc<dyn DiskFile>, Error> {
     let is_key = path.parent().is_some_and(|dir| dir.ends_with("keys"));
     let name = path.file_name().and_then(|name| name.to_str());
-    let made = if is_key || name.is_some_and(|name| Beside::of(name).is_some()) { disk.create_private(path) } else { disk.open(path, Open::CreateNew) };
+    let made = if is_key || name.is_some_and(|name| Beside::of(name).is_some()) {
+        disk.create_private(path)
+    } else {
+        disk.open(path, Open::CreateNew)
+    };
     made.map_err(Error::io("create", path))
 }

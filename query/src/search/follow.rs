@@ -5,7 +5,8 @@
 //! gets nothing twice: also over a restart, for the place is an offset.
 //!
 //! Sessions are asked about as they are at the step, and only those of the window: a step costs the same
-//! however many sessions the log has.
+//! however many sessions the log has. Whoever noted down what a step found ([`at`]) gets it again though the
+//! sessions are others by then.
 
 use super::plan::Plan;
 use super::sets;
@@ -13,11 +14,13 @@ use super::snippet::Hits;
 use super::{SearchLimits, Spent};
 use crate::error::QueryError;
 use crate::item::Hit;
-use crate::lang::{Query, Tri};
+use crate::lang::{Matcher, Query, Tri};
+use daybook_engine::Error;
 use daybook_engine::catalog::filter::SessionFilter;
 use daybook_engine::event::{Offset, SessionKey};
-use daybook_engine::view::{Part, Snapshot};
-use std::collections::{BTreeMap, HashSet};
+use daybook_engine::view::{Ordinals, Part, Snapshot};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// Offsets in a window, at most.
@@ -36,6 +39,19 @@ pub struct Followed {
     pub at_end: bool,
     /// So many events may match, but are in parts of the log that are damaged.
     pub unreadable: u64,
+    /// So many events before `next` were erased before the step came to them.
+    pub gone: u64,
+}
+
+/// Events that were found before.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Again {
+    /// Those that are there, in the order of offsets.
+    pub hits: Vec<Hit>,
+    /// So many are in parts of the log that are damaged.
+    pub unreadable: u64,
+    /// So many were erased.
+    pub gone: u64,
 }
 
 /// An event of the window.
@@ -57,8 +73,8 @@ pub fn follow(
     from: Offset,
     limit: usize,
 ) -> Result<Followed, QueryError> {
-    let (window, mut next, end) = window(snapshot, from);
-    let mut followed = Followed { hits: Vec::new(), next, at_end: false, unreadable: 0 };
+    let (window, mut next, end) = window(snapshot, from)?;
+    let mut unreadable = 0;
     let sessions: HashSet<SessionKey> = window.values().map(|found| found.session).collect();
     let sessions = SessionFilter::And(vec![SessionFilter::Keys(Arc::new(sessions)), scope.clone()]);
     let seen = sets::scope(snapshot, &sessions)?;
@@ -78,7 +94,7 @@ pub fn follow(
         part.check()?;
         ordinals.sort_unstable();
         let mut failed = None;
-        followed.unreadable += plan.verify(
+        unreadable += plan.verify(
             part,
             ordinals,
             &mut spent,
@@ -103,14 +119,93 @@ pub fn follow(
     {
         next = Offset(last.0 + 1);
     }
-    followed.hits = found.into_values().collect();
-    followed.next = next;
-    followed.at_end = next >= end;
-    Ok(followed)
+    let missing = missing(snapshot, &window, from, next);
+    Ok(Followed {
+        hits: found.into_values().collect(),
+        next,
+        at_end: next >= end,
+        unreadable: unreadable + missing.unreadable,
+        gone: missing.gone,
+    })
 }
 
+/// The hits of events that a query matched before, by their offsets; they are not asked again.
+///
+/// # Errors
+/// What the engine says.
+pub fn at(snapshot: &Snapshot, query: &Query, offsets: &[Offset]) -> Result<Again, QueryError> {
+    // Which sessions satisfy the query has been decided.
+    let matcher = Matcher::new(query, &mut |_| Ok::<_, QueryError>(Arc::default()))?;
+    let plan = Plan::marking(snapshot, matcher);
+    let mut hits = Hits::new(&plan);
+    let mut found: BTreeMap<Offset, Hit> = BTreeMap::new();
+    let mut again = Again::default();
+    for offset in offsets {
+        let part = snapshot.parts.iter().find(|part| (part.base()..part.end()).contains(offset));
+        let Some(part) = part else {
+            again.gone += 1;
+            continue;
+        };
+        let Some(ordinal) = part.ordinal_of(*offset).filter(|o| part.facts(*o).is_some()) else {
+            part.check()?;
+            *(if part.sealed() { &mut again.gone } else { &mut again.unreadable }) += 1;
+            continue;
+        };
+        let mut failed = None;
+        let read = part.read(&Ordinals::List(vec![ordinal]), None, &mut |ordinal, record| {
+            let facts = part.facts(ordinal).ok_or(Error::NoSuchEvent(record.offset))?;
+            match hits.make(&facts, &record.event()?) {
+                Ok(hit) => _ = found.insert(facts.offset, hit),
+                Err(error) => failed = Some(error),
+            }
+            Ok(ControlFlow::Continue(()))
+        });
+        match read {
+            Err(Error::Corrupt { .. }) => again.unreadable += 1,
+            read => read?,
+        }
+        if let Some(error) = failed {
+            return Err(error);
+        }
+    }
+    again.hits = found.into_values().collect();
+    Ok(again)
+}
+
+#[derive(Default)]
+struct Missing {
+    unreadable: u64,
+    gone: u64,
+}
+
+/// The offsets from `from` on and before `next` that have no event in the window: of a journal, because it is
+/// damaged; of all else, because they were erased.
+fn missing(
+    snapshot: &Snapshot,
+    window: &BTreeMap<Offset, Candidate>,
+    from: Offset,
+    next: Offset,
+) -> Missing {
+    let mut there: HashMap<usize, u64> = HashMap::new();
+    for candidate in window.range(..next).map(|(_, candidate)| candidate) {
+        *there.entry(candidate.part).or_default() += 1;
+    }
+    let unreadable = snapshot.parts.iter().enumerate().filter(|(_, part)| !part.sealed());
+    let unreadable = unreadable.map(|(index, part)| {
+        let of_it = part.end().min(next).0.saturating_sub(part.base().max(from).0);
+        of_it.saturating_sub(there.get(&index).copied().unwrap_or(0))
+    });
+    let unreadable: u64 = unreadable.sum();
+    let all = next.0.saturating_sub(from.0);
+    let gone = all.saturating_sub(there.values().sum::<u64>()).saturating_sub(unreadable);
+    Missing { unreadable, gone }
+}
+
+/// The events, where they end, and where the log does.
+type Window = (BTreeMap<Offset, Candidate>, Offset, Offset);
+
 /// The events from an offset on, as many as a step looks at; where they end; and where the log does.
-fn window(snapshot: &Snapshot, from: Offset) -> (BTreeMap<Offset, Candidate>, Offset, Offset) {
+fn window(snapshot: &Snapshot, from: Offset) -> Result<Window, Error> {
     let end = snapshot.parts.last().map_or(Offset(0), |part| part.end());
     let mut window = BTreeMap::new();
     let mut sessions = HashSet::new();
@@ -123,19 +218,23 @@ fn window(snapshot: &Snapshot, from: Offset) -> (BTreeMap<Offset, Candidate>, Of
         next = next.max(part.base());
         while next < part.end() {
             if window.len() as u64 >= EVENTS_MAX || next.0 - from.0 >= EVENTS_MAX << 8 {
-                return (window, next, end);
+                part.check()?;
+                return Ok((window, next, end));
             }
             if let Some((ordinal, session)) = event_at(part.as_ref(), next) {
                 if sessions.len() >= SESSIONS_MAX && !sessions.contains(&session) {
-                    return (window, next, end);
+                    part.check()?;
+                    return Ok((window, next, end));
                 }
                 sessions.insert(session);
                 window.insert(next, Candidate { part: index, ordinal, session });
             }
             next.0 += 1;
         }
+        // An event that can't be read is not one that was erased.
+        part.check()?;
     }
-    (window, next, end.max(from))
+    Ok((window, next, end.max(from)))
 }
 
 fn event_at(part: &dyn Part, offset: Offset) -> Option<(u32, SessionKey)> {

@@ -29,7 +29,7 @@ use daybook_engine::view::Snapshot;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-pub use follow::{Followed, follow};
+pub use follow::{Again, Followed, at, follow};
 pub use groups::{Group, GroupPage, by_session};
 pub use histogram::{Bucket, Histogram};
 pub use limits::SearchLimits;

@@ -78,6 +78,12 @@ impl<'a> Plan<'a> {
         Ok(Plan { snapshot, matcher, sessions, window: (low, high), prefilter, lookback })
     }
 
+    /// A plan that finds nothing, and marks what the query looks for in events that were found before.
+    pub(crate) fn marking(snapshot: &'a Snapshot, matcher: Matcher) -> Plan<'a> {
+        let window = (Micros(i64::MIN), Micros(i64::MAX));
+        Plan { snapshot, matcher, sessions: None, window, prefilter: None }
+    }
+
     /// The latest time that a match in a part can have; `None` if there can't be one.
     pub(crate) fn latest(&self, part: &dyn Part) -> Option<Micros> {
         let (first, last) = part.time_range()?;

@@ -5,7 +5,9 @@ use super::model::{Model, Stored};
 use daybook_engine::catalog::filter::{Pattern, SessionFilter, TextFact};
 use daybook_engine::event::{Kind, Micros, Offset, Seq, Verdict};
 use daybook_query::lang::parse;
-use daybook_query::search::{CountMode, SearchLimits, SearchRequest, by_session, follow, search};
+use daybook_query::search::{
+    self, Again, CountMode, SearchLimits, SearchRequest, by_session, follow, search,
+};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashSet};
 use std::time::Instant;
@@ -218,7 +220,12 @@ proptest! {
         loop {
             let step = follow(&model.snapshot, &query, &scope, at, limit).unwrap();
             prop_assert!(step.hits.len() <= limit && step.next >= at);
-            got.extend(step.hits.iter().map(|hit| hit.offset));
+            prop_assert_eq!((step.unreadable, step.gone), (0, 0));
+            // What a step found is given again, whatever the sessions have become.
+            let offsets: Vec<Offset> = step.hits.iter().map(|hit| hit.offset).collect();
+            let again = search::at(&model.snapshot, &query, &offsets).unwrap();
+            prop_assert_eq!(again, Again { hits: step.hits, unreadable: 0, gone: 0 });
+            got.extend(offsets);
             prop_assert!(got.last().is_none_or(|last| *last < step.next));
             if step.at_end {
                 break;
