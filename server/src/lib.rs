@@ -6,6 +6,7 @@
 //! | `ingest` | `POST /v1/events`, and the same as a stream |
 //! | `doors` | the ways in for producers that speak other protocols: Elasticsearch's bulk, OTLP, sudo's |
 //! | `sessions`, `timeline`, `search`, `tail`, `export` | what investigators ask |
+//! | `searches`, `alerts` | searches that are saved; those of them that post what matches to a webhook |
 //! | `retention` | how long what is kept, and legal holds |
 //! | `merkle` | checkpoints, tiles and proofs |
 //! | `stats`, `metrics`, `health` | how the server is doing |
@@ -21,6 +22,7 @@
 //! | `shapes` | the shapes of answers in that document |
 #![expect(unused_qualifications, reason = "utoipa's macros write the paths of their types out")]
 
+mod alerts;
 pub mod auth;
 mod backup;
 mod doors;
@@ -39,6 +41,7 @@ mod rekey;
 mod repair;
 mod retention;
 mod search;
+mod searches;
 mod security;
 mod serve;
 mod sessions;
@@ -98,8 +101,10 @@ pub mod decoders {
     }
 }
 
+use alerts::Alerts;
 use daybook_engine::Engine;
 use listener::Bounded;
+use searches::Searches;
 use state::Shared;
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -148,6 +153,14 @@ pub struct Config {
     pub shutdown_time_max: Duration,
     /// How many may follow the log at once.
     pub tails_max: usize,
+    /// How many searches may be saved.
+    pub searches_max: usize,
+    /// How many of them may have an alert.
+    pub alerts_max: usize,
+    /// How long a delivery to a webhook may take.
+    pub alert_time_max: Duration,
+    /// The longest wait before a delivery that failed is tried again, unless the receiver asks for more.
+    pub alert_wait_max: Duration,
     /// How many producers may stream at once.
     pub streams_max: usize,
     /// The most bytes of a stream's frame, as it is sent.
@@ -166,6 +179,14 @@ pub struct Config {
     pub tls_handshake_time_max: Duration,
     /// How often it is looked whether the files for TLS changed.
     pub tls_reload_interval: Duration,
+}
+
+impl Config {
+    /// How many queries may run at once.
+    fn reads(&self) -> usize {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        if self.reads_max == 0 { cores * 2 } else { self.reads_max }
+    }
 }
 
 impl Default for Config {
@@ -188,6 +209,10 @@ impl Default for Config {
             exports_max: 4,
             shutdown_time_max: Duration::from_secs(5),
             tails_max: 100,
+            searches_max: 1_000,
+            alerts_max: 100,
+            alert_time_max: Duration::from_secs(15),
+            alert_wait_max: Duration::from_secs(300),
             streams_max: 1_000,
             stream_frame_bytes_max: 1 << 20,
             stream_credit_bytes: 4 << 20,
@@ -216,6 +241,12 @@ pub enum Error {
     /// The tokens can't be read.
     #[error("the tokens can't be read: {0}")]
     Tokens(std::io::Error),
+    /// The saved searches, or the places of their alerts, can't be read. Put the file back from a backup, or move it
+    /// away: without `searches.json` no search is saved, without `alerts.json` each alert begins again where it was made.
+    #[error(
+        "the saved searches can't be read: {0}; put the file back from a backup, or move it away to go on without it"
+    )]
+    Searches(daybook_engine::Error),
     /// TLS can't be spoken with what the settings name.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -247,8 +278,8 @@ impl Server {
     /// Listens. Requests wait until [`Server::serve`].
     ///
     /// # Errors
-    /// An address that is not loopback though there are no tokens, or that can't be had; tokens or TLS
-    /// files that can't be used.
+    /// An address that is not loopback though there are no tokens, or that can't be had; tokens, saved searches or
+    /// TLS files that can't be used.
     pub async fn bind(config: Config, engine: Arc<Engine>) -> Result<Server, Error> {
         let asked = config.listen;
         let tokens = Tokens::open(engine.dir()).map_err(Error::Tokens)?;
@@ -263,7 +294,9 @@ impl Server {
             Some(asked) => Some(listen(asked)?),
             None => None,
         };
-        let shared = Arc::new(Shared::new(engine, config, tokens));
+        let searches = Searches::open(&engine).map_err(Error::Searches)?;
+        let alerts = Alerts::open(&engine, &config).map_err(Error::Searches)?;
+        let shared = Arc::new(Shared::new(engine, config, tokens, searches, alerts));
         Ok(Server { listener, address, tls, reload: Reload::default(), sudo, shared })
     }
 
@@ -302,6 +335,7 @@ impl Server {
         let bounded = Bounded::new(self.listener, max, Arc::clone(&connections));
         let listener = Door::new(bounded, self.tls.clone(), handshake, connections);
         let _watch = Watch(tokio::spawn(health::watch(Arc::clone(&self.shared))));
+        alerts::start(&self.shared);
         let _reload = self.tls.map(|tls| {
             let now = Arc::clone(&self.reload.0);
             Watch(tokio::spawn(tls::files::watch(tls, look, now)))
@@ -311,13 +345,14 @@ impl Server {
             let app = Arc::clone(&self.shared);
             tokio::spawn(doors::sudo::listen(listener, app, sudo_stopped))
         });
-        let shared = Arc::clone(&self.shared);
+        let (shared, app) = (Arc::clone(&self.shared), Arc::clone(&self.shared));
         let router = openapi::router(self.shared);
         let (stopping, stopped) = tokio::sync::oneshot::channel();
         let stopped_streams = Arc::clone(&shared);
         let signal = async move {
             stop.await;
             stopped_streams.streams.stop();
+            stopped_streams.alerts.stop();
             // Nobody hears it where sudo is not listened for.
             let _ = stop_sudo.send(true);
             let _ = stopping.send(());
@@ -347,6 +382,7 @@ impl Server {
                 tracing::warn!("some requests were cut off: they took too long after the stop");
             }
         }
+        app.alerts.keep_places().await;
     }
 }
 

@@ -147,6 +147,7 @@ fn render(app: &App, stats: &Stats) -> Result<String, fmt::Error> {
     let name = "daybook_tls_handshakes_failed_total";
     out.head(name, "counter", "TLS handshakes that failed.")?;
     out.sample(name, &[], app.connections.handshakes_failed())?;
+    alerts(app, &mut out)?;
     let uptime = app.started.elapsed().as_secs();
     out.gauge("daybook_uptime_seconds", "Seconds since the start.", uptime)?;
 
@@ -199,6 +200,30 @@ fn render(app: &App, stats: &Stats) -> Result<String, fmt::Error> {
         out.sample("daybook_http_request_seconds_count", &labels, answered.count)?;
     }
     Ok(out.0)
+}
+
+/// How the alerts are doing, all together.
+fn alerts(app: &App, out: &mut Text) -> fmt::Result {
+    let end = app.engine.follow().borrow().0;
+    let saved = app.searches.all();
+    let all = saved
+        .iter()
+        .filter_map(|saved| saved.alert.as_ref().map(|alert| app.alerts.status(saved, alert, end)));
+    let all: Vec<_> = all.collect();
+    let failing = all.iter().filter(|status| status.failing_since.is_some()).count();
+    let paused = all.iter().filter(|status| status.paused.is_some()).count();
+    let behind = all.iter().map(|status| status.behind).max().unwrap_or(0);
+    out.gauge("daybook_alerts", "Saved searches that have an alert.", all.len())?;
+    out.gauge("daybook_alerts_failing", "Alerts that do not succeed.", failing)?;
+    out.gauge("daybook_alerts_paused", "Alerts that stand still until they are changed.", paused)?;
+    let help = "Events that the slowest alert has not come to, or not delivered.";
+    out.gauge("daybook_alerts_behind_events", help, behind)?;
+    let name = "daybook_alert_deliveries_total";
+    out.head(name, "counter", "Deliveries to webhooks by what came of them.")?;
+    for (outcome, count) in app.alerts.outcomes() {
+        out.sample(name, &[("outcome", outcome)], count)?;
+    }
+    Ok(())
 }
 
 /// Writes the text format.

@@ -5,7 +5,7 @@ use crate::problem::{self, Problem};
 use crate::state::{App, json_response};
 use crate::{
     auth, backup, doors, export, health, ingest, merkle, metrics, page, rekey, repair, retention,
-    search, security, sessions, stats, tail, timeline,
+    search, searches, security, sessions, stats, tail, timeline,
 };
 use axum::http::{Extensions, HeaderMap, StatusCode, Version, header};
 use axum::response::Response;
@@ -34,6 +34,7 @@ use utoipa_axum::routes;
         (name = "doors", description = "The ways in for producers that speak other protocols"),
         (name = "sessions", description = "Lists, details and timelines"),
         (name = "search", description = "Events by what is in them"),
+        (name = "alerts", description = "Searches that are saved, and post what matches to a webhook"),
         (name = "export", description = "Events as files"),
         (name = "proof", description = "What shows that nothing was altered"),
         (name = "retention", description = "How long what is kept, and legal holds"),
@@ -54,6 +55,9 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(search::search_sessions))
         .routes(routes!(search::get_help))
         .routes(routes!(tail::get_tail))
+        .routes(routes!(searches::list_searches, searches::post_search))
+        .routes(routes!(searches::get_search, searches::put_search, searches::delete_search))
+        .routes(routes!(searches::test_search))
         .routes(routes!(export::get_export))
         .routes(routes!(merkle::get_checkpoint))
         .routes(routes!(merkle::get_proof))

@@ -1,18 +1,36 @@
-//! The query string: read name by name, so that whatever is wrong is answered with the name of the
-//! parameter. A name may be repeated, and a list may also be written with commas. A name that the
+//! How requests are read: bodies of JSON, and the query string. This is read name by name, so that whatever is
+//! wrong is answered with the name of the parameter. A name may be repeated, and a list may also be written with commas. A name that the
 //! endpoint does not know is refused: a filter that is misspelt must not show everything.
 
 use crate::problem::Problem;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequestParts, Query as RawPairs};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
 use daybook_engine::event::Micros;
 use daybook_query::lang::{self, Query};
+use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 
 /// The longest value of a parameter, in bytes.
 const VALUE_BYTES_MAX: usize = 64 << 10;
 /// The most values of one parameter.
 const VALUES_MAX: usize = 1_000;
+
+/// The body of a request, with its own words for what is wrong.
+pub type Body = Result<Bytes, BytesRejection>;
+
+/// Reads a body of JSON.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn body<T: DeserializeOwned>(bytes: Body) -> Result<T, Problem> {
+    let bad =
+        |what: String| Problem::new("body", StatusCode::BAD_REQUEST, "Bad request body", what);
+    let bytes = bytes.map_err(|error| bad(error.body_text()))?;
+    serde_json::from_slice(&bytes).map_err(|error| bad(format!("the body can't be used: {error}")))
+}
 
 /// The parameters of an endpoint, read from its query string.
 pub trait FromFields: Sized {

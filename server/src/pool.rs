@@ -4,7 +4,7 @@
 use crate::problem::Problem;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// A bound on one kind of work.
 #[derive(Clone, Debug)]
@@ -19,6 +19,14 @@ impl Pool {
         Pool { permits: Arc::new(Semaphore::new(size.max(1))) }
     }
 
+    /// A place in the bound, once there is room, for work that is done elsewhere.
+    ///
+    /// # Errors
+    /// None in practice: the bound is never taken away.
+    pub async fn turn(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        Arc::clone(&self.permits).acquire_owned().await.map_err(Problem::internal)
+    }
+
     /// Runs `work` on a thread, once there is room.
     ///
     /// # Errors
@@ -27,7 +35,7 @@ impl Pool {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Problem> {
-        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(Problem::internal)?;
+        let permit = self.turn().await?;
         let span = tracing::Span::current();
         tokio::task::spawn_blocking(move || {
             let _permit = permit;

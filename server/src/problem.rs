@@ -38,10 +38,10 @@ pub struct Document {
     /// The path that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     instance: Option<String>,
-    /// The query parameter that is wrong.
+    /// The parameter, or the field of the body, that is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     parameter: Option<String>,
-    /// Where the error starts in the text of `q`, in bytes of its UTF-8 form.
+    /// Where the error starts in the text of the query, in bytes of its UTF-8 form.
     #[serde(skip_serializing_if = "Option::is_none")]
     start: Option<usize>,
     /// Where it ends.
@@ -101,6 +101,13 @@ impl Problem {
             Problem::new("parameter", StatusCode::BAD_REQUEST, "Bad parameter", detail);
         problem.0.parameter = Some(name.to_owned());
         problem
+    }
+
+    /// Says which parameter, or which field of the body, it is about.
+    #[must_use]
+    pub fn about(mut self, name: &str) -> Problem {
+        self.0.parameter = Some(name.to_owned());
+        self
     }
 
     /// Nothing is at this path.

@@ -2,12 +2,10 @@
 //!
 //! Each change names who makes it: the log tells of it in an event of the session `daybook`.
 
-use crate::params::{Fields, FromFields, NoParams, Params};
+use crate::params::{Body, Fields, FromFields, NoParams, Params, body};
 use crate::problem::{Document, Problem};
 use crate::shapes;
 use crate::state::{App, json_response};
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -15,19 +13,8 @@ use daybook_engine::event::Micros;
 use daybook_engine::retention::{Names, NewHold, Policy, Scope};
 use daybook_engine::{Engine, Error};
 use daybook_query::holds::HoldItem;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-
-/// The body of a request, with its own words for what is wrong.
-type Body = Result<Bytes, BytesRejection>;
-
-fn body<T: DeserializeOwned>(bytes: Body) -> Result<T, Problem> {
-    let bad =
-        |what: String| Problem::new("body", StatusCode::BAD_REQUEST, "Bad request body", what);
-    let bytes = bytes.map_err(|error| bad(error.body_text()))?;
-    serde_json::from_slice(&bytes).map_err(|error| bad(format!("the body can't be used: {error}")))
-}
 
 /// Does what may take long, on a thread of its own: it goes on to its end also if nobody waits.
 async fn work<T: Send + 'static>(

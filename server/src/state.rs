@@ -1,6 +1,7 @@
 //! What the handlers share.
 
 use crate::Config;
+use crate::alerts::Alerts;
 use crate::auth::tokens::Tokens;
 use crate::doors::known::Known;
 use crate::ingest::admission::Admission;
@@ -10,6 +11,7 @@ use crate::listener::Connections;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::problem::Problem;
+use crate::searches::Searches;
 use axum::body::Body;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
@@ -39,6 +41,10 @@ pub struct Shared {
     pub tokens: Tokens,
     /// The producers that stream.
     pub streams: Streams,
+    /// The searches that are saved.
+    pub searches: Searches,
+    /// Those of them that post what matches.
+    pub alerts: Alerts,
     /// Those who follow the log.
     pub tails: Arc<Semaphore>,
     /// Exports: they run for long.
@@ -65,7 +71,13 @@ pub type App = Arc<Shared>;
 impl Shared {
     /// At the start.
     #[must_use]
-    pub fn new(engine: Arc<Engine>, config: Config, tokens: Tokens) -> Shared {
+    pub fn new(
+        engine: Arc<Engine>,
+        config: Config,
+        tokens: Tokens,
+        searches: Searches,
+        alerts: Alerts,
+    ) -> Shared {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let uploads_kib = usize::try_from(config.uploads_bytes_max >> 10).unwrap_or(usize::MAX);
         // A single upload has to fit.
@@ -74,7 +86,9 @@ impl Shared {
         Shared {
             engine,
             streams: Streams::new(config.streams_max, queue_bytes),
-            reads: Pool::new(if config.reads_max == 0 { cores * 2 } else { config.reads_max }),
+            reads: Pool::new(config.reads()),
+            searches,
+            alerts,
             parsers: Pool::new(cores),
             admission: Admission::new(uploads_kib),
             queue: QueuePart::half(queue_bytes),

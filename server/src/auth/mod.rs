@@ -31,6 +31,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use daybook_engine::Sender;
 use daybook_engine::catalog::filter::{Pattern, SessionFilter, TextFact};
+use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
 use std::sync::Arc;
 use tokens::{Found, Scope, Token};
@@ -56,13 +57,59 @@ impl Caller {
     /// The sessions that it may see.
     #[must_use]
     pub fn sees(&self) -> SessionFilter {
-        let Some(token) = &self.0 else { return SessionFilter::All };
+        self.limits().filter()
+    }
+
+    /// The roles and users that it is limited to.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        let token = self.0.as_ref();
+        token.map_or_else(Limits::default, |token| Limits {
+            roles: token.roles.clone(),
+            users: token.users.clone(),
+        })
+    }
+
+    /// What it is called; `None` where no token is asked for.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.0.as_ref().map(|token| &*token.name)
+    }
+
+    /// May it do this? Everybody may where no token is asked for.
+    #[must_use]
+    pub fn may(&self, scope: Scope) -> bool {
+        self.0.as_ref().is_none_or(|token| token.has(scope))
+    }
+}
+
+/// What a token is limited to; empty for all. `*` stands for anything.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Only sessions of these roles.
+    #[serde(default)]
+    pub roles: Vec<Box<str>>,
+    /// Only sessions of these users.
+    #[serde(default)]
+    pub users: Vec<Box<str>>,
+}
+
+impl Limits {
+    /// Are there none?
+    #[must_use]
+    pub fn are_none(&self) -> bool {
+        self.roles.is_empty() && self.users.is_empty()
+    }
+
+    /// The sessions within them.
+    #[must_use]
+    pub fn filter(&self) -> SessionFilter {
         let any_of = |fact, names: &[Box<str>]| {
             let any = names.iter().map(|name| SessionFilter::Text(fact, Pattern::wildcard(name)));
             (!names.is_empty()).then(|| SessionFilter::Or(any.collect()))
         };
         let limits: Vec<SessionFilter> =
-            [any_of(TextFact::Role, &token.roles), any_of(TextFact::User, &token.users)]
+            [any_of(TextFact::Role, &self.roles), any_of(TextFact::User, &self.users)]
                 .into_iter()
                 .flatten()
                 .collect();

@@ -7,6 +7,7 @@
 //! | `/v1/export` | `export` |
 //! | `/v1/reviews/...` | `review` |
 //! | `/v1/stats`, `/metrics` | `read`, `admin` |
+//! | `/v1/searches/...` | `read`, `admin`; what more a change takes, the handlers say |
 //! | `/v1/checkpoint`, `/v1/tile/...` | any |
 //! | `/v1/admin/...` | `admin` |
 //! | everything else below `/v1` that reads | `read` |
@@ -28,6 +29,8 @@ pub(super) fn needed(method: &Method, path: &str) -> Option<&'static [Scope]> {
         "/v1/events" | "/v1/logs" | "/_bulk" => &[Ingest],
         "/v1/export" => &[Export],
         "/v1/stats" | "/metrics" => &[Read, Admin],
+        "/v1/searches" => &[Read, Admin],
+        _ if below("/v1/searches") => &[Read, Admin],
         "/v1/checkpoint" => &Scope::ALL,
         _ if below("/v1/tile") => &Scope::ALL,
         _ if below("/v1/admin") => &[Admin],

@@ -5,8 +5,10 @@
 #![expect(dead_code, reason = "only their schemas are used")]
 
 mod retention;
+mod searches;
 
 pub use retention::*;
+pub use searches::*;
 
 use std::collections::BTreeMap;
 use utoipa::ToSchema;

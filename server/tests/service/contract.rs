@@ -31,6 +31,8 @@ async fn every_documented_path_answers_as_the_document_says() {
         ("/v1/checkpoint", vec!["", "?fresh=true", "?fresh=no"]),
         ("/v1/tile/{path}", vec!["0/000.p/1", "entries/000.p/1", "0/001", "0/1", "0/000.p/1?x=1"]),
         ("/v1/sessions/{id}/proof", vec!["s", "none", "s?x=1"]),
+        ("/v1/searches", vec!["", "?x=1"]),
+        ("/v1/searches/{id}", vec!["none", "none?x=1"]),
         ("/v1/admin/retention", vec!["", "?x=1"]),
         ("/v1/admin/holds", vec!["", "?x=1"]),
         ("/v1/stats", vec!["", "?x=1"]),
@@ -51,6 +53,7 @@ async fn every_documented_path_answers_as_the_document_says() {
             "/v1/admin/repair",
             "/v1/admin/retention/run",
             "/v1/admin/holds/{id}",
+            "/v1/searches/{id}/test",
         ])
         .collect();
     assert_eq!(paths.keys().map(String::as_str).collect::<BTreeSet<_>>(), known);
@@ -132,6 +135,35 @@ async fn every_documented_path_answers_as_the_document_says() {
         check(&document, &paths[path][method], response, &format!("{method} {url} {body}")).await;
     }
     assert!(service.engine.holds().is_empty());
+    for (method, path, at, body) in [
+        ("post", "/v1/searches", "", r#"{"name":"n","query":"("}"#),
+        ("post", "/v1/searches", "", r#"{"name":"n","query":"cards","alert":{"url":"no"}}"#),
+        (
+            "post",
+            "/v1/searches",
+            "",
+            r#"{"name":"n","query":"cards","alert":{"url":"http://127.0.0.1:1/","from":0}}"#,
+        ),
+        ("post", "/v1/searches", "", r#"{"name":"n","query":"cards"}"#),
+        ("get", "/v1/searches", "", ""),
+        ("get", "/v1/searches/{id}", "SEARCH", ""),
+        ("post", "/v1/searches/{id}/test", "SEARCH", ""),
+        ("post", "/v1/searches/{id}/test", "none", ""),
+        ("put", "/v1/searches/{id}", "none", r#"{"name":"n","query":"cards"}"#),
+        ("put", "/v1/searches/{id}", "SEARCH", r#"{"name":"m","query":"cards"}"#),
+        ("put", "/v1/searches/{id}", "SEARCH", r#"{"name":"m","query":"cards","alert":null}"#),
+        ("post", "/v1/searches/{id}/test", "SEARCH", ""),
+        ("delete", "/v1/searches/{id}", "SEARCH", ""),
+        ("delete", "/v1/searches/{id}", "none", ""),
+    ] {
+        let saved = service.get("/v1/searches").await.1;
+        let id = saved["items"][0]["id"].as_str().unwrap_or_default();
+        let url = path.replace("{id}", &at.replace("SEARCH", id));
+        let verb = reqwest::Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+        let request = service.http.request(verb, format!("{}{url}", service.url));
+        let response = request.body(body).send().await.unwrap();
+        check(&document, &paths[path][method], response, &format!("{method} {url} {body}")).await;
+    }
     // Without keys there is nothing to encrypt with.
     let response =
         service.http.post(format!("{}/v1/admin/rekey", service.url)).send().await.unwrap();
@@ -148,6 +180,9 @@ async fn every_documented_parameter_is_taken() {
     let service = Service::start().await;
     let document = service.get("/openapi.json").await.1;
     store(&service).await;
+    let search = r#"{"name":"n","query":"cards"}"#;
+    let search = service.send(reqwest::Method::POST, "/v1/searches", search).await.1;
+    let saved = search["id"].as_str().unwrap().to_owned();
     let examples = BTreeMap::from([
         ("q", "cards"),
         ("status", "done"),
@@ -178,7 +213,8 @@ async fn every_documented_parameter_is_taken() {
             };
             query.push((name.into(), value.into()));
         }
-        let path = path.replace("{id}", "s").replace("{path}", "0/000.p/1");
+        let id = if path.starts_with("/v1/searches") { &saved } else { "s" };
+        let path = path.replace("{id}", id).replace("{path}", "0/000.p/1");
         let url = format!("{}{path}", service.url);
         let url = reqwest::Url::parse_with_params(&url, &query).unwrap();
         let response = service.http.get(url).send().await.unwrap();

@@ -7,6 +7,7 @@
     reason = "tests"
 )]
 
+mod alerts;
 mod bodies;
 mod bulk;
 mod clients;

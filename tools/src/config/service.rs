@@ -158,6 +158,38 @@ pub(super) const SETTINGS: &[Setting] = &[
         field: Field::Count(|config| &mut config.server.tails_max, 1, 100_000),
     },
     Setting {
+        key: "searches_max",
+        what: "saved searches",
+        at: "409 `too-many`",
+        field: Field::Count(|config| &mut config.server.searches_max, 1, 10_000),
+    },
+    Setting {
+        key: "alerts_max",
+        what: "saved searches that have an alert; each event is asked of each",
+        at: "409 `too-many`",
+        field: Field::Count(|config| &mut config.server.alerts_max, 1, 10_000),
+    },
+    Setting {
+        key: "alert_time_max",
+        what: "how long a delivery to a webhook may take",
+        at: "it counts as failed, and is tried again",
+        field: Field::Age(
+            |config| &mut config.server.alert_time_max,
+            Duration::from_millis(1),
+            Duration::from_secs(3_600),
+        ),
+    },
+    Setting {
+        key: "alert_wait_max",
+        what: "how long a delivery that failed may wait before it is tried again; a receiver can ask for up to 1h",
+        at: "waits grow no more; it is tried again for ever",
+        field: Field::Age(
+            |config| &mut config.server.alert_wait_max,
+            Duration::from_millis(1),
+            Duration::from_secs(86_400),
+        ),
+    },
+    Setting {
         key: "streams_max",
         what: "producers that stream at the same time; each may take twice `stream_frame_bytes_max` of memory, and its credit",
         at: "503 `busy` with `Retry-After`",

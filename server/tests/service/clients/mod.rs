@@ -41,6 +41,24 @@ pub fn python() -> Option<PathBuf> {
     None
 }
 
+/// Has Python a module, or can it be installed?
+pub fn module(python: &Path, module: &str, requirement: &str) -> bool {
+    let has = || {
+        let mut check = Command::new(python);
+        check.args(["-c", &format!("import {module}")]).stderr(Stdio::null());
+        check.status().is_ok_and(|status| status.success())
+    };
+    if !has() {
+        let mut pip = Command::new(python);
+        let _ = pip.args(["-m", "pip", "install", "--quiet", requirement]).status();
+    }
+    let there = has();
+    if !there {
+        println!("skipped: the Python package {requirement} can't be installed");
+    }
+    there
+}
+
 /// Runs a script of this folder with the server's address; answers what it printed.
 pub async fn script(python: &Path, name: &str, url: &str, more: &[&str]) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/service/clients").join(name);
