@@ -2,7 +2,7 @@
 
 use crate::command::{
     backup, config, export, hold, import, inspect, keygen, load, proof, record, rekey, repair,
-    retention, search, serve, sessions, show, tail, token, verify,
+    retention, search, searches, serve, sessions, show, tail, token, verify,
 };
 use clap::{Parser, Subcommand};
 
@@ -33,6 +33,8 @@ pub enum Command {
     Sessions(sessions::Args),
     /// Find events by what was typed and what came back
     Search(search::Args),
+    /// Save searches on a server, and have what matches posted to a webhook
+    Searches(searches::Args),
     /// Follow events as they arrive
     Tail(tail::Args),
     /// Show what happened in a session
@@ -89,6 +91,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Record(args) => record::run(args, quiet).await,
         Command::Sessions(args) => sessions::run(args).await,
         Command::Search(args) => search::run(args).await,
+        Command::Searches(args) => searches::run(args).await,
         Command::Tail(args) => tail::run(args).await,
         Command::Show(args) => show::run(args).await,
         Command::Export(args) => export::run(args, quiet).await,

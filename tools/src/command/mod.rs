@@ -14,6 +14,7 @@ pub mod rekey;
 pub mod repair;
 pub mod retention;
 pub mod search;
+pub mod searches;
 pub mod serve;
 pub mod sessions;
 pub mod show;

@@ -1,5 +1,6 @@
 //! `daybook search`: events by what was typed and what came back.
 
+use super::searches;
 use crate::cli::Exit;
 use crate::filter::FilterArgs;
 use crate::output::{self, Csv, Form, FormArgs, Out, PagerArgs, Paint};
@@ -13,6 +14,7 @@ use serde_json::Value;
   daybook search DROP TABLE
   daybook search '\"drop table customers\" verdict:blocked since:7d'
   daybook search --by-session /etc/shadow
+  daybook search --saved blocked --after 7d
   daybook search --role 'prod-*' 'output:denied OR output:refused'
   daybook search '~\"select .* from (cards|accounts)\"'
   daybook search --csv -n 10000 verdict:blocked since:90d > blocked.csv
@@ -22,10 +24,10 @@ What is longer than the terminal goes through $DAYBOOK_PAGER, $PAGER or less.
 
 Columns of --csv:
   offset, session, seq, time, kind, verdict, user, role, type,
-  input, output, text (around what matched), cut (which of them are not whole)
+  input, output, text, screen, typed (around what matched), cut (which of them are not whole)
 With --by-session those of `daybook sessions`, matches, and of the latest match:
   latest_offset, latest_seq, latest_time, latest_kind, latest_verdict,
-  latest_input, latest_output, latest_text, latest_cut")]
+  latest_input, latest_output, latest_text, latest_screen, latest_typed, latest_cut")]
 pub struct Args {
     #[command(flatten)]
     target: TargetArgs,
@@ -41,8 +43,11 @@ pub struct Args {
     form: FormArgs,
     #[command(flatten)]
     pager: PagerArgs,
+    /// What a search that the server keeps looks for (`daybook searches`)
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["query", "data"])]
+    saved: Option<String>,
     /// What to look for
-    #[arg(required = true)]
+    #[arg(required_unless_present = "saved")]
     query: Vec<String>,
 }
 
@@ -87,7 +92,7 @@ async fn people(args: &Args, out: &mut Out) -> anyhow::Result<u64> {
         true => (hits::group_table(), hits::add_group, "session"),
         false => (hits::table(), hits::add, "event"),
     };
-    let mut pages = Pages::of(args)?;
+    let mut pages = Pages::of(args).await?;
     while let Some(items) = pages.next().await? {
         if items.is_empty() {
             continue;
@@ -112,7 +117,7 @@ async fn programs(
     args: &Args,
     print: &mut dyn FnMut(&Value) -> anyhow::Result<bool>,
 ) -> anyhow::Result<u64> {
-    let mut pages = Pages::of(args)?;
+    let mut pages = Pages::of(args).await?;
     while let Some(items) = pages.next().await? {
         for hit in &items {
             if !print(hit)? {
@@ -135,9 +140,13 @@ struct Pages<'a> {
 }
 
 impl<'a> Pages<'a> {
-    fn of(args: &'a Args) -> anyhow::Result<Pages<'a>> {
-        let query = args.filter.narrow(&args.query.join(" "))?;
+    async fn of(args: &'a Args) -> anyhow::Result<Pages<'a>> {
         let source = Source::open(&args.target)?;
+        let wanted = match (&args.saved, &source) {
+            (Some(name), Source::Server(client)) => searches::query_of(client, name).await?,
+            _ => args.query.join(" "),
+        };
+        let query = args.filter.narrow(&wanted)?;
         Ok(Pages { args, query, source, shown: 0, unreadable: 0, cursor: None, begun: false })
     }
 

@@ -4,12 +4,12 @@ use super::{cell, field, number, sessions};
 use crate::output::{self, Align, Cell, Column, Look, Table};
 use serde_json::Value;
 
-/// The columns of CSV for a hit. `input`, `output` and `text` are the pieces of the event's texts around
+/// The columns of CSV for a hit. `input`, `output`, `text`, `screen` and `typed` are the pieces of the texts around
 /// what matched, as in `snippets`, and empty where nothing did; `cut` names those that are not the whole
 /// text, joined by `;`. Whole texts are in what `daybook export` writes.
 pub const COLUMNS: &[&str] = &[
     "offset", "session", "seq", "time", "kind", "verdict", "user", "role", "type", "input",
-    "output", "text", "cut",
+    "output", "text", "screen", "typed", "cut",
 ];
 
 /// The columns of CSV for a session with hits: the session's, how many of its events match, and the latest
@@ -22,7 +22,7 @@ pub const GROUP_COLUMNS: &[&str] = &{
     columns
 };
 
-const OF_GROUP: [&str; 10] = [
+const OF_GROUP: [&str; 12] = [
     "matches",
     "latest_offset",
     "latest_seq",
@@ -32,6 +32,8 @@ const OF_GROUP: [&str; 10] = [
     "latest_input",
     "latest_output",
     "latest_text",
+    "latest_screen",
+    "latest_typed",
     "latest_cut",
 ];
 
@@ -58,10 +60,11 @@ pub fn group_record(group: &Value) -> Vec<String> {
 
 fn hit_cell(hit: &Value, name: &str) -> String {
     match name {
-        "input" | "output" | "text" => snippets(hit)
+        "input" | "output" | "text" | "screen" | "typed" => snippets(hit)
             .filter(|snippet| field(snippet, "field") == name)
             .map(|snippet| field(snippet, "text"))
-            .collect(),
+            .collect::<Vec<_>>()
+            .join("\n"),
         "cut" => snippets(hit)
             .filter(|snippet| is(snippet, "more_before") || is(snippet, "more_after"))
             .map(|snippet| field(snippet, "field"))
