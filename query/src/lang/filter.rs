@@ -14,6 +14,23 @@ impl Query {
     pub fn session_filter(&self) -> Option<SessionFilter> {
         filter(&self.expr, true)
     }
+
+    /// Does it ask which sessions satisfy something, and not only what an event says itself?
+    #[must_use]
+    pub fn asks_sessions(&self) -> bool {
+        asks_sessions(&self.expr)
+    }
+}
+
+fn asks_sessions(expr: &Expr) -> bool {
+    match expr {
+        Expr::All => false,
+        Expr::And(exprs) | Expr::Or(exprs) => exprs.iter().any(asks_sessions),
+        Expr::Not(not) => asks_sessions(not),
+        Expr::Term(Term::Fact(..) | Term::Session(_)) => true,
+        Expr::Term(Term::Number(number, ..)) => number.session_only(),
+        Expr::Term(_) => false,
+    }
 }
 
 /// `whole`: every term is about sessions; otherwise only those that no event has itself.

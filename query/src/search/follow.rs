@@ -5,7 +5,7 @@
 //! gets nothing twice: also over a restart, for the place is an offset.
 //!
 //! Sessions are asked about as they are at the step, and only those of the window: a step costs the same
-//! however many sessions the log has. Whoever noted down what a step found ([`at`]) gets it again though the
+//! however many sessions the log has. Where none has to be asked about, a window may have any number of them. Whoever noted down what a step found ([`at`]) gets it again though the
 //! sessions are others by then.
 
 use super::plan::Plan;
@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 /// Offsets in a window, at most.
 const EVENTS_MAX: u64 = 4_096;
-/// Sessions in a window, at most: so few are a part of what the catalog is asked.
+/// Sessions in a window that are asked about, at most: so few are a part of what the catalog is asked.
 const SESSIONS_MAX: usize = 64;
 
 /// One step.
@@ -73,11 +73,18 @@ pub fn follow(
     from: Offset,
     limit: usize,
 ) -> Result<Followed, QueryError> {
-    let (window, mut next, end) = window(snapshot, from)?;
+    let all = matches!(scope, SessionFilter::All);
+    let asks = !all || query.asks_sessions();
+    let sessions_max = if asks { SESSIONS_MAX } else { usize::MAX };
+    let (window, mut next, end) = window(snapshot, from, sessions_max)?;
     let mut unreadable = 0;
-    let sessions: HashSet<SessionKey> = window.values().map(|found| found.session).collect();
-    let sessions = SessionFilter::And(vec![SessionFilter::Keys(Arc::new(sessions)), scope.clone()]);
-    let seen = sets::scope(snapshot, &sessions)?;
+    let keys: HashSet<SessionKey> = window.values().map(|found| found.session).collect();
+    let keys = SessionFilter::Keys(Arc::new(keys));
+    let seen = match (asks, all) {
+        (false, _) => None,
+        (true, true) => sets::scope(snapshot, &keys)?,
+        (true, false) => sets::scope(snapshot, &SessionFilter::And(vec![keys, scope.clone()]))?,
+    };
     let limits = SearchLimits::default();
     let plan = Plan::new(snapshot, query, seen.as_ref(), limits)?;
     let mut of_parts: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
@@ -205,7 +212,7 @@ fn missing(
 type Window = (BTreeMap<Offset, Candidate>, Offset, Offset);
 
 /// The events from an offset on, as many as a step looks at; where they end; and where the log does.
-fn window(snapshot: &Snapshot, from: Offset) -> Result<Window, Error> {
+fn window(snapshot: &Snapshot, from: Offset, sessions_max: usize) -> Result<Window, Error> {
     let end = snapshot.parts.last().map_or(Offset(0), |part| part.end());
     let mut window = BTreeMap::new();
     let mut sessions = HashSet::new();
@@ -222,7 +229,7 @@ fn window(snapshot: &Snapshot, from: Offset) -> Result<Window, Error> {
                 return Ok((window, next, end));
             }
             if let Some((ordinal, session)) = event_at(part.as_ref(), next) {
-                if sessions.len() >= SESSIONS_MAX && !sessions.contains(&session) {
+                if sessions.len() >= sessions_max && !sessions.contains(&session) {
                     part.check()?;
                     return Ok((window, next, end));
                 }
