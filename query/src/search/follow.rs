@@ -8,7 +8,7 @@
 //! however many sessions the log has. Where none has to be asked about, a window may have any number of them. Whoever noted down what a step found ([`at`]) gets it again though the
 //! sessions are others by then.
 
-use super::plan::Plan;
+use super::plan::{Found, Plan};
 use super::sets;
 use super::snippet::Hits;
 use super::{SearchLimits, Spent};
@@ -161,7 +161,9 @@ pub fn at(snapshot: &Snapshot, query: &Query, offsets: &[Offset]) -> Result<Agai
         let mut failed = None;
         let read = part.read(&Ordinals::List(vec![ordinal]), None, &mut |ordinal, record| {
             let facts = part.facts(ordinal).ok_or(Error::NoSuchEvent(record.offset))?;
-            match hits.make(&facts, &record.event()?) {
+            let event = record.event()?;
+            let seen = plan.seen(&facts, &record, &event)?;
+            match hits.make(&Found { facts, event: &event, seen: &seen }) {
                 Ok(hit) => _ = found.insert(facts.offset, hit),
                 Err(error) => failed = Some(error),
             }

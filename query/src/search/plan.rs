@@ -81,7 +81,8 @@ impl<'a> Plan<'a> {
     /// A plan that finds nothing, and marks what the query looks for in events that were found before.
     pub(crate) fn marking(snapshot: &'a Snapshot, matcher: Matcher) -> Plan<'a> {
         let window = (Micros(i64::MIN), Micros(i64::MAX));
-        Plan { snapshot, matcher, sessions: None, window, prefilter: None }
+        let lookback = RefCell::new(Lookback::new(snapshot));
+        Plan { snapshot, matcher, sessions: None, window, prefilter: None, lookback }
     }
 
     /// The latest time that a match in a part can have; `None` if there can't be one.
@@ -139,6 +140,19 @@ impl<'a> Plan<'a> {
         self.matcher.accepts(facts)
     }
 
+    /// What was seen with an event, if the query asks for that.
+    pub(crate) fn seen(
+        &self,
+        facts: &EventFacts,
+        record: &Record<'_>,
+        event: &Event<'_>,
+    ) -> Result<Seen, Error> {
+        match self.matcher.asks_seen(facts.kind) {
+            true => self.lookback.borrow_mut().seen(facts.session, record, event),
+            false => Ok(Seen::default()),
+        }
+    }
+
     /// Does an event match? Then what was seen with it, as far as that was asked.
     pub(crate) fn matches(
         &self,
@@ -148,7 +162,7 @@ impl<'a> Plan<'a> {
     ) -> Result<Option<Seen>, Error> {
         let mut seen = Ok(Seen::default());
         let matches = self.matcher.matches(facts, event, &mut || {
-            seen = self.lookback.borrow_mut().seen(facts.session, record, event);
+            seen = self.seen(facts, record, event);
             seen.clone().unwrap_or_default()
         });
         seen.map(|seen| matches.then_some(seen))
