@@ -95,6 +95,15 @@ pub type Visit<'a> = &'a mut dyn FnMut(u32, Record<'_>) -> Result<ControlFlow<()
 /// What is done about an event that can't be read because its block is damaged; an error ends the read.
 pub type Lost<'a> = &'a mut dyn FnMut(u32, &Error) -> Result<(), Error>;
 
+/// What an index says exactly.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exactly {
+    /// The ordinals of the events that satisfy it, ascending.
+    pub ordinals: Vec<u32>,
+    /// Those among them that only may, ascending: they have to be read.
+    pub loose: Vec<u32>,
+}
+
 /// A run of events: the journal or a segment.
 pub trait Part: Send + Sync {
     /// How many events; ordinals are below this.
@@ -157,6 +166,15 @@ pub trait Part: Send + Sync {
     /// # Errors
     /// The text index's.
     fn narrow(&self, narrow: &Narrow) -> Result<Option<Vec<u32>>, Error>;
+
+    /// The ordinals of events whose texts satisfy a narrowing (ascending), where it says exactly what is asked.
+    /// `None` when the index can't say.
+    ///
+    /// # Errors
+    /// The text index's.
+    fn narrow_exactly(&self, _: &Narrow) -> Result<Option<Exactly>, Error> {
+        Ok(None)
+    }
 
     /// How many of its events were known to be lost when it was opened: they have no facts.
     fn unreadable(&self) -> u32 {

@@ -129,6 +129,11 @@ proptest! {
                     Tri::No => prop_assert!(!matches, "accepts says no: {query}"),
                     Tri::Maybe => {}
                 }
+                if matcher.is_exact() && model.seen_with(facts).is_empty() {
+                    let narrowed = narrow::satisfies(matcher.narrow(), &event, model.seen_with(facts));
+                    let decided = narrowed && matcher.accepts(facts) != Tri::No;
+                    prop_assert_eq!(decided, matches, "decides {} on {:?}", query, event);
+                }
                 if matches {
                     let narrowed = narrow::satisfies(matcher.narrow(), &event, model.seen_with(facts));
                     prop_assert!(narrowed, "{query} as {:?} on {event:?}", matcher.narrow());

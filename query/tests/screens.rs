@@ -9,7 +9,7 @@ use daybook_engine::catalog::filter::SessionFilter;
 use daybook_engine::event::{Micros, Offset};
 use daybook_engine::{Batch, Engine, Options};
 use daybook_query::lang::parse;
-use daybook_query::search::{SearchRequest, follow, search};
+use daybook_query::search::{CountMode, SearchRequest, follow, search};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -79,8 +79,12 @@ fn found(engine: &Engine, text: &str, limit: usize) -> (Vec<Offset>, Vec<Offset>
     let snapshot = engine.snapshot();
     let (mut paged, mut cursor) = (Vec::new(), None::<String>);
     loop {
-        let request =
-            SearchRequest { cursor: cursor.as_deref(), limit, ..SearchRequest::new(&query) };
+        let request = SearchRequest {
+            cursor: cursor.as_deref(),
+            limit,
+            count: CountMode::Exact,
+            ..SearchRequest::new(&query)
+        };
         let page = search(&snapshot, &request).unwrap();
         assert!(page.complete, "{page:?}");
         for hit in page.items {
@@ -91,8 +95,10 @@ fn found(engine: &Engine, text: &str, limit: usize) -> (Vec<Offset>, Vec<Offset>
             );
             paged.push(hit.offset);
         }
+        let counted = page.totals.and_then(|totals| totals.count);
         cursor = page.next_cursor;
         if cursor.is_none() {
+            assert_eq!(counted, Some(paged.len() as u64), "{text}");
             break;
         }
     }

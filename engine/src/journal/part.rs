@@ -12,11 +12,11 @@ use crate::error::Error;
 use crate::event::{Kind, Micros, Offset, Seq, SessionKey, Verdict};
 use crate::text::TextReader;
 use crate::text::narrow::Narrow;
-use crate::view::{EventFacts, Lost, Ordinals, Part, Prefilter, SessionRun, Visit};
+use crate::view::{EventFacts, Exactly, Lost, Ordinals, Part, Prefilter, SessionRun, Visit};
 use foldhash::fast::RandomState;
 use parking_lot::RwLock;
 use std::collections::HashMap;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -284,6 +284,35 @@ impl JournalView {
     }
 }
 
+impl JournalView {
+    /// Asks the text index; one that can't be read says nothing. Also answers where the tail begins.
+    fn ask<T>(
+        &self,
+        ask: impl FnOnce(&TextReader) -> Result<Option<T>, Error>,
+    ) -> Option<(T, Offset)> {
+        let text = self.text.as_ref()?;
+        // Before the index is asked: a commit in between may only make the tail overlap.
+        let tail = text.indexed_through().max(self.base());
+        let said = ask(text).unwrap_or_else(|error| {
+            let journal = self.journal.file.path().display();
+            tracing::warn!(%journal, %error, "searching without the text index");
+            self.journal.doubt_text();
+            None
+        });
+        said.map(|said| (said, tail))
+    }
+
+    fn ordinals_before(&self, tail: Offset, offsets: &[u64]) -> Vec<u32> {
+        let before = offsets.iter().take_while(|offset| **offset < tail.0);
+        before.filter_map(|offset| self.ordinal_of(Offset(*offset))).collect()
+    }
+
+    /// What is not indexed yet.
+    fn tail(&self, tail: Offset) -> Range<u32> {
+        u32::try_from(tail.0 - self.base().0).unwrap_or(self.len)..self.len
+    }
+}
+
 impl Part for JournalView {
     fn len(&self) -> u32 {
         self.len
@@ -344,26 +373,20 @@ impl Part for JournalView {
 
     /// What the index covers is narrowed; the tail behind it is answered whole.
     fn narrow(&self, narrow: &Narrow) -> Result<Option<Vec<u32>>, Error> {
-        let Some(text) = &self.text else { return Ok(None) };
-        // Before the offsets are asked for: a commit in between may only make the tail overlap.
-        let tail = text.indexed_through().max(self.base());
-        let offsets = match text.offsets(narrow) {
-            Ok(Some(offsets)) => offsets,
-            Ok(None) => return Ok(None),
-            Err(error) => {
-                let journal = self.journal.file.path().display();
-                tracing::warn!(%journal, %error, "searching without the text index");
-                self.journal.doubt_text();
-                return Ok(None);
-            }
-        };
-        let mut ordinals: Vec<u32> = offsets
-            .into_iter()
-            .take_while(|offset| *offset < tail.0)
-            .filter_map(|offset| self.ordinal_of(Offset(offset)))
-            .collect();
-        ordinals.extend(u32::try_from(tail.0 - self.base().0).unwrap_or(self.len)..self.len);
+        let Some((offsets, tail)) = self.ask(|text| text.offsets(narrow)) else { return Ok(None) };
+        let mut ordinals = self.ordinals_before(tail, &offsets);
+        ordinals.extend(self.tail(tail));
         Ok(Some(ordinals))
+    }
+
+    fn narrow_exactly(&self, narrow: &Narrow) -> Result<Option<Exactly>, Error> {
+        let said = self.ask(|text| text.offsets_exactly(narrow));
+        let Some(((offsets, loose), tail)) = said else { return Ok(None) };
+        let mut ordinals = self.ordinals_before(tail, &offsets);
+        let mut loose = self.ordinals_before(tail, &loose);
+        ordinals.extend(self.tail(tail));
+        loose.extend(self.tail(tail));
+        Ok(Some(Exactly { ordinals, loose }))
     }
 
     /// Blocks that could not be read when the journal was opened left holes.

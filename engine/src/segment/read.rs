@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::event::{Micros, Offset, SessionKey};
 use crate::text::TextReader;
 use crate::text::narrow::Narrow;
-use crate::view::{EventFacts, Lost, Ordinals, Part, Prefilter, SessionRun, Visit};
+use crate::view::{EventFacts, Exactly, Lost, Ordinals, Part, Prefilter, SessionRun, Visit};
 use parking_lot::Mutex;
 use std::ops::{ControlFlow, Range, RangeInclusive};
 use std::path::{Path, PathBuf};
@@ -273,6 +273,28 @@ impl Segment {
         Ok(self.texts.get_or_init(|| texts).as_ref())
     }
 
+    /// Asks the text index; one that can't be read says nothing.
+    fn ask<T>(&self, ask: impl FnOnce(&TextReader) -> Result<Option<T>, Error>) -> Option<T> {
+        let said = self.texts().and_then(|texts| texts.map_or(Ok(None), ask));
+        said.unwrap_or_else(|error| {
+            tracing::debug!(segment = %self.dir.display(), %error, "searching without the text index");
+            self.doubt(&error);
+            None
+        })
+    }
+
+    /// The ordinals of some events, ascending.
+    fn ordinals_of(&self, offsets: &[u64]) -> Result<Vec<u32>, Error> {
+        let mut ordinals = Vec::with_capacity(offsets.len());
+        for offset in offsets {
+            let offset = Offset(*offset);
+            ordinals.push(self.ordinal_of(offset).ok_or(Error::NoSuchEvent(offset))?);
+        }
+        self.check()?;
+        ordinals.sort_unstable();
+        Ok(ordinals)
+    }
+
     /// Reads and checks a block.
     fn block(&self, row: BlockRow, prefilter: Option<Prefilter<'_>>) -> Result<Block, Error> {
         let payload = self.cache.get(self.id, &self.events, row.pos)?;
@@ -411,24 +433,16 @@ impl Part for Segment {
     /// A text index that can't be read narrows nothing: the search reads the events instead, so that
     /// its answer stays exact.
     fn narrow(&self, narrow: &Narrow) -> Result<Option<Vec<u32>>, Error> {
-        let asked = self.texts().and_then(|texts| texts.map_or(Ok(None), |t| t.offsets(narrow)));
-        let offsets = match asked {
-            Ok(Some(offsets)) => offsets,
-            Ok(None) => return Ok(None),
-            Err(error) => {
-                tracing::debug!(segment = %self.dir.display(), %error, "searching without the text index");
-                self.doubt(&error);
-                return Ok(None);
-            }
+        let offsets = self.ask(|texts| texts.offsets(narrow));
+        offsets.map(|offsets| self.ordinals_of(&offsets)).transpose()
+    }
+
+    fn narrow_exactly(&self, narrow: &Narrow) -> Result<Option<Exactly>, Error> {
+        let Some((offsets, loose)) = self.ask(|texts| texts.offsets_exactly(narrow)) else {
+            return Ok(None);
         };
-        let mut ordinals = Vec::with_capacity(offsets.len());
-        for offset in offsets {
-            let offset = Offset(offset);
-            ordinals.push(self.ordinal_of(offset).ok_or(Error::NoSuchEvent(offset))?);
-        }
-        self.check()?;
-        ordinals.sort_unstable();
-        Ok(Some(ordinals))
+        let (ordinals, loose) = (self.ordinals_of(&offsets)?, self.ordinals_of(&loose)?);
+        Ok(Some(Exactly { ordinals, loose }))
     }
 
     fn read_past(

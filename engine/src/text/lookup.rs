@@ -2,7 +2,7 @@
 
 use super::docs::Docs;
 use super::narrow::{Fields, Narrow, WordShape};
-use super::schema::{TextSchema, UNKNOWN_TERM, kind_term, verdict_term};
+use super::schema::{SEEN_TERM, TextSchema, UNKNOWN_TERM, kind_term, verdict_term};
 use super::tokens::CUT;
 use super::words::indexed_part;
 use crate::error::Error;
@@ -22,8 +22,9 @@ pub(super) struct Lookup<'a> {
 }
 
 impl Lookup<'_> {
-    /// The documents that may satisfy a narrowing; `None` when all may.
-    pub(super) fn docs(&self, narrow: &Narrow) -> Result<Option<Docs>, Error> {
+    /// The documents that may satisfy a narrowing; `None` when all may. Of these the ones that are not
+    /// [`Lookup::marked`] do, if that is wanted `exactly`; then it is `None` also where the index can't say.
+    pub(super) fn docs(&self, narrow: &Narrow, exactly: bool) -> Result<Option<Docs>, Error> {
         match narrow {
             Narrow::All => Ok(None),
             Narrow::None => Ok(Some(self.none())),
@@ -35,10 +36,14 @@ impl Lookup<'_> {
             Narrow::And(all) => {
                 let mut both: Option<Docs> = None;
                 for part in all {
-                    match (&mut both, self.docs(part)?) {
+                    match (&mut both, self.docs(part, exactly)?) {
                         (Some(both), Some(docs)) => both.intersect(&docs),
                         (none @ None, docs) => *none = docs,
+                        (Some(_), None) if exactly => return Ok(None),
                         (Some(_), None) => {}
+                    }
+                    if exactly && both.is_none() {
+                        return Ok(None);
                     }
                 }
                 Ok(both)
@@ -46,12 +51,21 @@ impl Lookup<'_> {
             Narrow::Or(any) => {
                 let mut either = self.none();
                 for part in any {
-                    let Some(docs) = self.docs(part)? else { return Ok(None) };
+                    let Some(docs) = self.docs(part, exactly)? else { return Ok(None) };
                     either.unite(&docs);
                 }
                 Ok(Some(either))
             }
         }
+    }
+
+    /// The documents whose words are not all known, or not all their own.
+    pub(super) fn marked(&self) -> Result<Docs, Error> {
+        let facets = self.inverted(self.fields.facet)?;
+        let mut docs = self.none();
+        add_term(&mut docs, &facets, &UNKNOWN_TERM)?;
+        add_term(&mut docs, &facets, &SEEN_TERM)?;
+        Ok(docs)
     }
 
     fn none(&self) -> Docs {

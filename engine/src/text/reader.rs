@@ -78,6 +78,17 @@ impl TextReader {
         Ok(offsets.filter(|list| list.len() as u64 * 100 <= view.events * HELPFUL_PERCENT_MAX))
     }
 
+    /// The offsets of the events that satisfy `narrow`, ascending, and of those among them, ascending too, whose
+    /// words the index does not know or has from more than the event: these only may satisfy it. `None` when the
+    /// index can't say.
+    ///
+    /// # Errors
+    /// A damaged index.
+    pub fn offsets_exactly(&self, narrow: &Narrow) -> Result<Option<(Vec<u64>, Vec<u64>)>, Error> {
+        let view = Arc::clone(&self.view.read());
+        guarded_in(&view.directory, Error::text, || view.offsets_exactly(narrow))
+    }
+
     /// As [`TextReader::offsets`], whatever share of the events it is.
     #[cfg(test)]
     pub(super) fn all_offsets(&self, narrow: &Narrow) -> Result<Option<Vec<u64>>, Error> {
@@ -111,12 +122,28 @@ impl View {
         let mut offsets = Vec::new();
         for (segment, column) in &self.segments {
             let lookup = Lookup { segment, fields: self.fields };
-            let Some(docs) = lookup.docs(narrow)? else { return Ok(None) };
+            let Some(docs) = lookup.docs(narrow, false)? else { return Ok(None) };
             docs.each_value(column, |_, offset| offsets.extend(offset));
         }
         // Segments of an index are in no order; inside one the documents are.
         offsets.sort_unstable();
         offsets.dedup();
         Ok(Some(offsets))
+    }
+
+    fn offsets_exactly(&self, narrow: &Narrow) -> Result<Option<(Vec<u64>, Vec<u64>)>, Error> {
+        let (mut offsets, mut loose) = (Vec::new(), Vec::new());
+        for (segment, column) in &self.segments {
+            let lookup = Lookup { segment, fields: self.fields };
+            let Some(docs) = lookup.docs(narrow, true)? else { return Ok(None) };
+            docs.each_value(column, |_, offset| offsets.extend(offset));
+            let mut marked = lookup.marked()?;
+            marked.intersect(&docs);
+            marked.each_value(column, |_, offset| loose.extend(offset));
+        }
+        offsets.sort_unstable();
+        offsets.dedup();
+        loose.sort_unstable();
+        Ok(Some((offsets, loose)))
     }
 }

@@ -3,7 +3,7 @@
 //! | field | terms | also |
 //! |---|---|---|
 //! | `input`, `output`, `text` | folded words, and [`super::tokens::CUT`] | |
-//! | `facet` | `k` and the kind's code, `v` and the verdict's code, [`UNKNOWN_TERM`] | |
+//! | `facet` | `k` and the kind's code, `v` and the verdict's code, [`UNKNOWN_TERM`], [`SEEN_TERM`] | |
 //! | `offset` | | a column of `u64` |
 //!
 //! Postings hold documents only: no frequencies, no positions, no norms. Nothing is stored. What was seen on a
@@ -82,6 +82,9 @@ pub(super) fn verdict_term(verdict: Verdict) -> [u8; 2] {
 
 /// The term of an event of which not all that was seen with it is indexed.
 pub(super) const UNKNOWN_TERM: [u8; 2] = *b"u?";
+
+/// The term of an event with which something was seen: it has words that are not its own.
+pub(super) const SEEN_TERM: [u8; 2] = *b"s!";
 
 /// Opens the index in a directory that has one.
 pub(super) fn open(directory: &DiskDirectory) -> Result<Index, Error> {

@@ -2,7 +2,7 @@
 
 use super::TextReader;
 use super::docs::guarded;
-use super::schema::{self, TextSchema, UNKNOWN_TERM, kind_term, verdict_term};
+use super::schema::{self, SEEN_TERM, TextSchema, UNKNOWN_TERM, kind_term, verdict_term};
 use crate::disk::{DiskDirectory, SharedDisk};
 use crate::error::Error;
 use crate::event::text::{TextField, Texts};
@@ -114,7 +114,10 @@ impl TextWriter {
             verdict: verdict.map(verdict_term),
             text,
             ends,
-            unknown: *glimpse == Glimpse::Unknown,
+            mark: match glimpse {
+                Glimpse::Unknown => Some(UNKNOWN_TERM),
+                Glimpse::Seen(seen) => (!seen.is_empty()).then_some(SEEN_TERM),
+            },
         };
         self.batch.push(UserOperation::Add(doc));
         if self.batch.len() >= BATCH_EVENTS { self.send() } else { Ok(()) }
@@ -148,8 +151,8 @@ struct EventDoc {
     verdict: Option<[u8; 2]>,
     text: String,
     ends: [Option<(TextField, usize)>; TEXTS],
-    /// Its words are not all known.
-    unknown: bool,
+    /// Its words are not all known, or not all its own.
+    mark: Option<[u8; 2]>,
 }
 
 impl EventDoc {
@@ -160,7 +163,7 @@ impl EventDoc {
             0 => Some((self.fields.offset, Leaf::Number(self.offset))),
             1 => facet(&self.kind),
             2 => self.verdict.as_ref().and_then(|verdict| facet(verdict)),
-            3 => self.unknown.then_some(&UNKNOWN_TERM).and_then(|term| facet(term)),
+            3 => self.mark.as_ref().and_then(|mark| facet(mark)),
             _ => {
                 let (field, end) = self.ends.get(index - FIRST_TEXT).copied().flatten()?;
                 let start = match index {

@@ -15,7 +15,7 @@ use daybook_engine::event::Micros;
 use daybook_engine::event::wire::Event;
 use daybook_engine::screen::{Lookback, Seen};
 use daybook_engine::text::narrow::Narrow;
-use daybook_engine::view::{EventFacts, Ordinals, Part, Prefilter, Snapshot};
+use daybook_engine::view::{EventFacts, Exactly, Ordinals, Part, Prefilter, Snapshot};
 use std::cell::{Cell, RefCell};
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
@@ -121,6 +121,18 @@ impl<'a> Plan<'a> {
             return Ok(Ordinals::List(of_sessions));
         }
         Ok(narrowed.map_or(Ordinals::Range(0..part.len()), Ordinals::List))
+    }
+
+    /// The ordinals of a part that the index and the facts decide, without a line being read; see
+    /// [`Matcher::is_exact`].
+    pub(crate) fn decided(&self, part: &dyn Part) -> Result<Option<Exactly>, QueryError> {
+        // Few are read as quickly as they are decided; few sessions are looked up.
+        let few = self.sessions.as_ref().is_some_and(|s| s.len() <= part.len() as usize / 64);
+        match self.matcher.narrow() {
+            Narrow::All | Narrow::None => Ok(None),
+            narrow if self.matcher.is_exact() && !few => Ok(part.narrow_exactly(narrow)?),
+            _ => Ok(None),
+        }
     }
 
     /// The test on raw bytes that everything which matches passes.

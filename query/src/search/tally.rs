@@ -10,7 +10,7 @@ use crate::item::FacetCount;
 use crate::lang::Tri;
 use daybook_engine::catalog::filter::TextFact;
 use daybook_engine::event::{Kind, SessionKey, Verdict};
-use daybook_engine::view::EventFacts;
+use daybook_engine::view::{EventFacts, Ordinals};
 use std::collections::{BTreeMap, HashMap};
 
 /// The session's fields that are counted.
@@ -99,13 +99,26 @@ pub(super) fn walk(
     parts.sort_by_key(|(latest, _)| std::cmp::Reverse(*latest));
     let (mut spent, mut unreadable) = (Spent::new(limits), 0);
     for (_, part) in parts {
-        let ordinals = plan.ordinals(part)?;
+        let decided = plan.decided(part)?;
+        let mut loose = None;
+        let ordinals = match decided {
+            Some(exactly) => {
+                loose = Some(exactly.loose);
+                Ordinals::List(exactly.ordinals)
+            }
+            None => plan.ordinals(part)?,
+        };
+        // What is decided by the index has not to be read.
+        let sure = |ordinal: u32| {
+            loose.as_ref().is_some_and(|loose: &Vec<u32>| loose.binary_search(&ordinal).is_err())
+        };
         let mut chunk = Vec::new();
         for (place, ordinal) in ordinals.iter().enumerate() {
             if let Some(facts) = part.facts(ordinal) {
                 match plan.accepts(&facts) {
                     Tri::No => {}
                     Tri::Yes => visit(&facts),
+                    Tri::Maybe if sure(ordinal) => visit(&facts),
                     Tri::Maybe => chunk.push(ordinal),
                 }
             }

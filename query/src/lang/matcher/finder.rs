@@ -8,7 +8,7 @@ use super::super::ast::Text;
 use super::super::literal::{Literal, Needs};
 use super::super::regex;
 use ::regex::bytes;
-use daybook_engine::text::words::is_word_char;
+use daybook_engine::text::words::{WORD_BYTES_MAX, is_word_char};
 use memchr::memmem;
 use std::ops::Range;
 
@@ -83,6 +83,14 @@ pub(super) fn needs(text: &Text) -> Needs {
         }
         Text::Regex(pattern) => regex::needs(pattern),
     }
+}
+
+/// Is a term found just where the words of a text have the shape that [`needs`] asks the index for?
+pub(super) fn is_index_word(text: &Text) -> bool {
+    let Text::Word(word) = text else { return false };
+    let word = word.strip_suffix('*').unwrap_or(word);
+    // One that is as long as the index cuts longer ones may be one of these, cut.
+    (1..=WORD_BYTES_MAX - 4).contains(&word.len()) && word.chars().all(is_word_char)
 }
 
 fn after_char(text: &str, at: usize) -> usize {

@@ -23,7 +23,7 @@ use daybook_engine::event::{Kind, Micros, SessionKey};
 use daybook_engine::screen::Seen;
 use daybook_engine::text::narrow::Narrow;
 use daybook_engine::view::EventFacts;
-use finder::{Finder, folded_any, needs};
+use finder::{Finder, folded_any, is_index_word, needs};
 use node::{Node, TextNode, kind_bits, verdict_bits};
 use std::collections::HashSet;
 use std::ops::{Bound, Range};
@@ -91,6 +91,7 @@ pub struct Matcher {
     narrow: Narrow,
     sessions: Option<Keys>,
     asks_seen: bool,
+    exact: bool,
 }
 
 #[derive(Debug)]
@@ -116,13 +117,21 @@ impl Matcher {
         let narrow = root.narrow();
         let sessions = root.sessions();
         let asks_seen = root.asks_seen();
-        Ok(Matcher { root, terms, narrow, sessions, asks_seen })
+        let exact = root.is_exact();
+        Ok(Matcher { root, terms, narrow, sessions, asks_seen, exact })
     }
 
     /// What the text index can be asked: everything that matches satisfies it.
     #[must_use]
     pub fn narrow(&self) -> &Narrow {
         &self.narrow
+    }
+
+    /// Do the narrowing and the facts together decide? Then an event that satisfies [`Matcher::narrow`] and that
+    /// [`Matcher::accepts`] does not refuse matches, without being read; but not one with which something was seen.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        self.exact
     }
 
     /// The sessions that everything which matches is in, if the query says.
@@ -269,6 +278,7 @@ fn lower_term<E>(
                 field: *field,
                 term: terms.len(),
                 narrow: needs.narrow(*field),
+                exact: is_index_word(text) && !field.is_some_and(TextField::is_seen),
                 clauses: needs.clauses(),
             };
             terms.push(TextTerm { finder: Finder::new(text), field: *field, positive: !negated });

@@ -41,6 +41,8 @@ pub(super) struct TextNode {
     pub(super) field: Option<TextField>,
     pub(super) term: usize,
     pub(super) narrow: Narrow,
+    /// Does the narrowing say of an event's own texts exactly what the term does?
+    pub(super) exact: bool,
     pub(super) clauses: Clauses,
 }
 
@@ -89,6 +91,35 @@ impl Node {
             Node::Number { .. } => 5,
             Node::Text(_) => 100,
             Node::And(nodes) | Node::Or(nodes) => nodes.iter().map(Node::cost).sum::<u64>() + 1,
+        }
+    }
+
+    /// Do the narrowing and the facts together say exactly what the tree does, of events with which nothing was
+    /// seen?
+    pub(super) fn is_exact(&self) -> bool {
+        match self {
+            Node::And(nodes) => nodes.iter().all(Node::is_exact),
+            // Of an event in the narrowing nobody knows which of them let it in.
+            Node::Or(nodes) => {
+                nodes.iter().all(Node::is_facts) || nodes.iter().all(Node::is_exact_text)
+            }
+            node => node.is_facts() || node.is_exact_text(),
+        }
+    }
+
+    fn is_exact_text(&self) -> bool {
+        match self {
+            Node::Text(text) => text.exact && !text.negated,
+            Node::And(nodes) | Node::Or(nodes) => nodes.iter().all(Node::is_exact_text),
+            _ => false,
+        }
+    }
+
+    fn is_facts(&self) -> bool {
+        match self {
+            Node::Text(_) | Node::Number { .. } => false,
+            Node::And(nodes) | Node::Or(nodes) => nodes.iter().all(Node::is_facts),
+            _ => true,
         }
     }
 
