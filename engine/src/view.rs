@@ -11,7 +11,7 @@ use crate::event::{Kind, Micros, Offset, Seq, SessionKey, Verdict};
 pub use crate::journal::order::SharedOrdinals;
 use crate::session::SessionState;
 use crate::text::narrow::Narrow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
@@ -255,6 +255,26 @@ pub struct ListPage {
 /// How many sessions have each value of a field, most first.
 pub type Facet = Vec<(String, u64)>;
 
+/// For how much a session counts.
+#[derive(Clone, Copy, Debug)]
+pub enum Weights<'a> {
+    /// Each for one.
+    One,
+    /// For what is given; for nothing if that is nothing.
+    Of(&'a HashMap<SessionKey, u64>),
+}
+
+impl Weights<'_> {
+    /// A session's.
+    #[must_use]
+    pub fn of(self, session: SessionKey) -> u64 {
+        match self {
+            Weights::One => 1,
+            Weights::Of(weights) => weights.get(&session).copied().unwrap_or(0),
+        }
+    }
+}
+
 /// The catalog, as readers see it: exact for everything that was acknowledged.
 pub trait Sessions: Send + Sync {
     /// A session by its id.
@@ -281,13 +301,15 @@ pub trait Sessions: Send + Sync {
     /// The catalog's.
     fn keys(&self, filter: &SessionFilter) -> Result<HashSet<SessionKey>, Error>;
 
-    /// For each field, its most frequent values among the sessions that match, `limit` of each.
+    /// For each field, its most frequent values among the sessions that match, `limit` of each. A session counts
+    /// for as much as `weights` says.
     ///
     /// # Errors
     /// The catalog's.
     fn facets(
         &self,
         filter: &SessionFilter,
+        weights: Weights<'_>,
         fields: &[TextFact],
         limit: usize,
     ) -> Result<Vec<(TextFact, Facet)>, Error>;

@@ -12,7 +12,7 @@ use daybook_engine::catalog::filter::{NumberFact, SessionFilter, Sort};
 use daybook_engine::event::wire::ReviewDecision;
 use daybook_engine::event::{Offset, Scope, Seq, SessionKey};
 use daybook_engine::session::{Review, ReviewStatus};
-use daybook_engine::view::{Facet, ListPlace, ListRequest, Snapshot};
+use daybook_engine::view::{Facet, ListPlace, ListRequest, Snapshot, Weights};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -210,7 +210,7 @@ pub fn list(snapshot: &Snapshot, params: &ListParams<'_>) -> Result<SessionPage,
         limit: params.limit.clamp(1, LIMIT_MAX),
     })?;
     let facets = if params.facets {
-        let facets = snapshot.sessions.facets(&filter, &FACETS, FACET_VALUES_MAX)?;
+        let facets = snapshot.sessions.facets(&filter, Weights::One, &FACETS, FACET_VALUES_MAX)?;
         let counts = |facet: Facet| -> Vec<FacetCount> {
             facet.into_iter().map(|(value, count)| FacetCount { value, count }).collect()
         };

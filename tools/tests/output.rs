@@ -215,7 +215,7 @@ fn csv_has_its_header_also_where_nothing_is_found_and_does_not_go_with_json() {
     let none = log.pipe(&["search", "--csv", "nothingofthekind"]);
     assert_eq!(
         none,
-        "offset,session,seq,time,kind,verdict,user,role,type,input,output,text,cut\r\n"
+        "offset,session,seq,time,kind,verdict,user,role,type,input,output,text,screen,typed,cut\r\n"
     );
     for command in ["search", "show", "sessions", "tail"] {
         let output = daybook().args([command, "--json", "--csv", "x"]).output().unwrap();
@@ -273,7 +273,10 @@ fn a_tail_prints_each_event_as_a_line_at_once() {
     let mut next = || records.next().unwrap().trim_end().to_owned();
     assert!(next().starts_with("offset,session,seq,time,"));
     send(1, "ana");
-    assert_eq!(next(), "1,s1,1,2026-03-01T10:00:01.000000Z,command,passed,ana,r,ssh,\"ls, ll\",,,");
+    assert_eq!(
+        next(),
+        "1,s1,1,2026-03-01T10:00:01.000000Z,command,passed,ana,r,ssh,\"ls, ll\",,,,,"
+    );
     let at = |row: String| (row.find("s1").or(row.find("s2")).or(row.find("SESSION")), row);
     let (heading, first) = (at(rows.next().unwrap()), at(rows.next().unwrap()));
     assert_eq!(heading.0, first.0, "{heading:?} {first:?}");

@@ -6,7 +6,7 @@ use super::overlay::Catalog;
 use crate::error::Error;
 use crate::event::SessionKey;
 use crate::text::docs::Docs;
-use crate::view::{Facet, ListPage, ListPlace, ListRequest, Session, Sessions};
+use crate::view::{Facet, ListPage, ListPlace, ListRequest, Session, Sessions, Weights};
 use std::cell::RefCell;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 use std::sync::Arc;
@@ -116,11 +116,12 @@ impl Sessions for Catalog {
     fn facets(
         &self,
         filter: &SessionFilter,
+        weights: Weights<'_>,
         fields: &[TextFact],
         limit: usize,
     ) -> Result<Vec<(TextFact, Facet)>, Error> {
         let seen = self.seen(filter)?;
-        self.sound(&seen.view, || seen.facets(filter, fields, limit))
+        self.sound(&seen.view, || seen.facets(filter, weights, fields, limit))
     }
 
     fn count(&self) -> Result<u64, Error> {
@@ -229,6 +230,7 @@ impl Seen {
     fn facets(
         &self,
         filter: &SessionFilter,
+        weights: Weights<'_>,
         fields: &[TextFact],
         limit: usize,
     ) -> Result<Vec<(TextFact, Facet)>, Error> {
@@ -241,15 +243,16 @@ impl Seen {
                     false
                 });
                 for value in values.into_inner() {
-                    *counts.entry(value).or_default() += 1;
+                    *counts.entry(value).or_default() += weights.of(session.key);
                 }
             }
         }
         self.each(filter, |_, segment, docs| {
+            let weights = segment.weights(docs, weights)?;
             for (fact, counts) in fields.iter().zip(&mut counts) {
                 match fact {
                     TextFact::Id => segment.count_ids(self.view.fields, docs, limit, counts)?,
-                    _ => segment.count(*fact, docs, counts)?,
+                    _ => segment.count(*fact, docs, weights.as_deref(), counts)?,
                 }
             }
             Ok(())
@@ -280,19 +283,33 @@ impl ViewSegment {
         Ok(())
     }
 
+    /// The weight of each document, if they are not all one.
+    fn weights(&self, docs: &Docs, weights: Weights<'_>) -> Result<Option<Vec<u64>>, Error> {
+        let Weights::Of(_) = weights else { return Ok(None) };
+        let keys = self.reader.fast_fields().u64(KEY).map_err(Error::catalog)?;
+        let mut of_docs = vec![0; self.reader.max_doc() as usize];
+        docs.each_value(&keys, |doc, key| {
+            if let (Some(slot), Some(key)) = (of_docs.get_mut(doc as usize), key) {
+                *slot = weights.of(SessionKey(key));
+            }
+        });
+        Ok(Some(of_docs))
+    }
+
     /// Counts the values of a field that has a column.
     fn count(
         &self,
         fact: TextFact,
         docs: &Docs,
+        weights: Option<&[u64]>,
         counts: &mut HashMap<String, u64>,
     ) -> Result<(), Error> {
         let column = self.reader.fast_fields().str(fact.name()).map_err(Error::catalog)?;
         let Some(column) = column else { return Ok(()) };
         let mut by_ord = vec![0u64; column.num_terms()];
-        let mut add = |ord: u64| {
+        let mut add = |doc: u32, ord: u64| {
             if let Some(count) = by_ord.get_mut(ord as usize) {
-                *count += 1;
+                *count += weights.map_or(1, |of| of.get(doc as usize).copied().unwrap_or(0));
             }
         };
         if column.ords().get_cardinality() == Cardinality::Multivalued {
@@ -303,11 +320,13 @@ impl ViewSegment {
                     ords.extend(column.term_ords(doc));
                     ords.sort_unstable();
                     ords.dedup();
-                    ords.iter().copied().for_each(&mut add);
+                    ords.iter().for_each(|ord| add(doc, *ord));
                 }
             });
         } else {
-            docs.each_value(column.ords(), |_, ord| ord.into_iter().for_each(&mut add));
+            docs.each_value(column.ords(), |doc, ord| {
+                ord.into_iter().for_each(|ord| add(doc, ord))
+            });
         }
         let mut text = String::new();
         for (ord, count) in (0u64..).zip(by_ord) {

@@ -12,7 +12,7 @@ use crate::disk::{RealDisk, SharedDisk};
 use crate::event::wire::Event;
 use crate::event::{Offset, Seq, SessionKey};
 use crate::session::{Change, SessionState};
-use crate::view::{ListPlace, ListRequest, Session, Sessions};
+use crate::view::{ListPlace, ListRequest, Session, Sessions, Weights};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Bound;
@@ -212,7 +212,7 @@ impl Model {
             assert_eq!((&*session.id, &*session.state), (id.as_str(), state));
         }
         let keys: HashSet<SessionKey> = wanted.iter().map(|(_, key)| *key).collect();
-        let facets = catalog.facets(filter, &TextFact::ALL, usize::MAX).unwrap();
+        let facets = catalog.facets(filter, Weights::One, &TextFact::ALL, usize::MAX).unwrap();
         for (fact, facet) in facets {
             let mut counts: BTreeMap<String, u64> = BTreeMap::new();
             for key in &keys {
@@ -350,7 +350,7 @@ fn a_read_only_catalog_changes_nothing_and_a_damaged_one_is_an_error() {
         // Whatever the answer is, it is one.
         if let Ok((catalog, _)) = Catalog::open(&disk(), &whole, true) {
             let _ = catalog.get("s1");
-            let _ = catalog.facets(&SessionFilter::All, &TextFact::ALL, 10);
+            let _ = catalog.facets(&SessionFilter::All, Weights::One, &TextFact::ALL, 10);
         }
         std::fs::write(&file, &bytes).unwrap();
     }

@@ -381,9 +381,9 @@ impl Part for JournalView {
 
     fn narrow_exactly(&self, narrow: &Narrow) -> Result<Option<Exactly>, Error> {
         let said = self.ask(|text| text.offsets_exactly(narrow));
-        let Some(((offsets, loose), tail)) = said else { return Ok(None) };
-        let mut ordinals = self.ordinals_before(tail, &offsets);
-        let mut loose = self.ordinals_before(tail, &loose);
+        let Some((found, tail)) = said else { return Ok(None) };
+        let mut ordinals = self.ordinals_before(tail, &found.offsets);
+        let mut loose = self.ordinals_before(tail, &found.loose);
         ordinals.extend(self.tail(tail));
         loose.extend(self.tail(tail));
         Ok(Some(Exactly { ordinals, loose }))

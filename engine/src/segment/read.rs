@@ -438,11 +438,9 @@ impl Part for Segment {
     }
 
     fn narrow_exactly(&self, narrow: &Narrow) -> Result<Option<Exactly>, Error> {
-        let Some((offsets, loose)) = self.ask(|texts| texts.offsets_exactly(narrow)) else {
-            return Ok(None);
-        };
-        let (ordinals, loose) = (self.ordinals_of(&offsets)?, self.ordinals_of(&loose)?);
-        Ok(Some(Exactly { ordinals, loose }))
+        let Some(found) = self.ask(|texts| texts.offsets_exactly(narrow)) else { return Ok(None) };
+        let loose = self.ordinals_of(&found.loose)?;
+        Ok(Some(Exactly { ordinals: self.ordinals_of(&found.offsets)?, loose }))
     }
 
     fn read_past(

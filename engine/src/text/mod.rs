@@ -28,5 +28,5 @@ pub mod words;
 mod writer;
 
 pub use merge::{TextSource, merge_into};
-pub use reader::TextReader;
+pub use reader::{Satisfying, TextReader};
 pub use writer::TextWriter;

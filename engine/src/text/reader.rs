@@ -23,6 +23,16 @@ pub struct TextReader {
     view: Arc<RwLock<Arc<View>>>,
 }
 
+/// Events that satisfy a narrowing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Satisfying {
+    /// Their offsets, ascending.
+    pub offsets: Vec<u64>,
+    /// Those among them, ascending, whose words the index does not know or has from more than the event: they
+    /// only may satisfy it.
+    pub loose: Vec<u64>,
+}
+
 /// A commit.
 struct View {
     directory: DiskDirectory,
@@ -78,13 +88,11 @@ impl TextReader {
         Ok(offsets.filter(|list| list.len() as u64 * 100 <= view.events * HELPFUL_PERCENT_MAX))
     }
 
-    /// The offsets of the events that satisfy `narrow`, ascending, and of those among them, ascending too, whose
-    /// words the index does not know or has from more than the event: these only may satisfy it. `None` when the
-    /// index can't say.
+    /// The events that satisfy `narrow`; `None` when the index can't say.
     ///
     /// # Errors
     /// A damaged index.
-    pub fn offsets_exactly(&self, narrow: &Narrow) -> Result<Option<(Vec<u64>, Vec<u64>)>, Error> {
+    pub fn offsets_exactly(&self, narrow: &Narrow) -> Result<Option<Satisfying>, Error> {
         let view = Arc::clone(&self.view.read());
         guarded_in(&view.directory, Error::text, || view.offsets_exactly(narrow))
     }
@@ -131,8 +139,8 @@ impl View {
         Ok(Some(offsets))
     }
 
-    fn offsets_exactly(&self, narrow: &Narrow) -> Result<Option<(Vec<u64>, Vec<u64>)>, Error> {
-        let (mut offsets, mut loose) = (Vec::new(), Vec::new());
+    fn offsets_exactly(&self, narrow: &Narrow) -> Result<Option<Satisfying>, Error> {
+        let Satisfying { mut offsets, mut loose } = Satisfying::default();
         for (segment, column) in &self.segments {
             let lookup = Lookup { segment, fields: self.fields };
             let Some(docs) = lookup.docs(narrow, true)? else { return Ok(None) };
@@ -144,6 +152,6 @@ impl View {
         offsets.sort_unstable();
         offsets.dedup();
         loose.sort_unstable();
-        Ok(Some((offsets, loose)))
+        Ok(Some(Satisfying { offsets, loose }))
     }
 }

@@ -12,7 +12,7 @@ use super::{TextReader, TextSource, TextWriter, merge_into};
 use crate::disk::{RealDisk, SharedDisk};
 use crate::event::text::{TextField, Texts};
 use crate::event::{Kind, Offset, Verdict};
-use crate::screen::Glimpse;
+use crate::screen::{Glimpse, Line, Seen};
 use proptest::prelude::*;
 use std::path::Path;
 
@@ -31,11 +31,27 @@ struct Doc {
     kind: Kind,
     verdict: Option<Verdict>,
     texts: Vec<(TextField, String)>,
+    glimpse: Glimpse,
 }
 
 impl Doc {
     fn texts(&self) -> Texts<'_> {
         Texts::new(self.texts.iter().map(|(field, text)| (*field, text.as_str().into())))
+    }
+
+    /// Its texts, and what was seen with it, as the index has it: beside one text of the event's own.
+    fn indexed(&self) -> Vec<(TextField, String)> {
+        let mut texts = self.texts.clone();
+        if let (Glimpse::Seen(seen), [_]) = (&self.glimpse, texts.as_slice()) {
+            let field = if seen.typed.is_some() { TextField::Typed } else { TextField::Screen };
+            let lines = seen.lines.iter().chain(&seen.typed);
+            texts.extend(lines.map(|line| (field, line.text.clone())).collect::<Vec<_>>());
+        }
+        texts
+    }
+
+    fn is_marked(&self) -> bool {
+        !matches!(&self.glimpse, Glimpse::Seen(seen) if seen.is_empty())
     }
 
     /// The plain meaning of a narrowing. With `exact`, of words of which only the start is known
@@ -48,8 +64,10 @@ impl Doc {
             Narrow::Verdict(verdicts) => self.verdict.is_some_and(|v| verdicts.contains(&v)),
             Narrow::And(all) => all.iter().all(|n| self.matches(n, exact)),
             Narrow::Or(any) => any.iter().any(|n| self.matches(n, exact)),
-            Narrow::Word(fields, shape) => self.texts.iter().any(|(field, text)| {
-                (*fields == Fields::Any || *fields == Fields::One(*field))
+            Narrow::Word(..) if self.glimpse == Glimpse::Unknown => true,
+            Narrow::Word(fields, shape) => self.indexed().iter().any(|(field, text)| {
+                let one = |one: TextField| indexed_as(one) == indexed_as(*field);
+                (*fields == Fields::Any || matches!(fields, Fields::One(of) if one(*of)))
                     && words(text).any(|range| {
                         let word = fold(&text[range]);
                         let cut = word.len() > WORD_BYTES_MAX && !exact;
@@ -65,12 +83,21 @@ impl Doc {
     }
 }
 
+/// The field that has what is seen.
+fn indexed_as(field: TextField) -> TextField {
+    match field {
+        TextField::Screen => TextField::Output,
+        TextField::Typed => TextField::Input,
+        own => own,
+    }
+}
+
 /// Adds documents with offsets from `base`, with a commit after each of `commits`, and one at the end.
 fn write(dir: &Path, base: u64, docs: &[Doc], commits: &[usize]) -> (TextWriter, TextReader) {
     let (mut writer, reader) = TextWriter::open(&disk(), dir, 0).unwrap();
     for (at, doc) in docs.iter().enumerate() {
         writer
-            .add(Offset(base + at as u64), doc.kind, doc.verdict, &doc.texts(), &Glimpse::default())
+            .add(Offset(base + at as u64), doc.kind, doc.verdict, &doc.texts(), &doc.glimpse)
             .unwrap();
         if commits.contains(&at) {
             writer.commit(Offset(base + at as u64 + 1)).unwrap();
@@ -92,11 +119,20 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 fn doc() -> impl Strategy<Value = Doc> {
-    let field = prop::sample::select(TextField::ALL.to_vec());
+    let own = TextField::ALL.into_iter().filter(|field| !field.is_seen());
+    let field = prop::sample::select(own.collect::<Vec<_>>());
     let texts = prop::collection::vec((field, text()), 0..=2);
+    let line = (text(), any::<bool>()).prop_map(|(text, joined)| Line { text, joined }).boxed();
+    let glimpse = prop_oneof![
+        4 => Just(Glimpse::default()),
+        1 => Just(Glimpse::Unknown),
+        1 => prop::collection::vec(line.clone(), 1..3)
+            .prop_map(|lines| Glimpse::Seen(Seen { lines, ..Seen::default() })),
+        1 => line.prop_map(|line| Glimpse::Seen(Seen { typed: Some(line), ..Seen::default() })),
+    ];
     let verdict = prop::option::of(prop::sample::select(Verdict::ALL.to_vec()));
-    (prop::sample::select(Kind::ALL.to_vec()), verdict, texts)
-        .prop_map(|(kind, verdict, texts)| Doc { kind, verdict, texts })
+    (prop::sample::select(Kind::ALL.to_vec()), verdict, texts, glimpse)
+        .prop_map(|(kind, verdict, texts, glimpse)| Doc { kind, verdict, texts, glimpse })
 }
 
 fn narrow() -> impl Strategy<Value = Narrow> {
@@ -154,6 +190,11 @@ fn check(reader: &TextReader, base: u64, docs: &[Doc], narrows: &[Narrow]) {
         if !long(narrow) {
             assert_eq!(found, wanted(false), "{narrow:?}");
         }
+        if let Some(exactly) = reader.offsets_exactly(narrow).unwrap() {
+            let marked = |offset: &u64| docs[(offset - base) as usize].is_marked();
+            let loose: Vec<u64> = found.iter().copied().filter(marked).collect();
+            assert_eq!((exactly.offsets, exactly.loose), (found, loose), "{narrow:?}");
+        }
     }
 }
 
@@ -182,6 +223,7 @@ proptest! {
 
 fn command(input: &str) -> Doc {
     Doc {
+        glimpse: Glimpse::default(),
         kind: Kind::Command,
         verdict: Some(Verdict::Passed),
         texts: vec![(TextField::Input, input.to_owned())],

@@ -8,10 +8,11 @@ use super::{SearchLimits, SearchRequest, Spent, Totals};
 use crate::error::QueryError;
 use crate::item::FacetCount;
 use crate::lang::Tri;
-use daybook_engine::catalog::filter::TextFact;
+use daybook_engine::catalog::filter::{SessionFilter, TextFact};
 use daybook_engine::event::{Kind, SessionKey, Verdict};
-use daybook_engine::view::{EventFacts, Ordinals};
+use daybook_engine::view::{EventFacts, Ordinals, Weights};
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 /// The session's fields that are counted.
 pub(crate) const FACETS: [TextFact; 6] = [
@@ -144,28 +145,13 @@ fn facets(
     plan: &Plan<'_>,
     tally: &Tally,
 ) -> Result<BTreeMap<&'static str, Vec<FacetCount>>, QueryError> {
-    let mut values: HashMap<(TextFact, String), u64> = HashMap::new();
-    for (key, count) in &tally.of_session {
-        let Some(session) = plan.snapshot.sessions.by_key(*key)? else { continue };
-        for fact in FACETS {
-            // `any` visits values until one passes: none does.
-            let mut of_session: Vec<String> = Vec::new();
-            let seen = std::cell::RefCell::new(&mut of_session);
-            fact.any(&session.id, &session.state, |value| {
-                seen.borrow_mut().push(value.to_owned());
-                false
-            });
-            of_session.sort_unstable();
-            of_session.dedup();
-            for value in of_session {
-                *values.entry((fact, value)).or_default() += count;
-            }
-        }
-    }
-    let mut facets: BTreeMap<&'static str, Vec<FacetCount>> =
-        FACETS.iter().map(|fact| (fact.name(), Vec::new())).collect();
-    for ((fact, value), count) in values {
-        facets.entry(fact.name()).or_default().push(FacetCount { value, count });
+    let sessions = SessionFilter::Keys(Arc::new(tally.of_session.keys().copied().collect()));
+    let weights = Weights::Of(&tally.of_session);
+    let counted = plan.snapshot.sessions.facets(&sessions, weights, &FACETS, FACET_VALUES_MAX)?;
+    let mut facets: BTreeMap<&'static str, Vec<FacetCount>> = BTreeMap::new();
+    for (fact, values) in counted {
+        let values = values.into_iter().map(|(value, count)| FacetCount { value, count });
+        facets.insert(fact.name(), values.collect());
     }
     let named = |name: &str, count: &u64| FacetCount { value: name.to_owned(), count: *count };
     facets.insert("kind", tally.of_kind.iter().map(|(k, n)| named(k.name(), n)).collect());

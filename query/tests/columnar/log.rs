@@ -7,7 +7,9 @@ use daybook_engine::event::wire::Event;
 use daybook_engine::event::{Micros, Offset, Seq, SessionKey};
 use daybook_engine::segment::{Leaves, SealInput, Segment, seal};
 use daybook_engine::session::{Change, SessionState};
-use daybook_engine::view::{Facet, ListPage, ListRequest, Part, Session, Sessions, Snapshot};
+use daybook_engine::view::{
+    Facet, ListPage, ListRequest, Part, Session, Sessions, Snapshot, Weights,
+};
 use daybook_query::columnar::Error;
 use daybook_query::columnar::parquet::{Options, SegmentParquet, Writer};
 use std::collections::{HashMap, HashSet};
@@ -78,6 +80,7 @@ impl Sessions for Known {
     fn facets(
         &self,
         _: &SessionFilter,
+        _: Weights<'_>,
         _: &[TextFact],
         _: usize,
     ) -> Result<Vec<(TextFact, Facet)>, daybook_engine::Error> {

@@ -11,7 +11,7 @@ use daybook_engine::text::narrow::{Fields, Narrow, WordShape};
 use daybook_engine::text::words::words;
 use daybook_engine::view::{
     EventFacts, Facet, ListPage, ListPlace, ListRequest, Lost, Ordinals, Part, Prefilter, Session,
-    SessionRun, Sessions, Snapshot, Visit,
+    SessionRun, Sessions, Snapshot, Visit, Weights,
 };
 use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
@@ -207,11 +207,29 @@ impl Sessions for ModelSessions {
 
     fn facets(
         &self,
-        _: &SessionFilter,
+        filter: &SessionFilter,
+        weights: Weights<'_>,
         fields: &[TextFact],
-        _: usize,
+        limit: usize,
     ) -> Result<Vec<(TextFact, Facet)>, Error> {
-        Ok(fields.iter().map(|f| (*f, Facet::new())).collect())
+        let of_field = |fact: &TextFact| {
+            let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+            for session in self.matching(filter) {
+                let values = std::cell::RefCell::new(HashSet::new());
+                fact.any(&session.id, &session.state, |value| {
+                    values.borrow_mut().insert(value.to_owned());
+                    false
+                });
+                for value in values.into_inner() {
+                    *counts.entry(value).or_default() += weights.of(session.key);
+                }
+            }
+            let mut counts: Facet = counts.into_iter().collect();
+            counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+            counts.truncate(limit);
+            (*fact, counts)
+        };
+        Ok(fields.iter().map(of_field).collect())
     }
 
     fn count(&self) -> Result<u64, Error> {

@@ -198,7 +198,7 @@ mod tests {
         assert_eq!(record.get(6).map(String::as_str), Some("ana\u{1b}]0;x\u{7}@example.com"));
         assert_eq!(
             record.get(9..),
-            Some(&["DROP\n TABLE t", "ERROR", "", "input"].map(String::from)[..])
+            Some(&["DROP\n TABLE t", "ERROR", "", "", "", "input"].map(String::from)[..])
         );
     }
 }

@@ -110,18 +110,20 @@ pub fn spawn(client: &Client, seen: &Arc<Seen>) -> Vec<JoinHandle<()>> {
     ]
 }
 
-/// Passes until at least one erased something, one more checkpoint, and a look at the counts.
+/// Passes and looks at the counts until at least one erased something and segments were merged, and one more
+/// checkpoint: a busy machine may have come to neither between two kills.
 pub async fn last_passes(client: &Client, seen: &Seen) {
     // Merging small segments makes them as young as the youngest, so under load little gets old.
     for _ in 0..100 {
         tokio::time::sleep(Duration::from_millis(200)).await;
         seen.pass(client).await.unwrap();
-        if seen.erased.load(Ordering::Relaxed) > 0 {
+        seen.queries(client).await.unwrap();
+        let happened = |counter: &AtomicU64| counter.load(Ordering::Relaxed) > 0;
+        if happened(&seen.erased) && happened(&seen.merges) {
             break;
         }
     }
     seen.checkpoint(client).await.unwrap();
-    seen.queries(client).await.unwrap();
 }
 
 fn no_session(error: &anyhow::Error) -> bool {
