@@ -1,6 +1,6 @@
 //! What came to a terminal since the last line break on its screen.
 
-use super::draw::Drawing;
+use super::draw::{COLS_MAX, Drawing};
 use super::{BYTES_MAX, EVENTS_MAX, Line, Seen, keys};
 use crate::event::wire::{Body, Content, Event};
 use std::borrow::Cow;
@@ -122,32 +122,24 @@ impl Context {
     }
 
     fn shown(&self, text: &str, size: Size) -> Option<Seen> {
-        let joins = self.pieces.iter().any(|piece| !piece.typed);
-        if !joins && !text.lines().any(needs_drawing) {
-            // Each line is as the event has it.
+        let shown: Vec<&str> =
+            self.pieces.iter().filter(|piece| !piece.typed).map(|piece| &*piece.text).collect();
+        let draws = text.lines().any(needs_drawing);
+        // Most events of a terminal are keys that are echoed, or whole lines: neither costs a drawing.
+        if !may_complete(shown.last().copied().unwrap_or_default(), text)
+            || (shown.is_empty() && !draws)
+        {
             return None;
         }
-        let mut drawing = Drawing::new(size)?;
-        let mut before = Vec::new();
-        for piece in self.pieces.iter().filter(|piece| !piece.typed) {
-            drawing.feed(&piece.text);
-            before.push(piece.text.clone());
-        }
-        drawing.forget_lines();
-        let mut lines = Vec::new();
-        let mut joined = joins;
-        for part in text.split_inclusive('\n') {
-            if joined || needs_drawing(part) {
-                drawing.feed(part);
-                let done = drawing.take_lines().into_iter();
-                lines.extend(done.map(|text| Line { text, joined }));
-            } else {
-                drawing.feed("\r\n");
-                drawing.forget_lines();
+        match plain_line(&shown, text, size).filter(|_| !draws) {
+            Some(line) => {
+                let text = line.trim_end().to_owned();
+                let before = shown.iter().map(|piece| (*piece).to_owned()).collect();
+                let lines = vec![Line { text, joined: true }];
+                (!line.trim_end().is_empty()).then_some(Seen { lines, typed: None, before })
             }
-            joined &= !part.ends_with('\n');
+            None => drawn(&shown, text, size),
         }
-        (!lines.is_empty()).then_some(Seen { lines, typed: None, before })
     }
 
     fn typed(&self, text: &str, size: Size) -> Option<Seen> {
@@ -185,8 +177,78 @@ impl Context {
     }
 }
 
+/// Draws what was shown before and a text, and sees the lines that the text completes.
+pub(super) fn drawn(shown: &[&str], text: &str, size: Size) -> Option<Seen> {
+    let mut drawing = Drawing::new(size)?;
+    shown.iter().for_each(|piece| drawing.feed(piece));
+    drawing.forget_lines();
+    let mut lines = Vec::new();
+    let mut joined = !shown.is_empty();
+    let mut parts = text.split_inclusive('\n');
+    while let Some(part) = parts.next() {
+        if joined || needs_drawing(part) {
+            drawing.feed(part);
+            let done = drawing.take_lines().into_iter();
+            lines.extend(done.map(|text| Line { text, joined }));
+        } else {
+            drawing.feed("\r\n");
+            drawing.forget_lines();
+        }
+        joined &= !part.ends_with('\n');
+        if !joined && !parts.clone().any(needs_drawing) {
+            break;
+        }
+    }
+    let before = shown.iter().map(|piece| (*piece).to_owned()).collect();
+    (!lines.is_empty()).then_some(Seen { lines, typed: None, before })
+}
+
+/// The first line of a text behind what was shown before it, if none of it has to be drawn and it fits on the
+/// screen.
+fn plain_line(shown: &[&str], text: &str, size: Size) -> Option<String> {
+    let (first, _) = text.split_once('\n')?;
+    let mut line = shown.concat();
+    line.push_str(first.strip_suffix('\r').unwrap_or(first));
+    let fits = line.len() < size.cols as usize && size.cols <= COLS_MAX && size.rows >= 2;
+    (!shown.is_empty() && fits && line.bytes().all(|byte| (b' '..=b'~').contains(&byte)))
+        .then_some(line)
+}
+
+/// May a text lead the cursor to another line? `before` is what was shown last: a sequence may begin there.
+fn may_complete(before: &str, text: &str) -> bool {
+    let open = before.rfind('\u{1b}').and_then(|at| before.get(at..)).unwrap_or_default();
+    let mut bytes = open.bytes().chain(text.bytes()).peekable();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\n' | 0x0b | 0x0c => return true,
+            // C1 controls are two bytes of UTF-8.
+            0xc2 if bytes.peek().is_some_and(|next| *next < 0xa0) => return true,
+            0x1b => {
+                if bytes.next() != Some(b'[') {
+                    return true;
+                }
+                // Of control sequences these stay on the line: colours, erasing in it, moves in it.
+                let mut private = false;
+                let end = loop {
+                    match bytes.next() {
+                        Some(b'?') => private = true,
+                        Some(b'0'..=b'9' | b';') => {}
+                        end => break end,
+                    }
+                };
+                // Of private modes one that switches screens moves the cursor.
+                if private || !end.is_some_and(|end| b"mKCDGP@X".contains(&end)) {
+                    return true;
+                }
+            }
+            _ => {}
+        }
+    }
+    false
+}
+
 /// Does a line not look as its bytes say? (Tabs and a carriage return at its end change nothing.)
-fn needs_drawing(line: &str) -> bool {
+pub(super) fn needs_drawing(line: &str) -> bool {
     let line = line.strip_suffix('\n').unwrap_or(line);
     let line = line.strip_suffix('\r').unwrap_or(line);
     line.bytes().any(|byte| (byte < b' ' && byte != b'\t') || byte == 0x7f)

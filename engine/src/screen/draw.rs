@@ -5,7 +5,8 @@ use avt::parser::Function;
 use avt::{Observation, Observer, Operation, Terminal};
 
 /// Terminals of other sizes are drawn at these: what a size says costs memory.
-const COLS: std::ops::RangeInclusive<u32> = 2..=512;
+const COLS: std::ops::RangeInclusive<u32> = 2..=COLS_MAX;
+pub(super) const COLS_MAX: u32 = 512;
 const ROWS: std::ops::RangeInclusive<u32> = 2..=128;
 
 /// A screen that is being drawn.

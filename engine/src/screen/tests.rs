@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use super::context::{drawn, needs_drawing};
 use super::{BYTES_MAX, Context, EVENTS_MAX, Seen, Size};
 use crate::event::wire::Event;
 use proptest::prelude::*;
@@ -179,6 +180,29 @@ fn the_context_is_bounded_and_its_end_counts() {
 }
 
 proptest! {
+    #[test]
+    fn what_is_not_drawn_is_seen_as_if_it_were(
+        parts in prop::collection::vec(prop::collection::vec(prop::sample::select(vec![
+            "a", "bc ", " ", "\r\n", "\n", "\r", "\t", "\u{8}", "\u{1b}[1m", "\u{1b}[K", "\u{1b}[2D", "\u{1b}[A",
+            "\u{1b}[2;2H", "\u{1b}[?25h", "\u{1b}", "[", "2", "H", "é", "\u{85}",
+        ]), 0..5).prop_map(|pieces| pieces.concat()), 1..8),
+        size in prop::sample::select(vec![(80, 24), (4, 3), (2, 2), (1, 1)]),
+    ) {
+        let size = Size { cols: size.0, rows: size.1 };
+        let mut shown: Vec<&str> = Vec::new();
+        let all: Vec<Part<'_>> = parts.iter().map(|text| (false, text.as_str())).collect();
+        for (seen, text) in seen_in(&all, size).into_iter().zip(&parts) {
+            let plain = shown.is_empty() && !text.lines().any(needs_drawing);
+            let drawn = drawn(&shown, text, size).filter(|_| !plain).unwrap_or_default();
+            prop_assert_eq!(seen, drawn, "{:?} {:?}", shown, text);
+            match text.rfind('\n') {
+                Some(at) => shown = vec![&text[at + 1..]],
+                None => shown.push(text),
+            }
+            shown.retain(|piece| !piece.is_empty());
+        }
+    }
+
     #[test]
     fn any_bytes_on_a_terminal_of_any_size_are_seen_without_a_panic(
         parts in prop::collection::vec((any::<bool>(), prop_oneof![
