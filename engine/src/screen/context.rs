@@ -156,10 +156,13 @@ impl Context {
         }
         let mut drawing = Drawing::new(size)?;
         let mut prompt = None;
+        let mut keyed = false;
         for (at, piece) in self.pieces.iter().enumerate() {
             if !piece.typed {
                 drawing.feed(&piece.text);
+                before.push(piece.text.clone());
             } else if at >= from {
+                keyed = true;
                 prompt.get_or_insert_with(|| drawing.line_to_cursor());
                 typed.push_str(&piece.text);
                 before.push(piece.text.clone());
@@ -170,9 +173,8 @@ impl Context {
         let prompt = prompt.unwrap_or_else(|| line.clone());
         let echoed = line.strip_prefix(prompt.trim_end()).unwrap_or(&line).trim();
         let text = if echoed.is_empty() { keys::line(&typed) } else { echoed.to_owned() };
-        let joined = !before.is_empty();
         // Typed in one go it is the event's own text.
-        let typed = (!text.is_empty() && joined).then_some(Line { text, joined })?;
+        let typed = (!text.is_empty() && keyed).then_some(Line { text, joined: true })?;
         Some(Seen { lines: Vec::new(), typed: Some(typed), before })
     }
 }
