@@ -58,10 +58,7 @@ pub fn for_each_match(
         let Some(ordinals) = candidates(&plan, part.as_ref())? else { continue };
         // A part's reader knows only the engine's errors, so any other waits here.
         let mut outcome = Ok(ControlFlow::Continue(()));
-        // What is seen on a terminal stands in no line's bytes.
-        let asks_seen = |ordinal: u32| {
-            part.facts(ordinal).is_some_and(|facts| plan.matcher.asks_seen(facts.kind))
-        };
+        let asks_seen = |ordinal| plan.asks_seen(part.as_ref(), ordinal);
         let prefilter = plan.prefilter().filter(|_| !ordinals.iter().any(asks_seen));
         part.read(&ordinals, prefilter, &mut |ordinal, record| {
             let facts = part.facts(ordinal).ok_or(Error::NoSuchEvent(record.offset))?;

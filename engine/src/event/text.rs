@@ -9,7 +9,7 @@
 //!
 //! Base64 `data` is searched as the text that it decodes to.
 
-use super::wire::{Body, Content, Event};
+use super::wire::{Body, Event};
 use std::borrow::Cow;
 
 /// Where a text stands.
@@ -62,18 +62,14 @@ impl<'a> Texts<'a> {
     #[must_use]
     pub fn of(event: &'a Event<'_>) -> Texts<'a> {
         use TextField::{Input, Output, Text};
-        fn content<'c>(content: &'c Content<'_>) -> Cow<'c, str> {
-            match content {
-                Content::Text(text) => Cow::Borrowed(text),
-                Content::Data(data) => String::from_utf8_lossy(data),
-            }
-        }
         let one = |field, text: &'a str| Some((field, Cow::Borrowed(text)));
         let first = match &event.body {
             Body::Command(command) => one(Input, &command.input),
-            Body::Output { content: c, .. } | Body::TerminalOutput(c) => Some((Output, content(c))),
-            Body::TerminalInput(c) => Some((Input, content(c))),
-            Body::TerminalMarker(c) => Some((Text, content(c))),
+            Body::Output { content: c, .. } | Body::TerminalOutput(c) => {
+                Some((Output, c.as_text()))
+            }
+            Body::TerminalInput(c) => Some((Input, c.as_text())),
+            Body::TerminalMarker(c) => Some((Text, c.as_text())),
             Body::CommandEnd(end) => end.error.as_deref().and_then(|text| one(Output, text)),
             Body::ReviewRequest { request, .. } => {
                 request.reason.as_deref().and_then(|text| one(Text, text))

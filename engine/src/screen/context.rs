@@ -2,7 +2,7 @@
 
 use super::draw::{COLS_MAX, Drawing};
 use super::{BYTES_MAX, EVENTS_MAX, Line, Seen, keys};
-use crate::event::wire::{Body, Content, Event};
+use crate::event::wire::{Body, Event};
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -54,18 +54,11 @@ struct Piece {
 
 /// What an event shows or types.
 pub(super) fn own<'a>(event: &'a Event<'_>) -> Option<(bool, Cow<'a, str>)> {
-    let (typed, content) = match &event.body {
-        Body::TerminalOutput(content) => (false, content),
-        Body::TerminalInput(content) => (true, content),
-        _ => return None,
-    };
-    Some((
-        typed,
-        match content {
-            Content::Text(text) => Cow::Borrowed(text.as_ref()),
-            Content::Data(data) => String::from_utf8_lossy(data),
-        },
-    ))
+    match &event.body {
+        Body::TerminalOutput(content) => Some((false, content.as_text())),
+        Body::TerminalInput(content) => Some((true, content.as_text())),
+        _ => None,
+    }
 }
 
 impl Context {
@@ -148,6 +141,10 @@ impl Context {
         // Keys of a line that was ended before belong to that line.
         let ended = |piece: &Piece| piece.typed && piece.text.contains(['\r', '\n']);
         let from = self.pieces.iter().rposition(ended).map_or(0, |at| at + 1);
+        if !self.pieces.iter().skip(from).any(|piece| piece.typed) {
+            // Typed in one go it is the event's own text.
+            return None;
+        }
         let mut typed = String::new();
         let mut before = Vec::new();
         if let Some(piece) = from.checked_sub(1).and_then(|at| self.pieces.get(at)) {
@@ -156,25 +153,22 @@ impl Context {
         }
         let mut drawing = Drawing::new(size)?;
         let mut prompt = None;
-        let mut keyed = false;
-        for (at, piece) in self.pieces.iter().enumerate() {
-            if !piece.typed {
-                drawing.feed(&piece.text);
-                before.push(piece.text.clone());
-            } else if at >= from {
-                keyed = true;
+        let of_the_line = |(at, piece): &(usize, &Piece)| !piece.typed || *at >= from;
+        for (_, piece) in self.pieces.iter().enumerate().filter(of_the_line) {
+            before.push(piece.text.clone());
+            if piece.typed {
                 prompt.get_or_insert_with(|| drawing.line_to_cursor());
                 typed.push_str(&piece.text);
-                before.push(piece.text.clone());
+            } else {
+                drawing.feed(&piece.text);
             }
         }
         typed.push_str(last);
         let line = drawing.line();
-        let prompt = prompt.unwrap_or_else(|| line.clone());
+        let prompt = prompt.unwrap_or_default();
         let echoed = line.strip_prefix(prompt.trim_end()).unwrap_or(&line).trim();
         let text = if echoed.is_empty() { keys::line(&typed) } else { echoed.to_owned() };
-        // Typed in one go it is the event's own text.
-        let typed = (!text.is_empty() && keyed).then_some(Line { text, joined: true })?;
+        let typed = (!text.is_empty()).then_some(Line { text, joined: true })?;
         Some(Seen { lines: Vec::new(), typed: Some(typed), before })
     }
 }

@@ -5,8 +5,8 @@
 //! gets nothing twice: also over a restart, for the place is an offset.
 //!
 //! Sessions are asked about as they are at the step, and only those of the window: a step costs the same
-//! however many sessions the log has. Where none has to be asked about, a window may have any number of them. Whoever noted down what a step found ([`at`]) gets it again though the
-//! sessions are others by then.
+//! however many sessions the log has. Where none has to be asked about, a window may have any number of them.
+//! Whoever noted down what a step found ([`at`]) gets it again though the sessions are others by then.
 
 use super::plan::{Found, Plan};
 use super::sets;

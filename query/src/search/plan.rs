@@ -11,8 +11,8 @@ use crate::lang::matcher::{Keys, RawTest};
 use crate::lang::{Matcher, Query, Tri};
 use daybook_engine::Error;
 use daybook_engine::block::Record;
-use daybook_engine::event::Micros;
 use daybook_engine::event::wire::Event;
+use daybook_engine::event::{Kind, Micros};
 use daybook_engine::screen::{Lookback, Seen};
 use daybook_engine::text::narrow::Narrow;
 use daybook_engine::view::{EventFacts, Exactly, Ordinals, Part, Prefilter, Snapshot};
@@ -152,6 +152,13 @@ impl<'a> Plan<'a> {
         self.matcher.accepts(facts)
     }
 
+    /// May an event match by what was seen with it? That stands in no line's bytes: no prefilter knows it.
+    pub(crate) fn asks_seen(&self, part: &dyn Part, ordinal: u32) -> bool {
+        // Most queries that name a field ask of no kind.
+        self.matcher.asks_seen(Kind::TerminalOutput)
+            && part.facts(ordinal).is_some_and(|facts| self.matcher.asks_seen(facts.kind))
+    }
+
     /// What was seen with an event, if the query asks for that.
     pub(crate) fn seen(
         &self,
@@ -182,8 +189,7 @@ impl<'a> Plan<'a> {
 
     /// Reads events, in ascending order of `ordinals`, and visits those that match and that `wanted`
     /// still wants (it is asked before anything is decoded). Answers how many can't be read, because
-    /// their blocks (or those of what a terminal showed
-    /// before) are damaged. What it takes is added to `spent`.
+    /// their blocks (or those of what a terminal showed before) are damaged. What it takes is added to `spent`.
     pub(crate) fn verify(
         &self,
         part: &dyn Part,
@@ -192,12 +198,8 @@ impl<'a> Plan<'a> {
         mut wanted: impl FnMut(&EventFacts) -> bool,
         mut visit: impl FnMut(&Found<'_>),
     ) -> Result<u64, QueryError> {
-        // What is seen on a terminal stands in no line's bytes.
-        let asks_seen = |ordinal: &u32| {
-            part.facts(*ordinal).is_some_and(|facts| self.matcher.asks_seen(facts.kind))
-        };
         let (terminals, others): (Vec<u32>, Vec<u32>) = match self.prefilter {
-            Some(_) => ordinals.into_iter().partition(asks_seen),
+            Some(_) => ordinals.into_iter().partition(|ordinal| self.asks_seen(part, *ordinal)),
             None => (ordinals, Vec::new()),
         };
         let mut unreadable = self.read(part, others, true, spent, &mut wanted, &mut visit)?;

@@ -182,6 +182,17 @@ pub enum Content<'a> {
     Data(Vec<u8>),
 }
 
+impl Content<'_> {
+    /// It as text; what of `data` is no UTF-8 is replaced.
+    #[must_use]
+    pub fn as_text(&self) -> Cow<'_, str> {
+        match self {
+            Content::Text(text) => Cow::Borrowed(text),
+            Content::Data(data) => String::from_utf8_lossy(data),
+        }
+    }
+}
+
 /// The fields of `review.request`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReviewRequest {
