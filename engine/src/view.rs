@@ -79,11 +79,37 @@ impl Ordinals {
         }
     }
 
+    /// What a list of them takes in memory, in bytes.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        match self {
+            Ordinals::Range(_) => 0,
+            Ordinals::List(list) => size_of_val(list.as_slice()),
+            // The journal's.
+            Ordinals::Shared(_) => 0,
+        }
+    }
+
     /// Each of them.
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         (0..self.len()).filter_map(|i| self.get(i))
     }
 }
+
+/// A run of neighbours in the log, and when they happened: events come about in the order of their times, so
+/// the newest are found without a look at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    /// The first offset.
+    pub from: Offset,
+    /// The offset after the last.
+    pub to: Offset,
+    /// The earliest and the latest time.
+    pub times: (Micros, Micros),
+}
+
+/// How many offsets a stretch has at least, but for the last.
+pub const STRETCH: u64 = 4096;
 
 /// A test on the raw bytes of a block or a line, for blocks whose lines are all plain (see
 /// [`crate::block::Flags::plain`]): `false` means that nothing in these bytes can match.
@@ -138,8 +164,27 @@ pub trait Part: Send + Sync {
         Ok(())
     }
 
+    /// Calls `visit` with each of `ordinals` and its facts; one that has none is passed over. Quicker than asking
+    /// for each, if they ascend.
+    fn each_facts(&self, ordinals: &Ordinals, visit: &mut dyn FnMut(u32, &EventFacts)) {
+        for ordinal in ordinals.iter() {
+            if let Some(facts) = self.facts(ordinal) {
+                visit(ordinal, &facts);
+            }
+        }
+    }
+
+    /// All of its events in the order of their offsets, in stretches.
+    fn stretches(&self) -> Arc<[Stretch]>;
+
     /// The ordinal of an offset.
     fn ordinal_of(&self, offset: Offset) -> Option<u32>;
+
+    /// The ordinals of events that there are, ascending.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchEvent`], or a damaged index.
+    fn ordinals_of(&self, offsets: &[u64]) -> Result<Vec<u32>, Error>;
 
     /// A session's events, if it has any here.
     ///
@@ -160,19 +205,30 @@ pub trait Part: Send + Sync {
         ordinals.iter().position(|o| self.facts(o).is_some_and(|facts| facts.time >= time))
     }
 
-    /// The ordinals of events that may satisfy a narrowing (ascending), or `None` when the index
+    /// The offsets of events that may satisfy a narrowing (ascending), or `None` when the index
     /// can't help and every event may.
     ///
     /// # Errors
     /// The text index's.
-    fn narrow(&self, narrow: &Narrow) -> Result<Option<Vec<u32>>, Error>;
+    fn narrow_offsets(&self, narrow: &Narrow) -> Result<Option<Vec<u64>>, Error>;
 
-    /// The ordinals of events whose texts satisfy a narrowing (ascending), where it says exactly what is asked.
-    /// `None` when the index can't say.
+    /// As [`Part::narrow_offsets`], their ordinals (ascending).
     ///
     /// # Errors
     /// The text index's.
-    fn narrow_exactly(&self, _: &Narrow) -> Result<Option<Exactly>, Error> {
+    fn narrow(&self, narrow: &Narrow) -> Result<Option<Vec<u32>>, Error> {
+        let offsets = self.narrow_offsets(narrow)?;
+        offsets.map(|offsets| self.ordinals_of(&offsets)).transpose()
+    }
+
+    /// The ordinals of events whose texts satisfy a narrowing (ascending), where it says exactly what is asked.
+    /// `None` when the index can't say. If `seen_too`, a word that was first seen with an event counts as its own: as
+    /// a narrowing of whole words in any field means it.
+    ///
+    /// # Errors
+    /// The text index's.
+    fn narrow_exactly(&self, narrow: &Narrow, seen_too: bool) -> Result<Option<Exactly>, Error> {
+        let _ = (narrow, seen_too);
         Ok(None)
     }
 

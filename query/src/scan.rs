@@ -85,9 +85,12 @@ pub fn for_each_match(
 
 /// The events of a part that may match, ascending; `None` if there are none.
 fn candidates(plan: &Plan<'_>, part: &dyn Part) -> Result<Option<Ordinals>, QueryError> {
-    let may_match =
-        |ordinal: &u32| part.facts(*ordinal).is_some_and(|facts| plan.accepts(&facts) != Tri::No);
-    let left: Vec<u32> = plan.ordinals(part)?.iter().filter(may_match).collect();
+    let mut left = Vec::new();
+    part.each_facts(&plan.ordinals(part)?, &mut |ordinal, facts| {
+        if plan.accepts(facts) != Tri::No {
+            left.push(ordinal);
+        }
+    });
     part.check()?;
     Ok(match left.len() {
         0 => None,

@@ -13,6 +13,7 @@ use daybook_engine::block::is_plain;
 use daybook_engine::event::Micros;
 use daybook_engine::event::text::{TextField, Texts};
 use daybook_engine::event::wire::Event;
+use daybook_query::lang::matcher::Exactness;
 use daybook_query::lang::{Tri, parse};
 use proptest::prelude::*;
 use std::ops::RangeBounds;
@@ -129,9 +130,14 @@ proptest! {
                     Tri::No => prop_assert!(!matches, "accepts says no: {query}"),
                     Tri::Maybe => {}
                 }
-                if matcher.is_exact() && model.seen_with(facts).is_empty() {
-                    let narrowed = narrow::satisfies(matcher.narrow(), &event, model.seen_with(facts));
-                    let decided = narrowed && matcher.accepts(facts) != Tri::No;
+                let decides = match matcher.exactness() {
+                    None => false,
+                    Some(Exactness::Unseen) => model.seen_with(facts).is_empty(),
+                    Some(Exactness::All) => true,
+                };
+                if decides {
+                    let seen = model.seen_with(facts);
+                    let decided = narrow::decides(matcher.narrow(), &event, seen) && matcher.accepts(facts) != Tri::No;
                     prop_assert_eq!(decided, matches, "decides {} on {:?}", query, event);
                 }
                 if matches {

@@ -21,6 +21,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+/// How long an engine that closes waits for texts to be indexed.
+const CLOSING_MAX: Duration = Duration::from_secs(2);
+
 /// The journal that is being indexed.
 struct Current {
     journal: Arc<Journal>,
@@ -40,13 +43,14 @@ pub(super) fn run(shared: &Shared) {
     let mut feed = Feed::default();
     let mut seen = 0;
     let said = Said::default();
+    let mut until = Until::default();
     loop {
         if shared.killed() {
             return;
         }
         let closing = shared.closing();
         let (before, began) = (added(&current), Instant::now());
-        let pause = match step(shared, &mut current, &mut feed, closing) {
+        let pause = match step(shared, &mut current, &mut feed, &mut until, closing) {
             Ok(()) => {
                 said.worked("texts are indexed again");
                 if !closing && added(&current) > before {
@@ -75,6 +79,16 @@ pub(super) fn run(shared: &Shared) {
     }
 }
 
+/// Until when an engine that closes waits, from the first time that somebody asks.
+#[derive(Default)]
+struct Until(Option<Instant>);
+
+impl Until {
+    fn is_over(&mut self) -> bool {
+        self.0.get_or_insert_with(Instant::now).elapsed() > CLOSING_MAX
+    }
+}
+
 fn added(current: &Option<Current>) -> Option<Offset> {
     current.as_ref().map(|current| current.added)
 }
@@ -84,6 +98,7 @@ fn step(
     shared: &Shared,
     current: &mut Option<Current>,
     feed: &mut Feed,
+    until: &mut Until,
     closing: bool,
 ) -> Result<(), Error> {
     loop {
@@ -104,7 +119,9 @@ fn step(
         }
         let Some(at) = current.as_mut() else { return Ok(()) };
         let closed = newest != Some(journal.base());
-        add_blocks(shared, at, feed)?;
+        if !add_blocks(shared, at, feed, until)? {
+            return Ok(());
+        }
         let due = at.bytes >= shared.options.index_bytes_max
             || at.since.elapsed() >= shared.options.index_age_max;
         if at.added > at.committed && (due || closed || closing) {
@@ -145,13 +162,23 @@ fn open(shared: &Shared, journal: &Arc<Journal>) -> Result<Current, Error> {
     })
 }
 
-fn add_blocks(shared: &Shared, at: &mut Current, feed: &mut Feed) -> Result<(), Error> {
+/// Adds what is durable. False when that would take too long for an engine that closes: what was added since the last
+/// commit is then to be dropped, and the next start goes on from there.
+fn add_blocks(
+    shared: &Shared,
+    at: &mut Current,
+    feed: &mut Feed,
+    until: &mut Until,
+) -> Result<bool, Error> {
     let view = at.journal.view();
     let base = at.journal.base().0;
     let from = view.blocks().partition_point(|block| base + u64::from(block.first) < at.added.0);
     for block in view.blocks().get(from..).unwrap_or_default() {
         if at.bytes == 0 {
             at.since = Instant::now();
+        }
+        if shared.closing() && until.is_over() {
+            return Ok(false);
         }
         let payload = at.journal.payload(block)?;
         for (record, facts) in Records::new(&payload).zip(&block.events) {
@@ -177,5 +204,5 @@ fn add_blocks(shared: &Shared, at: &mut Current, feed: &mut Feed) -> Result<(), 
     if view.blocks().last().is_some() {
         at.added = at.added.max(Offset(base + u64::from(view.len())));
     }
-    Ok(())
+    Ok(true)
 }

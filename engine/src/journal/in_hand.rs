@@ -1,6 +1,6 @@
 //! A block of a journal whose payload is at hand.
 
-use super::part::{BlockFacts, JournalView};
+use super::part::{BlockFacts, JournalView, STARTS_EVERY};
 use crate::block::{Record, Records};
 use crate::error::Error;
 use crate::view::Prefilter;
@@ -11,8 +11,8 @@ pub(super) struct OpenBlock<'a> {
     view: &'a JournalView,
     pub(super) facts: &'a BlockFacts,
     payload: Arc<Vec<u8>>,
-    /// Where each record that has been walked over starts.
-    starts: Vec<usize>,
+    /// The place of a record that was walked to, and where it starts.
+    at: (usize, usize),
     /// The prefilter has refused the whole block.
     pub(super) skip: bool,
 }
@@ -25,20 +25,26 @@ impl<'a> OpenBlock<'a> {
     ) -> Result<OpenBlock<'a>, Error> {
         let payload = view.journal().payload(facts)?;
         let skip = facts.plain && prefilter.is_some_and(|may_match| !may_match(&payload));
-        Ok(OpenBlock { view, facts, payload, starts: vec![0], skip })
+        Ok(OpenBlock { view, facts, payload, at: (0, 0), skip })
     }
 
-    /// The record at a place; walks the payload no further than it has to.
+    /// The record at a place; walks the payload from the nearest start that is known.
     pub(super) fn record(&mut self, place: usize) -> Result<Record<'_>, Error> {
         let damaged =
             |what: &str| Error::corrupt(self.view.journal().file().path(), self.facts.at, what);
-        while self.starts.len() <= place {
-            let start = self.starts.last().copied().unwrap_or(0);
+        let near = place / STARTS_EVERY;
+        let known = self.facts.starts.get(near).map(|start| (near * STARTS_EVERY, *start as usize));
+        let (mut at, mut start) = known.unwrap_or_default();
+        if (at..=place).contains(&self.at.0) {
+            (at, start) = self.at;
+        }
+        while at < place {
             let (record, _) =
                 Record::decode(self.payload.get(start..).unwrap_or_default()).map_err(damaged)?;
-            self.starts.push(start + record.encoded_len());
+            start += record.encoded_len();
+            at += 1;
         }
-        let start = self.starts.get(place).copied().unwrap_or(usize::MAX);
+        self.at = (at, start);
         let bytes = self.payload.get(start..).ok_or_else(|| damaged("a record is missing"))?;
         Records::new(bytes).next().ok_or_else(|| damaged("a record is missing"))?.map_err(damaged)
     }

@@ -12,7 +12,9 @@ use crate::error::Error;
 use crate::event::{Kind, Micros, Offset, Seq, SessionKey, Verdict};
 use crate::text::TextReader;
 use crate::text::narrow::Narrow;
-use crate::view::{EventFacts, Exactly, Lost, Ordinals, Part, Prefilter, SessionRun, Visit};
+use crate::view::{
+    EventFacts, Exactly, Lost, Ordinals, Part, Prefilter, STRETCH, SessionRun, Stretch, Visit,
+};
 use foldhash::fast::RandomState;
 use parking_lot::RwLock;
 use std::collections::HashMap;
@@ -54,10 +56,14 @@ pub struct BlockFacts {
     pub at: u64,
     /// The ordinal of its first event.
     pub first: u32,
+    /// The earliest and the latest time of its events.
+    pub times: (Micros, Micros),
     /// Are all its lines plain?
     pub plain: bool,
     /// Its payload's length before compression.
     pub raw_len: u32,
+    /// Where some of its records start; see [`STARTS_EVERY`].
+    pub starts: Box<[u32]>,
     /// The facts, in order.
     pub events: Box<[Facts]>,
 }
@@ -90,7 +96,12 @@ pub struct Published {
     pub events: Vec<Facts>,
     /// The sessions of its events, in order.
     pub sessions: Vec<Arc<str>>,
+    /// Where some of its records start in the payload; see [`STARTS_EVERY`].
+    pub starts: Vec<u32>,
 }
+
+/// Of so many records one's start is remembered, so that a record is found without walking the whole block.
+pub const STARTS_EVERY: usize = 16;
 
 impl Journal {
     /// A journal with no events yet (or not yet published).
@@ -185,8 +196,10 @@ impl Journal {
             Arc::make_mut(&mut state.blocks).push(Arc::new(BlockFacts {
                 at: block.at,
                 first,
+                times: (min, max),
                 plain: block.header.flags.plain,
                 raw_len: block.header.raw_len,
+                starts: block.starts.into(),
                 events: block.events.into(),
             }));
         }
@@ -347,9 +360,32 @@ impl Part for JournalView {
         })
     }
 
+    fn stretches(&self) -> Arc<[Stretch]> {
+        let mut stretches: Vec<Stretch> = Vec::new();
+        for block in self.blocks.iter() {
+            let (first, count) = (u64::from(block.first), block.events.len() as u64);
+            let from = Offset(self.base().0 + first);
+            let to = Offset(from.0 + count);
+            match stretches.last_mut() {
+                Some(last) if last.to.0 - last.from.0 < STRETCH => {
+                    last.to = to;
+                    last.times.0 = last.times.0.min(block.times.0);
+                    last.times.1 = last.times.1.max(block.times.1);
+                }
+                _ => stretches.push(Stretch { from, to, times: block.times }),
+            }
+        }
+        stretches.into()
+    }
+
     fn ordinal_of(&self, offset: Offset) -> Option<u32> {
         let ordinal = u32::try_from(offset.0.checked_sub(self.base().0)?).ok()?;
         self.block_of(ordinal).map(|_| ordinal)
+    }
+
+    /// Those that were lost with their blocks are left out.
+    fn ordinals_of(&self, offsets: &[u64]) -> Result<Vec<u32>, Error> {
+        Ok(offsets.iter().filter_map(|offset| self.ordinal_of(Offset(*offset))).collect())
     }
 
     fn session(&self, id: &str) -> Result<Option<SessionRun>, Error> {
@@ -372,15 +408,16 @@ impl Part for JournalView {
     }
 
     /// What the index covers is narrowed; the tail behind it is answered whole.
-    fn narrow(&self, narrow: &Narrow) -> Result<Option<Vec<u32>>, Error> {
-        let Some((offsets, tail)) = self.ask(|text| text.offsets(narrow)) else { return Ok(None) };
-        let mut ordinals = self.ordinals_before(tail, &offsets);
-        ordinals.extend(self.tail(tail));
-        Ok(Some(ordinals))
+    fn narrow_offsets(&self, narrow: &Narrow) -> Result<Option<Vec<u64>>, Error> {
+        let said = self.ask(|text| text.offsets(narrow));
+        let Some((mut offsets, tail)) = said else { return Ok(None) };
+        offsets.truncate(offsets.partition_point(|offset| *offset < tail.0));
+        offsets.extend(tail.0..self.end().0);
+        Ok(Some(offsets))
     }
 
-    fn narrow_exactly(&self, narrow: &Narrow) -> Result<Option<Exactly>, Error> {
-        let said = self.ask(|text| text.offsets_exactly(narrow));
+    fn narrow_exactly(&self, narrow: &Narrow, seen_too: bool) -> Result<Option<Exactly>, Error> {
+        let said = self.ask(|text| text.offsets_exactly(narrow, seen_too));
         let Some((found, tail)) = said else { return Ok(None) };
         let mut ordinals = self.ordinals_before(tail, &found.offsets);
         let mut loose = self.ordinals_before(tail, &found.loose);

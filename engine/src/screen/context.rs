@@ -73,6 +73,11 @@ impl Context {
         seen.ok().flatten().unwrap_or_default()
     }
 
+    /// What it holds in memory, about, in bytes.
+    pub(super) fn memory(&self) -> usize {
+        self.bytes + self.pieces.len() * size_of::<Piece>()
+    }
+
     /// Takes an event in.
     pub fn push(&mut self, event: &Event<'_>) {
         match own(event) {

@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::event::wire::Event;
 use crate::event::{Kind, Offset, SessionKey};
 use crate::view::{Ordinals, Part, Snapshot};
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
@@ -21,6 +22,8 @@ pub struct Lookback<'a> {
     latest: Option<(Offset, Context)>,
     /// The sizes that a session's terminal had, and from which event on; in no order.
     sizes: HashMap<SessionKey, Vec<(Offset, Size)>>,
+    /// How much was read, in events.
+    read: Cell<usize>,
 }
 
 impl std::fmt::Debug for Snapshot {
@@ -40,7 +43,17 @@ impl<'a> Lookback<'a> {
     /// Reads from a snapshot.
     #[must_use]
     pub fn new(log: &'a Snapshot) -> Lookback<'a> {
-        Lookback { log, latest: None, sizes: HashMap::new() }
+        Lookback { log, latest: None, sizes: HashMap::new(), read: Cell::new(0) }
+    }
+
+    /// How much it has read so far, in events; of what is only counted, less.
+    #[must_use]
+    pub fn read(&self) -> usize {
+        self.read.get()
+    }
+
+    fn has_read(&self, events: usize) {
+        self.read.set(self.read.get() + events);
     }
 
     /// What is seen with an event of a session.
@@ -121,6 +134,7 @@ impl<'a> Lookback<'a> {
                 from -= 1;
             }
         }
+        self.has_read((ordinal + 1 - from) as usize);
         part.read(&Ordinals::Range(from..ordinal + 1), None, &mut |_, record| {
             let event = record.event()?;
             let own = own(&event).map(|(typed, text)| (typed, text.into_owned()));
@@ -134,7 +148,7 @@ impl<'a> Lookback<'a> {
         if !self.sizes.contains_key(&session) {
             let mut sizes = Vec::new();
             for part in &self.log.parts {
-                sizes_in(part.as_ref(), session, &mut sizes)?;
+                self.has_read(sizes_in(part.as_ref(), session, &mut sizes)?);
             }
             self.sizes.insert(session, sizes);
         }
@@ -144,24 +158,28 @@ impl<'a> Lookback<'a> {
     }
 }
 
+/// Adds the sizes that a part says; answers what that cost, in events that are read.
 fn sizes_in(
     part: &dyn Part,
     session: SessionKey,
     sizes: &mut Vec<(Offset, Size)>,
-) -> Result<(), Error> {
+) -> Result<usize, Error> {
     // A session has no events before the one that it is named after.
     if part.end().0 <= session.0 {
-        return Ok(());
+        return Ok(1);
     }
-    let Some(run) = part.session_by_key(session)? else { return Ok(()) };
+    let Some(run) = part.session_by_key(session)? else { return Ok(1) };
     let says = |o: &u32| {
         part.facts(*o)
             .is_some_and(|facts| matches!(facts.kind, Kind::SessionStart | Kind::TerminalResize))
     };
     let mut ordinals: Vec<u32> = run.ordinals.iter().filter(says).collect();
     ordinals.sort_unstable();
+    let said = ordinals.len();
     part.read(&Ordinals::List(ordinals), None, &mut |_, record| {
         sizes.extend(Size::of(&record.event()?).map(|size| (record.offset, size)));
         Ok(ControlFlow::Continue(()))
-    })
+    })?;
+    // The facts of many events cost what reading one does.
+    Ok(1 + said + run.ordinals.len() / 16)
 }

@@ -8,8 +8,11 @@ use crate::disk::SharedDisk;
 use crate::error::Error;
 use crate::event::{Micros, Offset, SessionKey};
 use crate::text::TextReader;
+use crate::text::docs::Docs;
 use crate::text::narrow::Narrow;
-use crate::view::{EventFacts, Exactly, Lost, Ordinals, Part, Prefilter, SessionRun, Visit};
+use crate::view::{
+    EventFacts, Exactly, Lost, Ordinals, Part, Prefilter, STRETCH, SessionRun, Stretch, Visit,
+};
 use parking_lot::Mutex;
 use std::ops::{ControlFlow, Range, RangeInclusive};
 use std::path::{Path, PathBuf};
@@ -31,6 +34,7 @@ pub struct Segment {
     id: FileId,
     cache: Arc<BlockCache>,
     texts: OnceLock<Option<TextReader>>,
+    stretches: OnceLock<Arc<[Stretch]>>,
     /// What readers found damaged first.
     doubts: Mutex<Option<Error>>,
     /// An event had no facts: its index is damaged.
@@ -72,6 +76,7 @@ impl Segment {
             id: FileId::next(),
             cache,
             texts: OnceLock::new(),
+            stretches: OnceLock::new(),
             doubts: Mutex::default(),
             lacks_facts: AtomicBool::new(false),
         };
@@ -108,6 +113,7 @@ impl Segment {
             id: FileId::next(),
             cache,
             texts: OnceLock::new(),
+            stretches: OnceLock::new(),
             doubts: Mutex::new(Some(doubt)),
             lacks_facts: AtomicBool::new(false),
         }
@@ -283,18 +289,6 @@ impl Segment {
         })
     }
 
-    /// The ordinals of some events, ascending.
-    fn ordinals_of(&self, offsets: &[u64]) -> Result<Vec<u32>, Error> {
-        let mut ordinals = Vec::with_capacity(offsets.len());
-        for offset in offsets {
-            let offset = Offset(*offset);
-            ordinals.push(self.ordinal_of(offset).ok_or(Error::NoSuchEvent(offset))?);
-        }
-        self.check()?;
-        ordinals.sort_unstable();
-        Ok(ordinals)
-    }
-
     /// Reads and checks a block.
     fn block(&self, row: BlockRow, prefilter: Option<Prefilter<'_>>) -> Result<Block, Error> {
         let payload = self.cache.get(self.id, &self.events, row.pos)?;
@@ -390,8 +384,64 @@ impl Part for Segment {
         facts
     }
 
+    fn each_facts(&self, ordinals: &Ordinals, visit: &mut dyn FnMut(u32, &EventFacts)) {
+        let mut columns = self.index.columns();
+        for ordinal in ordinals.iter() {
+            match columns.facts(ordinal) {
+                Some(facts) => visit(ordinal, &facts),
+                None if ordinal < self.index.events() => self.lacks_facts.store(true, Relaxed),
+                None => {}
+            }
+        }
+    }
+
+    /// Made by the first who asks.
+    fn stretches(&self) -> Arc<[Stretch]> {
+        let make = || {
+            let count = (self.end().0 - self.base().0).div_ceil(STRETCH) as usize;
+            let mut times: Vec<Option<(Micros, Micros)>> = vec![None; count];
+            self.each_facts(&Ordinals::Range(0..self.len()), &mut |_, facts| {
+                let place = (facts.offset.0 - self.base().0) / STRETCH;
+                if let Some(times) = times.get_mut(place as usize) {
+                    let (first, last) = times.unwrap_or((facts.time, facts.time));
+                    *times = Some((first.min(facts.time), last.max(facts.time)));
+                }
+            });
+            let starts = (self.base().0..self.end().0).step_by(STRETCH as usize);
+            let stretches = starts.zip(times).filter_map(|(from, times)| {
+                let to = Offset(from.saturating_add(STRETCH).min(self.end().0));
+                Some(Stretch { from: Offset(from), to, times: times? })
+            });
+            stretches.collect()
+        };
+        Arc::clone(self.stretches.get_or_init(make))
+    }
+
     fn ordinal_of(&self, offset: Offset) -> Option<u32> {
         self.index.ordinal_of(offset)
+    }
+
+    fn ordinals_of(&self, offsets: &[u64]) -> Result<Vec<u32>, Error> {
+        let found = offsets.iter().map(|offset| {
+            let offset = Offset(*offset);
+            self.ordinal_of(offset).ok_or(Error::NoSuchEvent(offset))
+        });
+        // Many are sorted by marking them.
+        let ordinals = if offsets.len() >= self.len() as usize / 64 {
+            let mut marked = Docs::none(self.len());
+            for ordinal in found {
+                marked.insert(ordinal?);
+            }
+            let mut ordinals = Vec::with_capacity(offsets.len());
+            marked.blocks(|block| ordinals.extend_from_slice(block));
+            ordinals
+        } else {
+            let mut ordinals = found.collect::<Result<Vec<u32>, Error>>()?;
+            ordinals.sort_unstable();
+            ordinals
+        };
+        self.check()?;
+        Ok(ordinals)
     }
 
     fn session(&self, id: &str) -> Result<Option<SessionRun>, Error> {
@@ -432,13 +482,13 @@ impl Part for Segment {
 
     /// A text index that can't be read narrows nothing: the search reads the events instead, so that
     /// its answer stays exact.
-    fn narrow(&self, narrow: &Narrow) -> Result<Option<Vec<u32>>, Error> {
-        let offsets = self.ask(|texts| texts.offsets(narrow));
-        offsets.map(|offsets| self.ordinals_of(&offsets)).transpose()
+    fn narrow_offsets(&self, narrow: &Narrow) -> Result<Option<Vec<u64>>, Error> {
+        Ok(self.ask(|texts| texts.offsets(narrow)))
     }
 
-    fn narrow_exactly(&self, narrow: &Narrow) -> Result<Option<Exactly>, Error> {
-        let Some(found) = self.ask(|texts| texts.offsets_exactly(narrow)) else { return Ok(None) };
+    fn narrow_exactly(&self, narrow: &Narrow, seen_too: bool) -> Result<Option<Exactly>, Error> {
+        let found = self.ask(|texts| texts.offsets_exactly(narrow, seen_too));
+        let Some(found) = found else { return Ok(None) };
         let loose = self.ordinals_of(&found.loose)?;
         Ok(Some(Exactly { ordinals: self.ordinals_of(&found.offsets)?, loose }))
     }

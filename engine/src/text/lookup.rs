@@ -4,9 +4,11 @@ use super::docs::Docs;
 use super::narrow::{Fields, Narrow, WordShape};
 use super::schema::{SEEN_TERM, TextSchema, UNKNOWN_TERM, kind_term, verdict_term};
 use super::tokens::CUT;
+use super::word_list::WordList;
 use super::words::indexed_part;
 use crate::error::Error;
 use memchr::memmem::Finder;
+use std::ops::ControlFlow;
 use tantivy::SegmentReader;
 use tantivy::index::InvertedIndexReader;
 use tantivy::schema::Field;
@@ -15,10 +17,17 @@ use tantivy::schema::Field;
 /// the events to read.
 const WORDS_MAX: usize = 50_000;
 
+/// Where no more documents than this are left, words are not searched for their ends or insides.
+const DOCS_FEW: u64 = 512;
+
 /// One segment of the index.
 pub(super) struct Lookup<'a> {
     pub(super) segment: &'a SegmentReader,
     pub(super) fields: TextSchema,
+    /// All words of the segment, if there is such a list.
+    pub(super) words: Option<&'a WordList>,
+    /// Do words count that were only seen, and that an event before had by itself?
+    pub(super) again: bool,
 }
 
 impl Lookup<'_> {
@@ -33,21 +42,7 @@ impl Lookup<'_> {
             Narrow::Verdict(verdicts) => {
                 self.facets(verdicts.iter().map(|&verdict| verdict_term(verdict)))
             }
-            Narrow::And(all) => {
-                let mut both: Option<Docs> = None;
-                for part in all {
-                    match (&mut both, self.docs(part, exactly)?) {
-                        (Some(both), Some(docs)) => both.intersect(&docs),
-                        (none @ None, docs) => *none = docs,
-                        (Some(_), None) if exactly => return Ok(None),
-                        (Some(_), None) => {}
-                    }
-                    if exactly && both.is_none() {
-                        return Ok(None);
-                    }
-                }
-                Ok(both)
-            }
+            Narrow::And(all) => self.all(all, exactly),
             Narrow::Or(any) => {
                 let mut either = self.none();
                 for part in any {
@@ -59,12 +54,37 @@ impl Lookup<'_> {
         }
     }
 
-    /// The documents whose words are not all known, or not all their own.
-    pub(super) fn marked(&self) -> Result<Docs, Error> {
+    /// The documents that satisfy all of some narrowings.
+    fn all(&self, all: &[Narrow], exactly: bool) -> Result<Option<Docs>, Error> {
+        let (dear, cheap): (Vec<_>, Vec<_>) = all.iter().partition(|narrow| is_dear(narrow));
+        let mut both: Option<Docs> = None;
+        for part in cheap.into_iter().chain(dear) {
+            // A few are looked at sooner than many words.
+            let few = both.as_ref().is_some_and(|both| both.len() <= DOCS_FEW);
+            if few && !exactly && is_dear(part) {
+                break;
+            }
+            match (&mut both, self.docs(part, exactly)?) {
+                (Some(both), Some(docs)) => both.intersect(&docs),
+                (none @ None, docs) => *none = docs,
+                (Some(_), None) if exactly => return Ok(None),
+                (Some(_), None) => {}
+            }
+            if exactly && both.is_none() {
+                return Ok(None);
+            }
+        }
+        Ok(both)
+    }
+
+    /// The documents whose words are not all known, or not all their own, unless that is the same (`seen_too`).
+    pub(super) fn marked(&self, seen_too: bool) -> Result<Docs, Error> {
         let facets = self.inverted(self.fields.facet)?;
         let mut docs = self.none();
         add_term(&mut docs, &facets, &UNKNOWN_TERM)?;
-        add_term(&mut docs, &facets, &SEEN_TERM)?;
+        if !seen_too {
+            add_term(&mut docs, &facets, &SEEN_TERM)?;
+        }
         Ok(docs)
     }
 
@@ -86,7 +106,7 @@ impl Lookup<'_> {
         let mut budget = WORDS_MAX;
         let facets = self.inverted(self.fields.facet)?;
         add_term(&mut docs, &facets, &UNKNOWN_TERM)?;
-        for field in self.fields.of(fields) {
+        for (place, field) in self.fields.of(fields, self.again) {
             let index = self.inverted(field)?;
             let fits = match shape {
                 WordShape::Is(word) => {
@@ -97,16 +117,10 @@ impl Lookup<'_> {
                     let start = indexed_part(start).as_bytes();
                     add_words(&mut docs, &index, start, |_| true, &mut budget)?
                 }
-                WordShape::EndsWith(end) => {
+                WordShape::EndsWith(part) | WordShape::Contains(part) => {
                     add_term(&mut docs, &index, CUT.as_bytes())?;
-                    let end = end.as_bytes();
-                    add_words(&mut docs, &index, b"", |word| word.ends_with(end), &mut budget)?
-                }
-                WordShape::Contains(part) => {
-                    add_term(&mut docs, &index, CUT.as_bytes())?;
-                    let part = Finder::new(part.as_bytes());
-                    let holds = |word: &[u8]| part.find(word).is_some();
-                    add_words(&mut docs, &index, b"", holds, &mut budget)?
+                    let at_end = matches!(shape, WordShape::EndsWith(_));
+                    self.add_holding(&mut docs, (place, &index), (part, at_end), &mut budget)?
                 }
             };
             if !fits {
@@ -116,8 +130,49 @@ impl Lookup<'_> {
         Ok(Some(docs))
     }
 
+    /// Adds the documents of the words of a field that have a part in them, or at their ends. False when there are
+    /// more such words than `budget`, which is counted down.
+    fn add_holding(
+        &self,
+        docs: &mut Docs,
+        (place, index): (usize, &InvertedIndexReader),
+        (part, at_end): (&str, bool),
+        budget: &mut usize,
+    ) -> Result<bool, Error> {
+        let Some(words) = self.words else {
+            let finder = Finder::new(part.as_bytes());
+            let holds = |word: &[u8]| match at_end {
+                true => word.ends_with(part.as_bytes()),
+                false => finder.find(word).is_some(),
+            };
+            return add_words(docs, index, b"", holds, budget);
+        };
+        let mut fits = true;
+        words.holding(place, part, at_end, |word| {
+            match budget.checked_sub(1) {
+                Some(rest) => *budget = rest,
+                None => fits = false,
+            }
+            if !fits {
+                return Ok(ControlFlow::Break(()));
+            }
+            add_term(docs, index, word)?;
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(fits)
+    }
+
     fn inverted(&self, field: Field) -> Result<std::sync::Arc<InvertedIndexReader>, Error> {
         self.segment.inverted_index(field).map_err(Error::text)
+    }
+}
+
+/// Has the dictionary to be searched for it?
+fn is_dear(narrow: &Narrow) -> bool {
+    match narrow {
+        Narrow::Word(_, WordShape::EndsWith(_) | WordShape::Contains(_)) => true,
+        Narrow::And(parts) | Narrow::Or(parts) => parts.iter().any(is_dear),
+        _ => false,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::docs::guarded;
 use super::schema::{self, OFFSET};
+use super::word_list;
 use crate::disk::{DiskDirectory, SharedDisk};
 use crate::error::Error;
 use crate::event::Offset;
@@ -53,6 +54,7 @@ pub fn merge_into(
             }
         }
         let target = DiskDirectory::new(disk, to);
+        let list = target.clone();
         let merged = match settings {
             Some(settings) if !segments.is_empty() => {
                 merge_filtered_segments(&segments, settings, alive, target).map_err(Error::text)?
@@ -62,7 +64,12 @@ pub fn merge_into(
         if let Some(shrunk) = directories.iter().find(|directory| directory.faulted()) {
             return Err(Error::text(format!("a file in {shrunk:?} shrank while it was merged")));
         }
-        set_payload(&merged, &through.to_string())
+        set_payload(&merged, &through.to_string())?;
+        for meta in merged.load_metas().map_err(Error::text)?.segments {
+            let segment = SegmentReader::open(&merged.segment(meta)).map_err(Error::text)?;
+            word_list::write(&list, &segment)?;
+        }
+        Ok(())
     })?;
     disk.sync_dir(to).map_err(Error::io("sync", to))
 }

@@ -12,6 +12,7 @@
 //! | `schema`, `tokens` | the fields of the index and its tokenizer |
 //! | [`TextWriter`] | adds events and commits |
 //! | [`TextReader`] | answers narrowings |
+//! | `word_list` | all words of a sealed segment, to be searched for parts |
 //! | [`merge_into`] | makes a sealed segment's index from a journal's |
 //! | `docs` | sets of documents, also the catalog's |
 
@@ -24,6 +25,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod word_list;
 pub mod words;
 mod writer;
 

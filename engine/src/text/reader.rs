@@ -4,12 +4,13 @@ use super::docs::{guarded, guarded_in};
 use super::lookup::Lookup;
 use super::narrow::Narrow;
 use super::schema::{self, OFFSET, TextSchema};
+use super::word_list::WordList;
 use crate::disk::{DiskDirectory, SharedDisk};
 use crate::error::Error;
 use crate::event::Offset;
 use parking_lot::RwLock;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tantivy::columnar::Column;
 use tantivy::{Index, SegmentReader};
 
@@ -40,6 +41,8 @@ struct View {
     fields: TextSchema,
     events: u64,
     through: Offset,
+    /// The words of the only segment of a finished index, read by the first who asks.
+    words: OnceLock<Option<WordList>>,
 }
 
 impl std::fmt::Debug for TextReader {
@@ -88,13 +91,18 @@ impl TextReader {
         Ok(offsets.filter(|list| list.len() as u64 * 100 <= view.events * HELPFUL_PERCENT_MAX))
     }
 
-    /// The events that satisfy `narrow`; `None` when the index can't say.
+    /// The events that satisfy `narrow`; `None` when the index can't say. If `seen_too`, words that were first seen
+    /// with an event are as good as its own, but others that were seen are none.
     ///
     /// # Errors
     /// A damaged index.
-    pub fn offsets_exactly(&self, narrow: &Narrow) -> Result<Option<Satisfying>, Error> {
+    pub fn offsets_exactly(
+        &self,
+        narrow: &Narrow,
+        seen_too: bool,
+    ) -> Result<Option<Satisfying>, Error> {
         let view = Arc::clone(&self.view.read());
-        guarded_in(&view.directory, Error::text, || view.offsets_exactly(narrow))
+        guarded_in(&view.directory, Error::text, || view.offsets_exactly(narrow, seen_too))
     }
 
     /// As [`TextReader::offsets`], whatever share of the events it is.
@@ -123,13 +131,35 @@ impl View {
         let events = segments.iter().map(|(segment, _)| u64::from(segment.max_doc())).sum();
         let (_, fields) = TextSchema::build();
         let through = schema::through(metas.payload.as_deref())?;
-        Ok(View { directory: directory.clone(), segments, fields, events, through })
+        Ok(View {
+            directory: directory.clone(),
+            segments,
+            fields,
+            events,
+            through,
+            words: OnceLock::new(),
+        })
+    }
+
+    fn lookup<'a>(&'a self, segment: &'a SegmentReader, again: bool) -> Lookup<'a> {
+        let read = || {
+            WordList::open(&self.directory).unwrap_or_else(|error| {
+                tracing::warn!(%error, "searching for parts of words without their list");
+                None
+            })
+        };
+        let words = match self.segments.len() {
+            1 => self.words.get_or_init(read).as_ref(),
+            // Only finished indexes have one.
+            _ => None,
+        };
+        Lookup { segment, fields: self.fields, words, again }
     }
 
     fn offsets(&self, narrow: &Narrow) -> Result<Option<Vec<u64>>, Error> {
         let mut offsets = Vec::new();
         for (segment, column) in &self.segments {
-            let lookup = Lookup { segment, fields: self.fields };
+            let lookup = self.lookup(segment, true);
             let Some(docs) = lookup.docs(narrow, false)? else { return Ok(None) };
             docs.each_value(column, |_, offset| offsets.extend(offset));
         }
@@ -139,13 +169,17 @@ impl View {
         Ok(Some(offsets))
     }
 
-    fn offsets_exactly(&self, narrow: &Narrow) -> Result<Option<Satisfying>, Error> {
+    fn offsets_exactly(
+        &self,
+        narrow: &Narrow,
+        seen_too: bool,
+    ) -> Result<Option<Satisfying>, Error> {
         let Satisfying { mut offsets, mut loose } = Satisfying::default();
         for (segment, column) in &self.segments {
-            let lookup = Lookup { segment, fields: self.fields };
+            let lookup = self.lookup(segment, !seen_too);
             let Some(docs) = lookup.docs(narrow, true)? else { return Ok(None) };
             docs.each_value(column, |_, offset| offsets.extend(offset));
-            let mut marked = lookup.marked()?;
+            let mut marked = lookup.marked(seen_too)?;
             marked.intersect(&docs);
             marked.each_value(column, |_, offset| loose.extend(offset));
         }

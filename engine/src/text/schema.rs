@@ -2,12 +2,15 @@
 //!
 //! | field | terms | also |
 //! |---|---|---|
-//! | `input`, `output`, `text` | folded words, and [`super::tokens::CUT`] | |
+//! | `input`, `output`, `text` | folded words and dotted numbers, and [`super::tokens::CUT`] | |
+//! | `again` | of lines that were seen: the words that an event before had by itself, and dotted numbers | |
 //! | `facet` | `k` and the kind's code, `v` and the verdict's code, [`UNKNOWN_TERM`], [`SEEN_TERM`] | |
 //! | `offset` | | a column of `u64` |
 //!
 //! Postings hold documents only: no frequencies, no positions, no norms. Nothing is stored. What was seen on a
-//! screen is in `output`, typed lines are in `input`: most of their words are there anyway.
+//! screen is in `output`, typed lines are in `input`: most of their words are there anyway. But a word that also
+//! stands in one of the events that a line was put together of is in `again`: the line may be found by it
+//! together with others, by itself it is not (see [`crate::screen::Seen::any`]).
 
 use super::narrow::Fields;
 use super::tokens::WordTokenizer;
@@ -19,12 +22,14 @@ use tantivy::schema::{FAST, Field, IndexRecordOption, Schema, TextFieldIndexing,
 use tantivy::store::{Compressor, ZstdCompressor};
 use tantivy::{Index, IndexSettings};
 
-const TOKENIZER: &str = "daybook_words";
+/// Named anew whenever what is indexed of a text changes: an index by another one is not opened.
+const TOKENIZER: &str = "daybook_words_2";
 
 /// The numbers of the fields.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TextSchema {
     texts: [Field; 3],
+    again: Field,
     pub(super) facet: Field,
     pub(super) offset: Field,
 }
@@ -42,9 +47,10 @@ impl TextSchema {
         };
         let texts = ["input", "output", "text"]
             .map(|field| builder.add_text_field(field, indexed(TOKENIZER)));
+        let again = builder.add_text_field("again", indexed(TOKENIZER));
         let facet = builder.add_text_field("facet", indexed("raw"));
         let offset = builder.add_u64_field("offset", FAST);
-        (builder.build(), TextSchema { texts, facet, offset })
+        (builder.build(), TextSchema { texts, again, facet, offset })
     }
 
     /// The field that a text is indexed in.
@@ -57,13 +63,30 @@ impl TextSchema {
         }
     }
 
-    /// The fields in which a text may be indexed.
-    pub(super) fn of(self, fields: Fields) -> impl Iterator<Item = Field> {
+    /// The field of what was seen again.
+    pub(super) fn again(self) -> Field {
+        self.again
+    }
+
+    /// The fields of words.
+    pub(super) fn of_words(self) -> [Field; 4] {
+        let [input, output, text] = self.texts;
+        [input, output, text, self.again]
+    }
+
+    /// The fields in which a text may be indexed, each with its place among [`TextSchema::of_words`]; that of what
+    /// was seen again only if `again`.
+    pub(super) fn of(self, fields: Fields, again: bool) -> impl Iterator<Item = (usize, Field)> {
         let one = match fields {
             Fields::Any => None,
             Fields::One(field) => Some(self.text(field)),
         };
-        self.texts.into_iter().filter(move |field| one.is_none_or(|one| one == *field))
+        let [_, _, text] = self.texts;
+        let wanted = move |(_, field): &(usize, Field)| match *field == self.again {
+            true => again && one != Some(text),
+            false => one.is_none_or(|one| one == *field),
+        };
+        self.of_words().into_iter().enumerate().filter(wanted)
     }
 }
 

@@ -1,6 +1,7 @@
-//! The tokenizer: folded words, and a mark for words that were cut.
+//! The tokenizer: folded words and dotted numbers, and a mark for those that were cut.
 
-use super::words::{WORD_BYTES_MAX, Words, indexed_part, words};
+use super::words::{Joiner, WORD_BYTES_MAX, Words, indexed_part, words};
+use std::ops::Range;
 use tantivy::tokenizer::{Token, TokenStream, Tokenizer};
 
 /// The term that marks a document with a word of more than [`WORD_BYTES_MAX`] bytes: its end is not
@@ -8,7 +9,7 @@ use tantivy::tokenizer::{Token, TokenStream, Tokenizer};
 /// has this character.
 pub(super) const CUT: &str = "\u{1}";
 
-/// Splits a text into its [`words`], folded and cut.
+/// Splits a text into its [`words`] and [`dotted`](super::words::dotted) numbers, folded and cut.
 #[derive(Clone, Default)]
 pub(super) struct WordTokenizer {
     token: Token,
@@ -19,7 +20,14 @@ impl Tokenizer for WordTokenizer {
 
     fn token_stream<'a>(&'a mut self, text: &'a str) -> WordStream<'a> {
         self.token.reset();
-        WordStream { token: &mut self.token, text, words: words(text), cut: Cut::No }
+        WordStream {
+            token: &mut self.token,
+            text,
+            words: words(text),
+            joiner: Joiner::default(),
+            waiting: None,
+            cut: Cut::No,
+        }
     }
 }
 
@@ -36,13 +44,34 @@ pub(super) struct WordStream<'a> {
     token: &'a mut Token,
     text: &'a str,
     words: Words<'a>,
+    joiner: Joiner,
+    /// The word after a dotted number that was just answered.
+    waiting: Option<Range<usize>>,
     cut: Cut,
+}
+
+impl WordStream<'_> {
+    /// The next word or dotted number.
+    #[inline]
+    fn next(&mut self) -> Option<Range<usize>> {
+        if let Some(word) = self.waiting.take() {
+            return Some(word);
+        }
+        let Some(word) = self.words.next() else { return self.joiner.finish() };
+        match self.joiner.join(self.text, &word) {
+            None => Some(word),
+            dotted => {
+                self.waiting = Some(word);
+                dotted
+            }
+        }
+    }
 }
 
 impl TokenStream for WordStream<'_> {
     #[inline]
     fn advance(&mut self) -> bool {
-        let word = self.words.next().and_then(|range| self.text.get(range));
+        let word = self.next().and_then(|range| self.text.get(range));
         self.token.text.clear();
         self.token.position = 0;
         match word {

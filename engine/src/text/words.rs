@@ -4,6 +4,9 @@
 //! ASCII letters to lower case, everything else as it is. A word of more than [`WORD_BYTES_MAX`]
 //! bytes is indexed by its first [`WORD_BYTES_MAX`] bytes (at a character boundary); a narrowing cuts
 //! what it looks for in the same way, so nothing becomes unsearchable for being long.
+//!
+//! The words of an address or a version (`10.0.3.7`, `v2.3.1`) are short and stand everywhere, so such a
+//! [`dotted`] number is indexed as one more word.
 
 use std::ops::Range;
 
@@ -73,6 +76,55 @@ impl Words<'_> {
     }
 }
 
+/// The dotted numbers of a text as byte ranges: the longest runs of three words or more that are joined by dots, each
+/// dot between two ASCII digits.
+pub fn dotted(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let mut joiner = Joiner::default();
+    // The last word is followed by none that it could be joined to.
+    let ends = words(text).map(Some).chain([None]);
+    ends.filter_map(move |word| match word {
+        Some(word) => joiner.join(text, &word),
+        None => joiner.finish(),
+    })
+}
+
+/// Joins words to [`dotted`] numbers.
+#[derive(Clone, Debug, Default)]
+pub struct Joiner {
+    start: usize,
+    end: usize,
+    words: usize,
+}
+
+impl Joiner {
+    /// Takes the next word of a text. Answers the dotted number that ended with the word before, if one did.
+    #[inline]
+    pub fn join(&mut self, text: &str, word: &Range<usize>) -> Option<Range<usize>> {
+        if word.start == self.end + 1 && self.words > 0 && is_joined(text, self.end) {
+            self.end = word.end;
+            self.words += 1;
+            return None;
+        }
+        let ended = self.finish();
+        (self.start, self.end, self.words) = (word.start, word.end, 1);
+        ended
+    }
+
+    /// There are no more words. Answers the dotted number that ended with the last one, if one did.
+    #[inline]
+    pub fn finish(&mut self) -> Option<Range<usize>> {
+        let words = std::mem::take(&mut self.words);
+        (words >= 3).then_some(self.start..self.end)
+    }
+}
+
+/// Is there a dot between two digits?
+fn is_joined(text: &str, at: usize) -> bool {
+    let bytes = text.as_bytes();
+    let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+    bytes.get(at) == Some(&b'.') && at > 0 && digit(at - 1) && digit(at + 1)
+}
+
 const ASCII_WORD: [bool; 128] = {
     let mut table = [false; 128];
     let mut i = 0;
@@ -114,6 +166,24 @@ mod tests {
             let split: Vec<&str> =
                 text.split(|c| !is_word_char(c)).filter(|word| !word.is_empty()).collect();
             prop_assert_eq!(found, split);
+        }
+
+        #[test]
+        fn dotted_numbers_are_the_longest_runs_of_words_with_dots_between_digits(
+            text in "[a1é.]{0,24}|(v?[0-9]{1,3}[. ]){0,8}",
+        ) {
+            // Every other dot and everything between words ends a run.
+            let bytes = text.as_bytes();
+            let inside = |(at, c): (usize, char)| {
+                let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+                is_word_char(c) || c == '.' && at > 0 && digit(at - 1) && digit(at + 1)
+            };
+            let marked: String =
+                text.char_indices().map(|of| if inside(of) { of.1 } else { ' ' }).collect();
+            let expected: Vec<&str> =
+                marked.split(' ').filter(|run| run.matches('.').count() >= 2).collect();
+            let found: Vec<&str> = dotted(&text).filter_map(|range| text.get(range)).collect();
+            prop_assert_eq!(found, expected);
         }
     }
 }

@@ -3,11 +3,13 @@
 use super::TextReader;
 use super::docs::guarded;
 use super::schema::{self, SEEN_TERM, TextSchema, UNKNOWN_TERM, kind_term, verdict_term};
+use super::words::{dotted, fold, words};
 use crate::disk::{DiskDirectory, SharedDisk};
 use crate::error::Error;
 use crate::event::text::{TextField, Texts};
 use crate::event::{Kind, Offset, Verdict};
-use crate::screen::Glimpse;
+use crate::screen::{Glimpse, Seen};
+use std::collections::HashSet;
 use std::path::Path;
 use tantivy::indexer::{IndexWriterOptions, NoMergePolicy, UserOperation};
 use tantivy::schema::Field;
@@ -18,7 +20,7 @@ use tantivy::{Index, IndexWriter};
 const BATCH_EVENTS: usize = 128;
 
 /// How many texts a document has at most, and which of its values is the first of them.
-const TEXTS: usize = 2;
+const TEXTS: usize = 3;
 const FIRST_TEXT: usize = 4;
 
 /// tantivy takes no less memory than this for its indexing thread, in bytes.
@@ -94,18 +96,18 @@ impl TextWriter {
         let mut ends = [None; TEXTS];
         for (end, (field, one)) in ends.iter_mut().zip(texts.iter()) {
             text.push_str(one);
-            *end = Some((field, text.len()));
+            *end = Some((self.fields.text(field), text.len()));
         }
         // Events of terminals have one text of their own.
         if let Glimpse::Seen(seen) = glimpse
-            && let [Some(_), seen_end @ None] = &mut ends
+            && !seen.is_empty()
+            && let [Some(_), seen_end @ None, again_end] = &mut ends
         {
             let field = if seen.typed.is_some() { TextField::Typed } else { TextField::Screen };
-            for line in seen.lines.iter().chain(&seen.typed) {
-                text.push_str(&line.text);
-                text.push('\n');
-                *seen_end = Some((field, text.len()));
-            }
+            let again = push_seen(seen, &mut text);
+            *seen_end = Some((self.fields.text(field), text.len()));
+            text.push_str(&again);
+            *again_end = Some((self.fields.again(), text.len()));
         }
         let doc = EventDoc {
             fields: self.fields,
@@ -142,6 +144,38 @@ impl TextWriter {
     }
 }
 
+/// Adds what was seen to the text; answers what of it was seen again.
+fn push_seen(seen: &Seen, text: &mut String) -> String {
+    let mut again = String::new();
+    let mut before = None;
+    for line in seen.lines.iter().chain(&seen.typed) {
+        if line.joined {
+            let before = before.get_or_insert_with(|| {
+                let texts = seen.before.iter().map(|text| fold(text));
+                let of = |text: String| {
+                    let words = words(&text).filter_map(|word| text.get(word));
+                    words.map(str::to_owned).collect::<Vec<String>>()
+                };
+                texts.flat_map(of).collect::<HashSet<String>>()
+            });
+            for word in words(&line.text).filter_map(|word| line.text.get(word)) {
+                let known = before.contains(&fold(word));
+                let out = if known { &mut again } else { &mut *text };
+                out.push_str(word);
+                out.push('\n');
+            }
+            for number in dotted(&line.text).filter_map(|number| line.text.get(number)) {
+                again.push_str(number);
+                again.push('\n');
+            }
+        } else {
+            text.push_str(&line.text);
+            text.push('\n');
+        }
+    }
+    again
+}
+
 /// An event on its way to the indexing thread; its texts are in one buffer, each with its end.
 #[derive(Clone, Debug)]
 struct EventDoc {
@@ -150,7 +184,7 @@ struct EventDoc {
     kind: [u8; 2],
     verdict: Option<[u8; 2]>,
     text: String,
-    ends: [Option<(TextField, usize)>; TEXTS],
+    ends: [Option<(Field, usize)>; TEXTS],
     /// Its words are not all known, or not all its own.
     mark: Option<[u8; 2]>,
 }
@@ -166,11 +200,10 @@ impl EventDoc {
             3 => self.mark.as_ref().and_then(|mark| facet(mark)),
             _ => {
                 let (field, end) = self.ends.get(index - FIRST_TEXT).copied().flatten()?;
-                let start = match index {
-                    FIRST_TEXT => 0,
-                    _ => self.ends.first().copied().flatten().map_or(0, |(_, end)| end),
-                };
-                Some((self.fields.text(field), Leaf::Text(self.text.get(start..end)?)))
+                let before = index.checked_sub(FIRST_TEXT + 1);
+                let start = before.and_then(|before| *self.ends.get(before)?);
+                let start = start.map_or(0, |(_, end)| end);
+                Some((field, Leaf::Text(self.text.get(start..end)?)))
             }
         }
     }

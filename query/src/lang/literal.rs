@@ -3,7 +3,8 @@
 
 use daybook_engine::event::text::TextField;
 use daybook_engine::text::narrow::{Fields, Narrow, WordShape};
-use daybook_engine::text::words::{fold, indexed_part, words};
+use daybook_engine::text::words::{dotted, fold, indexed_part, words};
+use std::ops::Range;
 
 /// At most this many words of one literal are looked up: the longest, which are the rarest.
 const WORDS_MAX: usize = 8;
@@ -34,31 +35,44 @@ pub(super) struct Literal {
     left_whole: bool,
     /// No word character stands after it.
     right_whole: bool,
+    /// Where it is whole, no dot stands between a digit of its own and another one.
+    dots_whole: bool,
 }
 
 impl Literal {
+    /// A text between any neighbours, but for word characters where it is whole.
     pub(super) fn new(text: &str, left_whole: bool, right_whole: bool) -> Literal {
-        Literal { text: fold(text), left_whole, right_whole }
+        Literal { text: fold(text), left_whole, right_whole, dots_whole: false }
+    }
+
+    /// A text of which a dotted number at a whole end goes on neither.
+    pub(super) fn of_word(text: &str, left_whole: bool, right_whole: bool) -> Literal {
+        Literal { dots_whole: true, ..Literal::new(text, left_whole, right_whole) }
     }
 
     fn narrow(&self, fields: Fields) -> Narrow {
         let text = self.text.as_str();
+        let dotted: Vec<Range<usize>> = dotted(text).collect();
         let mut found: Vec<(usize, WordShape)> = Vec::new();
+        for range in &dotted {
+            // At a dot at the literal's end the number may go on.
+            let left = range.start == 0 && !(self.left_whole && self.dots_whole)
+                || text.get(..range.start) == Some(".");
+            let right = range.end == text.len() && !(self.right_whole && self.dots_whole)
+                || text.get(range.end..) == Some(".");
+            found.push((range.len(), shape(text.get(range.clone()).unwrap_or(""), left, right)));
+        }
         for range in words(text) {
-            let word = text.get(range.clone()).unwrap_or("");
-            let cut = indexed_part(word).to_owned();
+            // A dotted number says more than its words.
+            if dotted.iter().any(|whole| whole.start <= range.start && range.end <= whole.end) {
+                continue;
+            }
             // A word at an open end of the literal may go on in the text.
-            let left_open = range.start == 0 && !self.left_whole;
-            let right_open = range.end == text.len() && !self.right_whole;
-            let shape = match (left_open, right_open) {
-                (false, false) => WordShape::Is(cut),
-                (false, true) => WordShape::StartsWith(cut),
-                // A longer word may be cut before these, and there is no saying where.
-                (true, false) => WordShape::EndsWith(word.to_owned()),
-                (true, true) => WordShape::Contains(word.to_owned()),
-            };
+            let left = range.start == 0 && !self.left_whole;
+            let right = range.end == text.len() && !self.right_whole;
+            let shape = shape(text.get(range.clone()).unwrap_or(""), left, right);
             if !found.iter().any(|(_, known)| *known == shape) {
-                found.push((word.len(), shape));
+                found.push((range.len(), shape));
             }
         }
         found.sort_by_key(|(length, _)| std::cmp::Reverse(*length));
@@ -70,6 +84,18 @@ impl Literal {
     fn needle(&self) -> Option<&str> {
         let same = |c: char| matches!(c, ' '..='~') && !matches!(c, '"' | '\\' | '/');
         self.text.split(|c| !same(c)).max_by_key(|run| run.len()).filter(|run| !run.is_empty())
+    }
+}
+
+/// The shape of a word that may go on at an open end.
+fn shape(word: &str, left_open: bool, right_open: bool) -> WordShape {
+    let cut = indexed_part(word).to_owned();
+    match (left_open, right_open) {
+        (false, false) => WordShape::Is(cut),
+        (false, true) => WordShape::StartsWith(cut),
+        // A longer word may be cut before these, and there is no saying where.
+        (true, false) => WordShape::EndsWith(word.to_owned()),
+        (true, true) => WordShape::Contains(word.to_owned()),
     }
 }
 

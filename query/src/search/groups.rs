@@ -6,12 +6,13 @@
 use super::page::Place;
 use super::plan::Plan;
 use super::snippet::Hits;
-use super::{LIMIT_MAX, SearchRequest, Spent, sets, tally};
+use super::tally::{self, Count};
+use super::{LIMIT_MAX, SearchRequest, Spent, sets};
 use crate::cursor::{self, List};
 use crate::error::QueryError;
 use crate::item::{Hit, SessionItem};
 use daybook_engine::event::{Micros, Offset, SessionKey};
-use daybook_engine::view::Snapshot;
+use daybook_engine::view::{EventFacts, Snapshot};
 use serde::Serialize;
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -59,13 +60,9 @@ pub fn by_session(
     let scope = sets::scope(snapshot, &request.scope)?;
     let plan = Plan::new(snapshot, request.query, scope.as_ref(), request.limits)?;
     let after = request.cursor.map(decode).transpose()?;
-    let mut of_session: HashMap<SessionKey, (u64, Place)> = HashMap::new();
-    let (complete, mut unreadable) = tally::walk(&plan, request.limits, &mut |facts| {
-        let place = (facts.time, facts.offset);
-        let (matches, latest) = of_session.entry(facts.session).or_insert((0, place));
-        *matches += 1;
-        *latest = place.max(*latest);
-    })?;
+    let mut found = Found::default();
+    let (complete, mut unreadable) = tally::walk(&plan, request.limits, &mut found)?;
+    let of_session = found.of_session;
     unreadable += tally::lost_before(&plan);
     let complete = complete && unreadable == 0;
     let sessions = of_session.len() as u64;
@@ -85,6 +82,25 @@ pub fn by_session(
     let (count, count_at_least) =
         if complete { (Some(sessions), None) } else { (None, Some(sessions)) };
     Ok(GroupPage { items, next_cursor, count, count_at_least, complete, unreadable })
+}
+
+/// Of each session, how many matches, and the newest.
+#[derive(Default)]
+struct Found {
+    of_session: HashMap<SessionKey, (u64, Place)>,
+}
+
+impl Count for Found {
+    fn add(&mut self, facts: &EventFacts) {
+        let place = (facts.time, facts.offset);
+        let (matches, latest) = self.of_session.entry(facts.session).or_insert((0, place));
+        *matches += 1;
+        *latest = place.max(*latest);
+    }
+
+    fn memory(&self) -> usize {
+        self.of_session.capacity() * size_of::<(SessionKey, (u64, Place))>()
+    }
 }
 
 fn group(

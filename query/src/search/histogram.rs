@@ -60,20 +60,41 @@ pub struct Bucket {
 #[derive(Debug, Default)]
 pub(crate) struct Spread {
     level: usize,
-    /// By bucket number: events without a verdict, then with each.
-    buckets: BTreeMap<i64, [u64; 6]>,
+    /// By bucket number.
+    buckets: BTreeMap<i64, Counts>,
+    /// What the last events add to the bucket that they are all in: neighbours are of about the same time.
+    run: (i64, Counts),
 }
+
+/// Events without a verdict, then with each.
+type Counts = [u64; 6];
 
 impl Spread {
     /// Adds an event.
     pub(crate) fn add(&mut self, time: Micros, verdict: Option<Verdict>) {
-        let number = (time.0 - ORIGIN).div_euclid(self.width());
+        let mut number = (time.0 - ORIGIN).div_euclid(self.width());
+        if number != self.run.0 {
+            self.end_run();
+            self.buckets.entry(number).or_default();
+            while self.span() > BUCKETS_MAX && self.level + 1 < WIDTHS.len() {
+                self.join();
+            }
+            number = (time.0 - ORIGIN).div_euclid(self.width());
+            self.run.0 = number;
+        }
         let slot = verdict.map_or(0, |v| usize::from(v.code()));
-        if let Some(count) = self.buckets.entry(number).or_default().get_mut(slot) {
+        if let Some(count) = self.run.1.get_mut(slot) {
             *count += 1;
         }
-        while self.span() > BUCKETS_MAX && self.level + 1 < WIDTHS.len() {
-            self.join();
+    }
+
+    fn end_run(&mut self) {
+        let counts = std::mem::take(&mut self.run.1);
+        if counts != Counts::default() {
+            let bucket = self.buckets.entry(self.run.0).or_default();
+            for (sum, count) in bucket.iter_mut().zip(counts) {
+                *sum += count;
+            }
         }
     }
 
@@ -101,7 +122,8 @@ impl Spread {
     }
 
     /// The histogram.
-    pub(crate) fn finish(self) -> Histogram {
+    pub(crate) fn finish(mut self) -> Histogram {
+        self.end_run();
         let width = self.width();
         let mut buckets = Vec::new();
         if let (Some((first, _)), Some((last, _))) =

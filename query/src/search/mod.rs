@@ -3,7 +3,8 @@
 //! | module | what is there |
 //! |---|---|
 //! | `plan` | which events are candidates, and which of these match |
-//! | `page` | the newest matches after a place |
+//! | `fronts` | the newest matches after a place, from the newest on |
+//! | `page` | a page of them |
 //! | `tally` | the totals of all matches |
 //! | `groups` | the sessions that have matches |
 //! | `follow` | the matches as they arrive |
@@ -12,6 +13,7 @@
 //! | `snippet`, `histogram` | what is shown of them |
 
 mod follow;
+mod fronts;
 mod groups;
 mod histogram;
 mod limits;

@@ -7,7 +7,7 @@
 use super::sets;
 use super::{SearchLimits, Spent};
 use crate::error::QueryError;
-use crate::lang::matcher::{Keys, RawTest};
+use crate::lang::matcher::{Exactness, Keys, RawTest};
 use crate::lang::{Matcher, Query, Tri};
 use daybook_engine::Error;
 use daybook_engine::block::Record;
@@ -24,12 +24,26 @@ use std::sync::Arc;
 /// facts costs less than looking the runs up.
 const NARROW_ENOUGH: usize = 4096;
 
+/// So many sessions' runs are looked up at most where only the newest matches are wanted: with more of them
+/// these are found sooner by the facts of what is newest.
+const RUNS_FEW: usize = 256;
+
 /// An event that matches.
 pub(crate) struct Found<'a> {
     pub(crate) facts: EventFacts,
     pub(crate) event: &'a Event<'a>,
     /// What was seen with it, as far as that was asked.
     pub(crate) seen: &'a Seen,
+}
+
+/// The events of a part that are worth a look at their facts.
+pub(crate) enum Candidates {
+    /// These ordinals, ascending.
+    Few(Vec<u32>),
+    /// These offsets, ascending.
+    Offsets(Vec<u64>),
+    /// Each of them.
+    All,
 }
 
 /// A query, ready.
@@ -87,9 +101,14 @@ impl<'a> Plan<'a> {
 
     /// The latest time that a match in a part can have; `None` if there can't be one.
     pub(crate) fn latest(&self, part: &dyn Part) -> Option<Micros> {
-        let (first, last) = part.time_range()?;
+        let times = part.time_range()?;
+        self.meets(times).then(|| times.1.min(self.window.1))
+    }
+
+    /// Can a match be of a time between these?
+    pub(crate) fn meets(&self, (first, last): (Micros, Micros)) -> bool {
         let (low, high) = self.window;
-        (first <= high && low <= last).then(|| last.min(high))
+        first <= high && low <= last
     }
 
     /// The ordinals of a part, ascending, that are worth a look at their facts.
@@ -104,17 +123,7 @@ impl<'a> Plan<'a> {
         if narrowed.as_ref().is_some_and(|list| list.len() <= NARROW_ENOUGH) {
             return Ok(Ordinals::List(narrowed.unwrap_or_default()));
         }
-        // A look-up costs some dozens of facts.
-        if let Some(sessions) = &self.sessions
-            && sessions.len() <= part.len() as usize / 64
-        {
-            let mut of_sessions = Vec::new();
-            for key in sessions.iter() {
-                if let Some(run) = part.session_by_key(*key)? {
-                    of_sessions.extend(run.ordinals.iter());
-                }
-            }
-            of_sessions.sort_unstable();
+        if let Some(mut of_sessions) = self.of_sessions(part, usize::MAX)? {
             if let Some(narrowed) = narrowed {
                 of_sessions.retain(|ordinal| narrowed.binary_search(ordinal).is_ok());
             }
@@ -123,14 +132,60 @@ impl<'a> Plan<'a> {
         Ok(narrowed.map_or(Ordinals::Range(0..part.len()), Ordinals::List))
     }
 
+    /// As [`Plan::ordinals`], for who wants the newest matches only.
+    pub(crate) fn candidates(&self, part: &dyn Part) -> Result<Candidates, QueryError> {
+        if self.latest(part).is_none() {
+            return Ok(Candidates::Few(Vec::new()));
+        }
+        let narrowed = match self.matcher.narrow() {
+            Narrow::All => None,
+            narrow => part.narrow_offsets(narrow)?,
+        };
+        // In a small part few is less.
+        let few = NARROW_ENOUGH.min(part.len() as usize / 8);
+        if let Some(offsets) = &narrowed
+            && offsets.len() <= few
+        {
+            return Ok(Candidates::Few(part.ordinals_of(offsets)?));
+        }
+        if let Some(mut of_sessions) = self.of_sessions(part, RUNS_FEW)? {
+            if let Some(offsets) = narrowed {
+                let narrowed = part.ordinals_of(&offsets)?;
+                of_sessions.retain(|ordinal| narrowed.binary_search(ordinal).is_ok());
+            }
+            return Ok(Candidates::Few(of_sessions));
+        }
+        Ok(narrowed.map_or(Candidates::All, Candidates::Offsets))
+    }
+
+    /// The events of the sessions that matches are in, ascending; `None` where these are many, more than `most`
+    /// among them.
+    fn of_sessions(&self, part: &dyn Part, most: usize) -> Result<Option<Vec<u32>>, QueryError> {
+        let Some(sessions) = &self.sessions else { return Ok(None) };
+        // A look-up costs some dozens of facts.
+        if sessions.len() > (part.len() as usize / 64).min(most) {
+            return Ok(None);
+        }
+        let mut ordinals = Vec::new();
+        for key in sessions.iter() {
+            if let Some(run) = part.session_by_key(*key)? {
+                ordinals.extend(run.ordinals.iter());
+            }
+        }
+        ordinals.sort_unstable();
+        Ok(Some(ordinals))
+    }
+
     /// The ordinals of a part that the index and the facts decide, without a line being read; see
-    /// [`Matcher::is_exact`].
+    /// [`Matcher::exactness`].
     pub(crate) fn decided(&self, part: &dyn Part) -> Result<Option<Exactly>, QueryError> {
         // Few are read as quickly as they are decided; few sessions are looked up.
         let few = self.sessions.as_ref().is_some_and(|s| s.len() <= part.len() as usize / 64);
-        match self.matcher.narrow() {
-            Narrow::All | Narrow::None => Ok(None),
-            narrow if self.matcher.is_exact() && !few => Ok(part.narrow_exactly(narrow)?),
+        match (self.matcher.narrow(), self.matcher.exactness()) {
+            (Narrow::All | Narrow::None, _) | (_, None) => Ok(None),
+            (narrow, Some(exactness)) if !few => {
+                Ok(part.narrow_exactly(narrow, exactness == Exactness::All)?)
+            }
             _ => Ok(None),
         }
     }

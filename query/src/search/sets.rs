@@ -10,6 +10,7 @@ use crate::lang::{Query, SessionCondition, Tri};
 use daybook_engine::catalog::filter::SessionFilter;
 use daybook_engine::event::{Micros, Seq, SessionKey};
 use daybook_engine::view::{EventFacts, Snapshot};
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -81,6 +82,7 @@ pub(crate) fn matching(
         &plan,
         limits,
         &mut found,
+        |found| found.capacity() * size_of::<SessionKey>(),
         |found, facts| !found.contains(&facts.session),
         |found, facts| {
             found.insert(facts.session);
@@ -115,10 +117,15 @@ fn in_order(
             within.is_none_or(|within| took <= within).then_some(*began)
         };
         let mut reached: HashMap<SessionKey, Ends> = HashMap::new();
+        let ends_held = Cell::new(0);
         each_match(
             &plan,
             limits,
             &mut reached,
+            |reached| {
+                reached.capacity() * size_of::<(SessionKey, Ends)>()
+                    + ends_held.get() * size_of::<(Seq, Micros)>()
+            },
             |reached, facts| {
                 // Without a bound the earliest end is all that counts.
                 let earliest = reached.get(&facts.session).and_then(|ends| ends.first());
@@ -129,9 +136,11 @@ fn in_order(
                 let Some(began) = began(facts) else { return };
                 let ends = reached.entry(facts.session).or_default();
                 if within.is_none() {
+                    ends_held.set(ends_held.get() - ends.len());
                     ends.clear();
                 }
                 ends.push((facts.seq, began));
+                ends_held.set(ends_held.get() + 1);
             },
         )?;
         for ends in reached.values_mut() {
@@ -149,11 +158,12 @@ fn in_order(
     Ok(scope.unwrap_or_default())
 }
 
-/// Visits matches, but only those that are still wanted by then.
+/// Visits matches, but only those that are still wanted by then. What is found takes so much `memory`.
 fn each_match<T>(
     plan: &Plan<'_>,
     limits: SearchLimits,
     found: &mut T,
+    memory: impl Fn(&T) -> usize,
     wanted: impl Fn(&T, &EventFacts) -> bool,
     add: impl Fn(&mut T, &EventFacts),
 ) -> Result<(), QueryError> {
@@ -174,6 +184,7 @@ fn each_match<T>(
             }
             if chunk.len() == CHUNK || place + 1 == ordinals.len() {
                 if !chunk.is_empty() {
+                    spent.memory = (memory(found) + ordinals.memory()) as u64;
                     spent.check()?;
                 }
                 // Two closures want `found`, one after the other.

@@ -34,23 +34,55 @@ const CHUNK: usize = 4096;
 struct Tally {
     count: u64,
     of_session: HashMap<SessionKey, u64>,
-    of_kind: BTreeMap<Kind, u64>,
-    of_verdict: BTreeMap<Verdict, u64>,
+    /// The session that the last events are in, and how many: neighbours are of the same one.
+    run: Option<(SessionKey, u64)>,
+    /// By code.
+    of_kind: [u64; 16],
+    of_verdict: [u64; 16],
     spread: Option<Spread>,
     /// Events that may match, but can't be read.
     unreadable: u64,
 }
 
-impl Tally {
+/// Counts matches.
+pub(super) trait Count {
+    /// Counts one.
+    fn add(&mut self, facts: &EventFacts);
+
+    /// What it holds in memory, in bytes.
+    fn memory(&self) -> usize;
+}
+
+impl Count for Tally {
     fn add(&mut self, facts: &EventFacts) {
         self.count += 1;
-        *self.of_session.entry(facts.session).or_default() += 1;
-        *self.of_kind.entry(facts.kind).or_default() += 1;
-        if let Some(verdict) = facts.verdict {
-            *self.of_verdict.entry(verdict).or_default() += 1;
+        match &mut self.run {
+            Some((session, count)) if *session == facts.session => *count += 1,
+            _ => {
+                self.end_run();
+                self.run = Some((facts.session, 1));
+            }
+        }
+        let of_kind = self.of_kind.get_mut(usize::from(facts.kind.code()));
+        let of_verdict = facts.verdict.map(|verdict| usize::from(verdict.code()));
+        let of_verdict = of_verdict.and_then(|code| self.of_verdict.get_mut(code));
+        for count in [of_kind, of_verdict].into_iter().flatten() {
+            *count += 1;
         }
         if let Some(spread) = &mut self.spread {
             spread.add(facts.time, facts.verdict);
+        }
+    }
+
+    fn memory(&self) -> usize {
+        self.of_session.capacity() * size_of::<(SessionKey, u64)>()
+    }
+}
+
+impl Tally {
+    fn end_run(&mut self) {
+        if let Some((session, count)) = self.run.take() {
+            *self.of_session.entry(session).or_default() += count;
         }
     }
 }
@@ -61,8 +93,8 @@ pub(super) fn tally(
     request: &SearchRequest<'_>,
 ) -> Result<(Totals, bool, u64), QueryError> {
     let mut tally = Tally { spread: request.histogram.then(Spread::default), ..Tally::default() };
-    let (complete, unreadable) =
-        walk(plan, request.limits, &mut |facts: &EventFacts| tally.add(facts))?;
+    let (complete, unreadable) = walk(plan, request.limits, &mut tally)?;
+    tally.end_run();
     tally.unreadable = unreadable;
     let (count, sessions) = (tally.count, tally.of_session.len() as u64);
     let mut totals = Totals::default();
@@ -84,12 +116,12 @@ pub(super) fn lost_before(plan: &Plan<'_>) -> u64 {
     plan.snapshot.parts.iter().map(|part| u64::from(part.unreadable())).sum()
 }
 
-/// Visits the facts of all matches, parts with the newest first. Answers whether the limits let it come to the
+/// Counts all matches, parts with the newest first. Answers whether the limits let it come to the
 /// end, and how many events may match, but can't be read.
 pub(super) fn walk(
     plan: &Plan<'_>,
     limits: SearchLimits,
-    visit: &mut dyn FnMut(&EventFacts),
+    count: &mut impl Count,
 ) -> Result<(bool, u64), QueryError> {
     let mut parts: Vec<_> = plan
         .snapshot
@@ -100,41 +132,38 @@ pub(super) fn walk(
     parts.sort_by_key(|(latest, _)| std::cmp::Reverse(*latest));
     let (mut spent, mut unreadable) = (Spent::new(limits), 0);
     for (_, part) in parts {
-        let decided = plan.decided(part)?;
-        let mut loose = None;
-        let ordinals = match decided {
-            Some(exactly) => {
-                loose = Some(exactly.loose);
-                Ordinals::List(exactly.ordinals)
-            }
-            None => plan.ordinals(part)?,
+        let (ordinals, loose) = match plan.decided(part)? {
+            Some(exactly) => (Ordinals::List(exactly.ordinals), Some(exactly.loose)),
+            None => (plan.ordinals(part)?, None),
         };
         // What is decided by the index has not to be read.
-        let sure = |ordinal: u32| {
-            loose.as_ref().is_some_and(|loose: &Vec<u32>| loose.binary_search(&ordinal).is_err())
+        let mut loose = loose.map(|loose| loose.into_iter().peekable());
+        let mut sure = |ordinal: u32| {
+            loose.as_mut().is_some_and(|loose| {
+                while loose.next_if(|next| *next < ordinal).is_some() {}
+                loose.peek() != Some(&ordinal)
+            })
         };
-        let mut chunk = Vec::new();
-        for (place, ordinal) in ordinals.iter().enumerate() {
-            if let Some(facts) = part.facts(ordinal) {
-                match plan.accepts(&facts) {
-                    Tri::No => {}
-                    Tri::Yes => visit(&facts),
-                    Tri::Maybe if sure(ordinal) => visit(&facts),
-                    Tri::Maybe => chunk.push(ordinal),
-                }
+        let mut to_read = Vec::new();
+        part.each_facts(&ordinals, &mut |ordinal, facts| match plan.accepts(facts) {
+            Tri::No => {}
+            Tri::Yes => count.add(facts),
+            Tri::Maybe if sure(ordinal) => count.add(facts),
+            Tri::Maybe => to_read.push(ordinal),
+        });
+        for chunk in to_read.chunks(CHUNK) {
+            let lists = ordinals.memory() + size_of_val(to_read.as_slice());
+            spent.memory = (lists + count.memory()) as u64;
+            if spent.limit().is_some() {
+                return Ok((false, unreadable));
             }
-            if chunk.len() == CHUNK || place + 1 == ordinals.len() {
-                if !chunk.is_empty() && spent.limit().is_some() {
-                    return Ok((false, unreadable));
-                }
-                unreadable += plan.verify(
-                    part,
-                    std::mem::take(&mut chunk),
-                    &mut spent,
-                    |_| true,
-                    |found| visit(&found.facts),
-                )?;
-            }
+            unreadable += plan.verify(
+                part,
+                chunk.to_vec(),
+                &mut spent,
+                |_| true,
+                |found| count.add(&found.facts),
+            )?;
         }
         part.check()?;
     }
@@ -153,12 +182,21 @@ fn facets(
         let values = values.into_iter().map(|(value, count)| FacetCount { value, count });
         facets.insert(fact.name(), values.collect());
     }
-    let named = |name: &str, count: &u64| FacetCount { value: name.to_owned(), count: *count };
-    facets.insert("kind", tally.of_kind.iter().map(|(k, n)| named(k.name(), n)).collect());
-    facets.insert("verdict", tally.of_verdict.iter().map(|(v, n)| named(v.name(), n)).collect());
+    let kinds = Kind::ALL.iter().map(|kind| (kind.name(), kind.code()));
+    facets.insert("kind", by_code(kinds, &tally.of_kind));
+    let verdicts = Verdict::ALL.iter().map(|verdict| (verdict.name(), verdict.code()));
+    facets.insert("verdict", by_code(verdicts, &tally.of_verdict));
     for counts in facets.values_mut() {
         counts.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.value.cmp(&b.value)));
         counts.truncate(FACET_VALUES_MAX);
     }
     Ok(facets)
+}
+
+fn by_code<'a>(names: impl Iterator<Item = (&'a str, u8)>, counts: &[u64]) -> Vec<FacetCount> {
+    let counted = names.filter_map(|(name, code)| {
+        let count = counts.get(usize::from(code)).copied().filter(|count| *count > 0)?;
+        Some(FacetCount { value: name.to_owned(), count })
+    });
+    counted.collect()
 }

@@ -8,10 +8,10 @@ use daybook_engine::event::wire::Event;
 use daybook_engine::event::{Micros, Offset, Seq, SessionKey};
 use daybook_engine::session::{Change, SessionState};
 use daybook_engine::text::narrow::{Fields, Narrow, WordShape};
-use daybook_engine::text::words::words;
+use daybook_engine::text::words::{dotted, words};
 use daybook_engine::view::{
     EventFacts, Facet, ListPage, ListPlace, ListRequest, Lost, Ordinals, Part, Prefilter, Session,
-    SessionRun, Sessions, Snapshot, Visit, Weights,
+    SessionRun, Sessions, Snapshot, Stretch, Visit, Weights,
 };
 use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
@@ -57,7 +57,7 @@ impl ModelPart {
             Narrow::Word(fields, shape) => {
                 Texts::of(&stored.event()).iter().any(|(field, text)| {
                     (*fields == Fields::Any || *fields == Fields::One(field))
-                        && words(text).any(|range| {
+                        && words(text).chain(dotted(text)).any(|range| {
                             let word = text[range].to_ascii_lowercase();
                             match shape {
                                 WordShape::Is(w) => word == *w,
@@ -111,8 +111,29 @@ impl Part for ModelPart {
         self.events.get(ordinal as usize).map(|e| e.facts)
     }
 
+    fn stretches(&self) -> Arc<[Stretch]> {
+        let mut offsets: Vec<&EventFacts> = self.events.iter().map(|e| &e.facts).collect();
+        offsets.sort_by_key(|facts| facts.offset);
+        let stretch = |facts: &[&EventFacts]| Stretch {
+            from: facts[0].offset,
+            to: Offset(facts[facts.len() - 1].offset.0 + 1),
+            times: (
+                facts.iter().map(|f| f.time).min().unwrap(),
+                facts.iter().map(|f| f.time).max().unwrap(),
+            ),
+        };
+        offsets.chunks(5).map(stretch).collect()
+    }
+
     fn ordinal_of(&self, offset: Offset) -> Option<u32> {
         self.events.iter().position(|e| e.facts.offset == offset).map(|o| o as u32)
+    }
+
+    fn ordinals_of(&self, offsets: &[u64]) -> Result<Vec<u32>, Error> {
+        let mut ordinals: Vec<u32> =
+            offsets.iter().map(|offset| self.ordinal_of(Offset(*offset)).unwrap()).collect();
+        ordinals.sort_unstable();
+        Ok(ordinals)
     }
 
     fn session(&self, id: &str) -> Result<Option<SessionRun>, Error> {
@@ -123,9 +144,14 @@ impl Part for ModelPart {
         Ok(self.run(|e| e.facts.session == key))
     }
 
-    fn narrow(&self, narrow: &Narrow) -> Result<Option<Vec<u32>>, Error> {
+    fn narrow_offsets(&self, narrow: &Narrow) -> Result<Option<Vec<u64>>, Error> {
         // Only segments have an index here.
-        Ok(self.sealed.then(|| (0..self.len()).filter(|o| self.may(*o as usize, narrow)).collect()))
+        Ok(self.sealed.then(|| {
+            let may = (0..self.events.len()).filter(|ordinal| self.may(*ordinal, narrow));
+            let mut offsets: Vec<u64> = may.map(|o| self.events[o].facts.offset.0).collect();
+            offsets.sort_unstable();
+            offsets
+        }))
     }
 
     fn read_past(

@@ -65,7 +65,7 @@ proptest! {
         query in 0..QUERIES.len(),
         limit in 1..9usize,
         scoped in any::<bool>(),
-        bound in 0..4usize,
+        bound in 0..5usize,
         read_max in 1..40u64,
     ) {
         let (text, test) = QUERIES[query];
@@ -82,6 +82,7 @@ proptest! {
             _ if !cut => SearchLimits::NONE,
             1 => SearchLimits { events_read_max: read_max, ..SearchLimits::NONE },
             2 => SearchLimits { bytes_read_max: read_max * 100, ..SearchLimits::NONE },
+            3 => SearchLimits { memory_max: read_max * 8, ..SearchLimits::NONE },
             // Over before it began: then each page comes on by the least that it may.
             _ => SearchLimits { until: Some(Instant::now()), ..SearchLimits::NONE },
         };

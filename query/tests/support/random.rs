@@ -17,7 +17,7 @@ pub fn text() -> impl Strategy<Value = String> {
 fn word() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
         "a", "B", "ab", "drop", "TABLE", "1", "10", "0.3", "10.0.3.7", ".", "/", "-", "_", "é",
-        "k", "*", "*", "%", "then", "\\", ":", "=", "~", ">",
+        "k", "*", "*", "%", "then", "\\", ":", "=", "~", ">", "0.3.1", "v1.10.0",
     ]);
     prop::collection::vec(piece, 1..4).prop_map(|all| all.concat())
 }
@@ -39,6 +39,9 @@ fn regex() -> impl Strategy<Value = String> {
         "(a|b)+",
         "drop ?table",
         "10\\.0",
+        "10\\.0\\.3\\.7\\b",
+        "\\b0\\.3\\.7",
+        "(?:10|1)\\.0\\.3\\.",
         "\\\\",
         "[ab]",
         "(?i)(drop|É) *",

@@ -64,6 +64,95 @@ pub struct BlockRow {
     pub plain: bool,
 }
 
+/// A column of numbers, each of as many bytes as the largest needs.
+#[derive(Clone, Copy, Debug)]
+struct Column<'a> {
+    bytes: &'a [u8],
+    width: usize,
+}
+
+impl Column<'_> {
+    #[inline]
+    fn get(self, at: u32) -> Option<u64> {
+        let start = (at as usize).checked_mul(self.width)?;
+        let bytes = self.bytes.get(start..start.checked_add(self.width)?)?;
+        // The usual widths without a loop.
+        Some(match *bytes {
+            [a] => u64::from(a),
+            [a, b] => u64::from(u16::from_le_bytes([a, b])),
+            [a, b, c] => u64::from(u32::from_le_bytes([a, b, c, 0])),
+            [a, b, c, d] => u64::from(u32::from_le_bytes([a, b, c, d])),
+            [a, b, c, d, e] => u64::from_le_bytes([a, b, c, d, e, 0, 0, 0]),
+            _ => {
+                let mut wide = [0; 8];
+                wide.get_mut(..bytes.len())?.copy_from_slice(bytes);
+                u64::from_le_bytes(wide)
+            }
+        })
+    }
+}
+
+/// The facts of a segment's events, column by column. It remembers the session that was asked for last, so that
+/// neighbours cost little.
+#[derive(Clone, Debug)]
+pub struct Columns<'a> {
+    base: Offset,
+    span: u32,
+    sessions: &'a [SessionEntry],
+    /// The place of the session that was asked for last.
+    at: usize,
+    offsets: Column<'a>,
+    times: Column<'a>,
+    seqs: Column<'a>,
+    codes: &'a [u8],
+}
+
+impl<'a> Columns<'a> {
+    /// The facts of an event. `None` for an ordinal out of range, and for damaged facts.
+    #[inline]
+    pub fn facts(&mut self, ordinal: u32) -> Option<EventFacts> {
+        let session = self.session_of(ordinal)?;
+        let since = i64::try_from(self.times.get(ordinal)?).ok()?;
+        let after = u32::try_from(self.seqs.get(ordinal)?).ok()?;
+        let code = *self.codes.get(ordinal as usize)?;
+        Some(EventFacts {
+            offset: self.offset(ordinal)?,
+            seq: Seq(session.min_seq.get().checked_add(after)?),
+            time: Micros(session.min_time.get().checked_add(since)?),
+            kind: Kind::from_code(code & 15)?,
+            verdict: match code >> 4 {
+                0 => None,
+                code => Some(Verdict::from_code(code)?),
+            },
+            session: SessionKey(session.key.get()),
+        })
+    }
+
+    #[inline]
+    fn offset(&self, ordinal: u32) -> Option<Offset> {
+        let after = self.offsets.get(ordinal)?;
+        if after >= u64::from(self.span) {
+            return None;
+        }
+        self.base.0.checked_add(after).map(Offset)
+    }
+
+    #[inline]
+    fn session_of(&mut self, ordinal: u32) -> Option<&'a SessionEntry> {
+        let holds = |session: &SessionEntry| {
+            ordinal.checked_sub(session.first.get()).is_some_and(|n| n < session.count.get())
+        };
+        for at in [self.at, self.at + 1] {
+            if let Some(session) = self.sessions.get(at).filter(|session| holds(session)) {
+                self.at = at;
+                return Some(session);
+            }
+        }
+        self.at = self.sessions.partition_point(|s| s.first.get() <= ordinal).checked_sub(1)?;
+        self.sessions.get(self.at).filter(|session| holds(session))
+    }
+}
+
 impl Index {
     /// Maps an index and checks its header and table of contents.
     ///
@@ -131,36 +220,28 @@ impl Index {
     /// The facts of an event. `None` for an ordinal out of range, and for damaged facts.
     #[must_use]
     pub fn facts(&self, ordinal: u32) -> Option<EventFacts> {
-        let sessions = self.session_entries();
-        let at = sessions.partition_point(|s| s.first.get() <= ordinal).checked_sub(1)?;
-        let session = sessions.get(at)?;
-        if ordinal - session.first.get() >= session.count.get() {
-            return None;
+        self.columns().facts(ordinal)
+    }
+
+    /// The columns of facts, to be gone along.
+    #[must_use]
+    pub fn columns(&self) -> Columns<'_> {
+        Columns {
+            base: self.base,
+            span: self.span,
+            sessions: self.session_entries(),
+            at: 0,
+            offsets: self.column(Section::Offsets),
+            times: self.column(Section::Times),
+            seqs: self.column(Section::Seqs),
+            codes: self.bytes(Section::Codes),
         }
-        let since = i64::try_from(self.number(Section::Times, ordinal)?).ok()?;
-        let after = u32::try_from(self.number(Section::Seqs, ordinal)?).ok()?;
-        let code = *self.bytes(Section::Codes).get(ordinal as usize)?;
-        Some(EventFacts {
-            offset: self.offset(ordinal)?,
-            seq: Seq(session.min_seq.get().checked_add(after)?),
-            time: Micros(session.min_time.get().checked_add(since)?),
-            kind: Kind::from_code(code & 15)?,
-            verdict: match code >> 4 {
-                0 => None,
-                code => Some(Verdict::from_code(code)?),
-            },
-            session: SessionKey(session.key.get()),
-        })
     }
 
     /// The offset of an event. `None` for an ordinal out of range, and for a damaged offset.
     #[must_use]
     pub fn offset(&self, ordinal: u32) -> Option<Offset> {
-        let after = self.number(Section::Offsets, ordinal)?;
-        if after >= u64::from(self.span) {
-            return None;
-        }
-        self.base.0.checked_add(after).map(Offset)
+        self.columns().offset(ordinal)
     }
 
     /// The ordinal of an offset. `None` for an offset out of range, and for a damaged ordinal.
@@ -304,15 +385,12 @@ impl Index {
 
     /// A number of a column.
     fn number(&self, section: Section, at: u32) -> Option<u64> {
-        let place = self.place(section)?;
-        let start = place.bytes.start.checked_add((at as usize).checked_mul(place.width)?)?;
-        let end = start.checked_add(place.width)?;
-        if end > place.bytes.end {
-            return None;
-        }
-        let mut bytes = [0; 8];
-        bytes.get_mut(..place.width)?.copy_from_slice(self.map.get(start..end)?);
-        Some(u64::from_le_bytes(bytes))
+        self.column(section).get(at)
+    }
+
+    fn column(&self, section: Section) -> Column<'_> {
+        let width = self.place(section).map_or(0, |place| place.width);
+        Column { bytes: self.bytes(section), width }
     }
 
     fn session_entries(&self) -> &[SessionEntry] {

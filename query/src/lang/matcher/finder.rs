@@ -75,7 +75,7 @@ pub(super) fn needs(text: &Text) -> Needs {
                 .iter()
                 .enumerate()
                 .filter(|(_, piece)| !piece.is_empty())
-                .map(|(i, piece)| Needs::Literal(Literal::new(piece, i == 0, i == last)));
+                .map(|(i, piece)| Needs::Literal(Literal::of_word(piece, i == 0, i == last)));
             Needs::All(literals.collect())
         }
         Text::Exact(text) | Text::ExactCase(text) => {
@@ -85,12 +85,23 @@ pub(super) fn needs(text: &Text) -> Needs {
     }
 }
 
+/// How a word of the index ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ends {
+    Whole,
+    Anyhow,
+}
+
 /// Is a term found just where the words of a text have the shape that [`needs`] asks the index for?
-pub(super) fn is_index_word(text: &Text) -> bool {
-    let Text::Word(word) = text else { return false };
-    let word = word.strip_suffix('*').unwrap_or(word);
+pub(super) fn index_word(text: &Text) -> Option<Ends> {
+    let Text::Word(whole) = text else { return None };
+    let (word, ends) = match whole.strip_suffix('*') {
+        Some(start) => (start, Ends::Anyhow),
+        None => (whole.as_str(), Ends::Whole),
+    };
     // One that is as long as the index cuts longer ones may be one of these, cut.
-    (1..=WORD_BYTES_MAX - 4).contains(&word.len()) && word.chars().all(is_word_char)
+    let fits = (1..=WORD_BYTES_MAX - 4).contains(&word.len());
+    (fits && word.chars().all(is_word_char)).then_some(ends)
 }
 
 fn after_char(text: &str, at: usize) -> usize {

@@ -14,7 +14,7 @@
 mod finder;
 mod node;
 
-use super::ast::{Expr, Query, SessionTerm, Term};
+use super::ast::{Expr, Query, SessionTerm, Term, Text};
 use super::filter::filter;
 use daybook_engine::catalog::filter::SessionFilter;
 use daybook_engine::event::text::{TextField, Texts};
@@ -23,7 +23,7 @@ use daybook_engine::event::{Kind, Micros, SessionKey};
 use daybook_engine::screen::Seen;
 use daybook_engine::text::narrow::Narrow;
 use daybook_engine::view::EventFacts;
-use finder::{Finder, folded_any, is_index_word, needs};
+use finder::{Ends, Finder, folded_any, index_word, needs};
 use node::{Node, TextNode, kind_bits, verdict_bits};
 use std::collections::HashSet;
 use std::ops::{Bound, Range};
@@ -91,7 +91,16 @@ pub struct Matcher {
     narrow: Narrow,
     sessions: Option<Keys>,
     asks_seen: bool,
-    exact: bool,
+    exact: Option<Exactness>,
+}
+
+/// Of which events the narrowing and the facts together decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Exactness {
+    /// Of those with which nothing was seen.
+    Unseen,
+    /// Of all.
+    All,
 }
 
 #[derive(Debug)]
@@ -117,7 +126,7 @@ impl Matcher {
         let narrow = root.narrow();
         let sessions = root.sessions();
         let asks_seen = root.asks_seen();
-        let exact = root.is_exact();
+        let exact = root.exactness();
         Ok(Matcher { root, terms, narrow, sessions, asks_seen, exact })
     }
 
@@ -127,10 +136,10 @@ impl Matcher {
         &self.narrow
     }
 
-    /// Do the narrowing and the facts together decide? Then an event that satisfies [`Matcher::narrow`] and that
-    /// [`Matcher::accepts`] does not refuse matches, without being read; but not one with which something was seen.
+    /// Do the narrowing and the facts together decide, and of which events? Of these one that satisfies
+    /// [`Matcher::narrow`] and that [`Matcher::accepts`] does not refuse matches, without being read.
     #[must_use]
-    pub fn is_exact(&self) -> bool {
+    pub fn exactness(&self) -> Option<Exactness> {
         self.exact
     }
 
@@ -264,6 +273,17 @@ fn lower<E>(
     }
 }
 
+/// Of which events the narrowing of a text says exactly what the text does.
+fn exactness(text: &Text, field: Option<TextField>) -> Option<Exactness> {
+    let word = index_word(text)?;
+    match (word, field) {
+        // Of a whole word the index knows with which event it was seen first, in whatever way.
+        (Ends::Whole, None) => Some(Exactness::All),
+        (_, Some(field)) if field.is_seen() => None,
+        _ => Some(Exactness::Unseen),
+    }
+}
+
 fn lower_term<E>(
     term: &Term,
     negated: bool,
@@ -278,7 +298,7 @@ fn lower_term<E>(
                 field: *field,
                 term: terms.len(),
                 narrow: needs.narrow(*field),
-                exact: is_index_word(text) && !field.is_some_and(TextField::is_seen),
+                exact: exactness(text, *field),
                 clauses: needs.clauses(),
             };
             terms.push(TextTerm { finder: Finder::new(text), field: *field, positive: !negated });

@@ -2,7 +2,7 @@
 
 use super::super::literal::{self, Clauses};
 use super::super::number::{Comparison, Number};
-use super::{Keys, Tri};
+use super::{Exactness, Keys, Tri};
 use daybook_engine::event::text::TextField;
 use daybook_engine::event::wire::Event;
 use daybook_engine::event::{Kind, Micros, Verdict};
@@ -41,9 +41,14 @@ pub(super) struct TextNode {
     pub(super) field: Option<TextField>,
     pub(super) term: usize,
     pub(super) narrow: Narrow,
-    /// Does the narrowing say of an event's own texts exactly what the term does?
-    pub(super) exact: bool,
+    /// Of which events the narrowing says exactly what the term does.
+    pub(super) exact: Option<Exactness>,
     pub(super) clauses: Clauses,
+}
+
+/// What holds for all of some.
+fn least(mut all: impl Iterator<Item = Option<Exactness>>) -> Option<Exactness> {
+    all.try_fold(Exactness::All, |least, one| one.map(|one| least.min(one)))
 }
 
 /// The bits of all kinds.
@@ -94,24 +99,21 @@ impl Node {
         }
     }
 
-    /// Do the narrowing and the facts together say exactly what the tree does, of events with which nothing was
-    /// seen?
-    pub(super) fn is_exact(&self) -> bool {
+    /// Of which events do the narrowing and the facts together say exactly what the tree does?
+    pub(super) fn exactness(&self) -> Option<Exactness> {
         match self {
-            Node::And(nodes) => nodes.iter().all(Node::is_exact),
-            // Of an event in the narrowing nobody knows which of them let it in.
-            Node::Or(nodes) => {
-                nodes.iter().all(Node::is_facts) || nodes.iter().all(Node::is_exact_text)
-            }
-            node => node.is_facts() || node.is_exact_text(),
+            node if node.is_facts() => Some(Exactness::All),
+            Node::And(nodes) => least(nodes.iter().map(Node::exactness)),
+            // Of an event in the narrowing of an OR nobody knows which of them let it in.
+            node => node.text_exactness(),
         }
     }
 
-    fn is_exact_text(&self) -> bool {
+    fn text_exactness(&self) -> Option<Exactness> {
         match self {
-            Node::Text(text) => text.exact && !text.negated,
-            Node::And(nodes) | Node::Or(nodes) => nodes.iter().all(Node::is_exact_text),
-            _ => false,
+            Node::Text(text) if !text.negated => text.exact,
+            Node::And(nodes) | Node::Or(nodes) => least(nodes.iter().map(Node::text_exactness)),
+            _ => None,
         }
     }
 
