@@ -311,13 +311,16 @@ pub struct ListPage {
 /// How many sessions have each value of a field, most first.
 pub type Facet = Vec<(String, u64)>;
 
+/// A number for each of some sessions.
+pub type SessionCounts = HashMap<SessionKey, u64, foldhash::fast::RandomState>;
+
 /// For how much a session counts.
 #[derive(Clone, Copy, Debug)]
 pub enum Weights<'a> {
     /// Each for one.
     One,
     /// For what is given; for nothing if that is nothing.
-    Of(&'a HashMap<SessionKey, u64>),
+    Of(&'a SessionCounts),
 }
 
 impl Weights<'_> {
@@ -358,7 +361,7 @@ pub trait Sessions: Send + Sync {
     fn keys(&self, filter: &SessionFilter) -> Result<HashSet<SessionKey>, Error>;
 
     /// For each field, its most frequent values among the sessions that match, `limit` of each. A session counts
-    /// for as much as `weights` says.
+    /// for as much as `weights` says; a value that comes to nothing is none.
     ///
     /// # Errors
     /// The catalog's.

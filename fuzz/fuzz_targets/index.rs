@@ -29,6 +29,8 @@ static SOUND: LazyLock<Vec<u8>> = LazyLock::new(sound);
 
 fuzz_target!(|input: &[u8]| {
     read(input);
+    let _ = daybook_engine::text::is_word_list(input);
+    with_sound_ends(input);
     let mut patched = SOUND.clone();
     for patch in input.chunks_exact(3) {
         let [low, high, byte] = patch else { continue };
@@ -152,4 +154,13 @@ fn sound() -> Vec<u8> {
     let bytes = fs::read(segment.join(INDEX_FILE)).expect("its index");
     fs::remove_dir_all(segment).expect("the segment is gone");
     bytes
+}
+
+/// A list of words of which only the start and the checksum are sound.
+fn with_sound_ends(input: &[u8]) {
+    let mut bytes = b"DAYBKWRD".to_vec();
+    bytes.extend_from_slice(input);
+    let crc = crc32fast::hash(&bytes);
+    bytes.extend_from_slice(&crc.to_le_bytes());
+    let _ = daybook_engine::text::is_word_list(&bytes);
 }

@@ -31,6 +31,9 @@ pub(crate) enum List {
     Timeline = 3,
     /// A search by session: time and offset of the last session's newest match.
     SearchSessions = 4,
+    /// A search by relevance: where its window begins and ends, and the score and place of the hit after which it
+    /// goes on.
+    Ranked = 5,
 }
 
 /// Writes a place.

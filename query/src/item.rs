@@ -114,6 +114,11 @@ pub struct Hit {
     /// The role's type.
     #[serde(rename = "type")]
     pub role_type: Option<Box<str>>,
+    /// The moment in a replay of its session: milliseconds after the session began. None where that is not known.
+    pub replay_ms: Option<u64>,
+    /// How relevant it is, in a search by relevance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub score: Option<f64>,
     /// Where it matched: at most one a field; for a query without texts, the start of its text.
     pub snippets: Vec<Snippet>,
 }

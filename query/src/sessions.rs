@@ -8,16 +8,21 @@ use crate::search::SearchLimits;
 use crate::search::sets;
 use crate::search::tally::{FACET_VALUES_MAX, FACETS};
 use daybook_engine::Coverage;
-use daybook_engine::catalog::filter::{NumberFact, SessionFilter, Sort};
+use daybook_engine::catalog::filter::{NumberFact, Pattern, SessionFilter, Sort, TextFact};
 use daybook_engine::event::wire::ReviewDecision;
-use daybook_engine::event::{Offset, Scope, Seq, SessionKey};
+use daybook_engine::event::{Micros, Offset, Scope, Seq, SessionKey};
 use daybook_engine::session::{Review, ReviewStatus};
 use daybook_engine::view::{Facet, ListPlace, ListRequest, Snapshot, Weights};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::ops::Bound;
+use std::sync::Arc;
 
 /// The most sessions of a page.
 pub const LIMIT_MAX: usize = 1000;
+
+/// Sessions that started within a day of each other are similar, in microseconds.
+pub const SIMILAR_WINDOW: i64 = 86_400_000_000;
 
 /// What list is asked for. [`ListParams::default`] is the first 50 of all, latest start first.
 #[derive(Clone, Debug)]
@@ -240,6 +245,35 @@ fn filter_of(snapshot: &Snapshot, params: &ListParams<'_>) -> Result<SessionFilt
         (SessionFilter::All, asked) => asked,
         (filter, asked) => SessionFilter::And(vec![filter.clone(), asked]),
     })
+}
+
+/// The sessions that are like one: of the same user, through the same resource role, started at most so many
+/// microseconds before or after it; not itself. `None` if there is no session of this id.
+///
+/// # Errors
+/// What the engine says.
+pub fn like(
+    snapshot: &Snapshot,
+    id: &str,
+    window: i64,
+) -> Result<Option<SessionFilter>, QueryError> {
+    let Some(session) = snapshot.sessions.get(id)? else { return Ok(None) };
+    let facts = session.state.facts().cloned().unwrap_or_default();
+    // A session of which the start has not arrived is like no other.
+    let Some(Micros(started)) = session.state.started_at() else {
+        return Ok(Some(SessionFilter::None));
+    };
+    let same = |fact: TextFact, value: Option<Box<str>>| match value {
+        Some(value) => SessionFilter::Text(fact, Pattern::exact(&value)),
+        None => SessionFilter::Not(Box::new(SessionFilter::Text(fact, Pattern::wildcard("*")))),
+    };
+    let (low, high) = (started.saturating_sub(window), started.saturating_add(window));
+    Ok(Some(SessionFilter::And(vec![
+        same(TextFact::User, facts.user),
+        same(TextFact::Role, facts.role),
+        SessionFilter::Number(NumberFact::Started, Bound::Included(low), Bound::Included(high)),
+        SessionFilter::Not(Box::new(SessionFilter::Keys(Arc::new(HashSet::from([session.key]))))),
+    ])))
 }
 
 fn sort_code(sort: Sort) -> u64 {

@@ -95,7 +95,7 @@ proptest! {
         if let Err(error) = parse(&text, NOW) {
             // What the generator may overdo.
             prop_assert!(
-                ["expressions at most", "a term is missing", "has no value", "no field"].iter().any(|m| error.message.contains(m)),
+                ["expressions at most", "a term is missing", "has no value", "no field", "says how long"].iter().any(|m| error.message.contains(m)),
                 "{}", error.render(&text)
             );
         }

@@ -50,6 +50,7 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(doors::otlp::post_logs))
         .routes(routes!(sessions::list_sessions))
         .routes(routes!(sessions::get_session))
+        .routes(routes!(sessions::similar_sessions))
         .routes(routes!(timeline::get_timeline))
         .routes(routes!(search::search_events))
         .routes(routes!(search::search_sessions))

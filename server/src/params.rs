@@ -185,6 +185,18 @@ impl Fields {
             .map_err(|error| Problem::parameter(name, format!("`{name}`: {error}")))
     }
 
+    /// How long: `24h`, `90m`, `7d`; in microseconds.
+    ///
+    /// # Errors
+    /// Anything else.
+    pub fn duration(&mut self, name: &'static str, default: i64) -> Result<i64, Problem> {
+        let Some(text) = self.text(name)? else { return Ok(default) };
+        lang::number::duration_micros(&text).ok_or_else(|| {
+            let what = format!("`{name}` is how long, such as 24h or 7d, not `{}`", excerpt(&text));
+            Problem::parameter(name, what)
+        })
+    }
+
     /// A query in daybook's language.
     ///
     /// # Errors

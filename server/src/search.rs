@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use daybook_query::lang::Query;
-use daybook_query::search::{self, CountMode, LIMIT_MAX, SearchLimits, SearchRequest};
+use daybook_query::search::{self, CountMode, LIMIT_MAX, Order, SearchLimits, SearchRequest};
 use utoipa::IntoParams;
 
 /// The parameters of a search.
@@ -24,6 +24,9 @@ pub struct SearchQuery {
     /// At most this many hits.
     #[param(value_type = Option<usize>, minimum = 1, maximum = 1000, default = 50)]
     limit: usize,
+    /// `newest` first, or those that say most of what is searched for: `relevance`.
+    #[param(value_type = Option<String>, default = "newest")]
+    sort: Order,
     /// `exact` counts all matches.
     #[param(value_type = Option<String>)]
     count: CountMode,
@@ -38,11 +41,13 @@ pub struct SearchQuery {
 impl FromFields for SearchQuery {
     fn read(fields: &mut Fields) -> Result<SearchQuery, Problem> {
         let q = wanted(fields)?;
+        let orders = [("newest", Order::Newest), ("relevance", Order::Relevance)];
         let modes = [("none", CountMode::None), ("exact", CountMode::Exact)];
         Ok(SearchQuery {
             q,
             cursor: fields.text("cursor")?,
             limit: fields.count("limit", 50, LIMIT_MAX)?,
+            sort: fields.one_of("sort", &orders)?.unwrap_or_default(),
             count: fields.one_of("count", &modes)?.unwrap_or_default(),
             facets: fields.flag("facets", false)?,
             histogram: fields.flag("histogram", false)?,
@@ -56,7 +61,7 @@ fn wanted(fields: &mut Fields) -> Result<Query, Problem> {
     })
 }
 
-/// Finds events, latest first. What was acknowledged is found, at once.
+/// Finds events, latest first or by relevance. What was acknowledged is found, at once.
 #[utoipa::path(
     get,
     path = "/v1/search",
@@ -80,6 +85,7 @@ pub async fn search_events(
         request.scope = caller.sees();
         request.cursor = asked.cursor.as_deref();
         request.limit = asked.limit;
+        request.order = asked.sort;
         request.count = asked.count;
         request.facets = asked.facets;
         request.histogram = asked.histogram;

@@ -1,4 +1,4 @@
-//! `GET /v1/sessions` and `GET /v1/sessions/{id}`.
+//! `GET /v1/sessions`, `GET /v1/sessions/{id}` and `GET /v1/sessions/{id}/similar`.
 
 use crate::auth::Caller;
 use crate::params::{Fields, FromFields, NoParams, Params, unknown};
@@ -200,6 +200,69 @@ pub async fn get_session(
     app.read(move |snapshot| -> Result<_, Problem> {
         visible(snapshot, &caller, &id)?;
         sessions::details(snapshot, &id, coverage)?.ok_or_else(|| no_session(&id))
+    })
+    .await
+}
+
+/// The parameters of a list of similar sessions.
+#[derive(Clone, Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct SimilarQuery {
+    /// They started at most so long before or after it: `90m`, `24h`, `7d`.
+    #[param(value_type = Option<String>, default = "24h")]
+    window: i64,
+    /// As in `/v1/sessions`.
+    #[param(value_type = Option<String>, default = "-started")]
+    sort: Sort,
+    /// At most this many.
+    #[param(value_type = Option<usize>, minimum = 1, maximum = 1000, default = 50)]
+    limit: usize,
+    /// The `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+impl FromFields for SimilarQuery {
+    fn read(fields: &mut Fields) -> Result<SimilarQuery, Problem> {
+        Ok(SimilarQuery {
+            window: fields.duration("window", sessions::SIMILAR_WINDOW)?,
+            sort: sort(fields)?,
+            limit: fields.count("limit", 50, LIMIT_MAX)?,
+            cursor: fields.text("cursor")?,
+        })
+    }
+}
+
+/// Sessions like this one: of the same user, through the same resource role, at about the same time.
+#[utoipa::path(
+    get,
+    path = "/v1/sessions/{id}/similar",
+    tag = "sessions",
+    params(("id" = String, Path, description = "the session's id"), SimilarQuery),
+    responses(
+        (status = 200, description = "a page of sessions", body = shapes::SessionPage),
+        (status = 400, description = "a parameter can't be used", body = Document, content_type = "application/problem+json"),
+        (status = 404, description = "no such session", body = Document, content_type = "application/problem+json"),
+        (status = 503, description = "it took too long", body = Document, content_type = "application/problem+json"),
+    )
+)]
+pub async fn similar_sessions(
+    State(app): State<App>,
+    caller: Caller,
+    id: Result<Path<String>, PathRejection>,
+    Params(asked): Params<SimilarQuery>,
+) -> Result<Response, Problem> {
+    let id = session_id(id)?;
+    app.read(move |snapshot| -> Result<_, Problem> {
+        visible(snapshot, &caller, &id)?;
+        let like = sessions::like(snapshot, &id, asked.window)?.ok_or_else(|| no_session(&id))?;
+        let params = ListParams {
+            filter: SessionFilter::And(vec![caller.sees(), like]),
+            sort: asked.sort,
+            cursor: asked.cursor.as_deref(),
+            limit: asked.limit,
+            ..ListParams::default()
+        };
+        Ok(sessions::list(snapshot, &params)?)
     })
     .await
 }

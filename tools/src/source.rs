@@ -11,7 +11,7 @@ use daybook_engine::view::Snapshot;
 use daybook_engine::{Batch, Engine, Error, Options};
 use daybook_query::export::{ExportRequest, Format, export};
 use daybook_query::lang::{ParseError, Query, parse};
-use daybook_query::search::SearchRequest;
+use daybook_query::search::{Order, SearchRequest};
 use daybook_query::sessions::ListParams;
 use daybook_query::timeline::TimelineRequest;
 use daybook_query::{QueryError, search, sessions, timeline};
@@ -82,6 +82,8 @@ pub struct SessionsWanted {
     pub before: Option<Micros>,
     /// A number's name, with `-` before it for the largest first.
     pub sort: String,
+    /// Instead of all that: like this one, started within so many microseconds of it.
+    pub like: Option<(String, i64)>,
 }
 
 /// A page: where it starts and how long it is.
@@ -123,6 +125,11 @@ impl Source {
         match self {
             Source::Server(client) => {
                 let mut params = vec![("sort", wanted.sort.clone())];
+                if let Some((id, window)) = &wanted.like {
+                    params.push(("window", format!("{}ms", window / 1000)));
+                    let path = format!("/v1/sessions/{}/similar", escape(id));
+                    return client.get(&path, &page.params(params)).await;
+                }
                 params.extend(wanted.query.clone().map(|q| ("q", q)));
                 params.extend(wanted.facts.iter().map(|(fact, v)| (fact.name(), v.clone())));
                 params.extend(wanted.after.map(|t| ("after", t.to_string())));
@@ -131,26 +138,45 @@ impl Source {
             }
             Source::Data(engine) => {
                 let query = wanted.query.as_deref().map(parsed).transpose()?;
+                let snapshot = engine.snapshot();
+                let filter = match &wanted.like {
+                    None => wanted.filter(),
+                    Some((id, window)) => sessions::like(&snapshot, id, *window)
+                        .map_err(said)?
+                        .ok_or_else(|| no_session(id))?,
+                };
                 let params = ListParams {
                     query: query.as_ref(),
-                    filter: wanted.filter(),
+                    filter,
                     sort: sessions::parse_sort(&wanted.sort).map_err(said)?,
                     cursor: page.cursor,
                     limit: page.limit,
                     ..ListParams::default()
                 };
-                let list = sessions::list(&engine.snapshot(), &params).map_err(said)?;
+                let list = sessions::list(&snapshot, &params).map_err(said)?;
                 Ok(serde_json::to_value(list)?)
             }
         }
     }
 
-    /// A page of the events that a query finds, latest first.
+    /// A page of the events that a query finds, in an order.
     ///
     /// # Errors
     /// A query that can't be read, or what the server or the log says.
-    pub async fn search(&self, query: &Query, page: Page<'_>) -> anyhow::Result<Value> {
-        self.searched("/v1/search", query, page, search::search).await
+    pub async fn search(
+        &self,
+        query: &Query,
+        order: Order,
+        page: Page<'_>,
+    ) -> anyhow::Result<Value> {
+        let sort = match order {
+            Order::Newest => Vec::new(),
+            Order::Relevance => vec![("sort", "relevance".to_owned())],
+        };
+        let find = |snapshot: &Snapshot, request: &SearchRequest<'_>| {
+            search::search(snapshot, &SearchRequest { order, ..request.clone() })
+        };
+        self.searched("/v1/search", (query, sort), page, find).await
     }
 
     /// A page of the sessions that have events which match.
@@ -158,21 +184,21 @@ impl Source {
     /// # Errors
     /// What the server or the log says.
     pub async fn search_sessions(&self, query: &Query, page: Page<'_>) -> anyhow::Result<Value> {
-        self.searched("/v1/search/sessions", query, page, search::by_session).await
+        self.searched("/v1/search/sessions", (query, Vec::new()), page, search::by_session).await
     }
 
     /// A page of what a server answers at a path, and `find` on a log at rest.
     async fn searched<T: Serialize>(
         &self,
         path: &str,
-        query: &Query,
+        (query, mut params): (&Query, Vec<(&'static str, String)>),
         page: Page<'_>,
         find: impl FnOnce(&Snapshot, &SearchRequest<'_>) -> Result<T, QueryError>,
     ) -> anyhow::Result<Value> {
         match self {
             Source::Server(client) => {
-                let params = page.params(vec![("q", query.to_string())]);
-                client.get(path, &params).await
+                params.push(("q", query.to_string()));
+                client.get(path, &page.params(params)).await
             }
             Source::Data(engine) => {
                 let mut request = SearchRequest::new(query);

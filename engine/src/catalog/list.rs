@@ -258,7 +258,7 @@ impl Seen {
             Ok(())
         })?;
         let sorted = |counts: HashMap<String, u64>| {
-            let mut facet: Facet = counts.into_iter().collect();
+            let mut facet: Facet = counts.into_iter().filter(|(_, count)| *count > 0).collect();
             facet.sort_unstable_by(|(a, n), (b, m)| m.cmp(n).then_with(|| a.cmp(b)));
             facet.truncate(limit);
             facet
@@ -328,14 +328,30 @@ impl ViewSegment {
                 ord.into_iter().for_each(|ord| add(doc, ord))
             });
         }
-        let mut text = String::new();
-        for (ord, count) in (0u64..).zip(by_ord) {
-            if count > 0 && column.ord_to_str(ord, &mut text).map_err(Error::catalog)? {
-                match counts.get_mut(&text) {
-                    Some(sum) => *sum += count,
-                    None => {
-                        counts.insert(text.clone(), count);
-                    }
+        let mut count = |value: &[u8], count: u64| match std::str::from_utf8(value) {
+            Ok(value) => match counts.get_mut(value) {
+                Some(sum) => *sum += count,
+                None => {
+                    counts.insert(value.to_owned(), count);
+                }
+            },
+            // What tantivy was given as text.
+            Err(_) => {}
+        };
+        // Looking up a value unpacks some before it.
+        let used = by_ord.iter().filter(|count| **count > 0).count();
+        if used > by_ord.len() / 8 {
+            let mut values = column.dictionary().stream().map_err(Error::catalog)?;
+            for number in by_ord {
+                if values.advance() && number > 0 {
+                    count(values.key(), number);
+                }
+            }
+        } else {
+            let mut value = Vec::new();
+            for (ord, number) in (0u64..).zip(by_ord).filter(|(_, number)| *number > 0) {
+                if column.dictionary().ord_to_term(ord, &mut value).map_err(Error::catalog)? {
+                    count(&value, number);
                 }
             }
         }

@@ -5,7 +5,7 @@ use super::narrow::{Fields, Narrow, WordShape};
 use super::schema::{SEEN_TERM, TextSchema, UNKNOWN_TERM, kind_term, verdict_term};
 use super::tokens::CUT;
 use super::word_list::WordList;
-use super::words::indexed_part;
+use super::words::{end_part, indexed_part, inner_part};
 use crate::error::Error;
 use memchr::memmem::Finder;
 use std::ops::ControlFlow;
@@ -120,6 +120,7 @@ impl Lookup<'_> {
                 WordShape::EndsWith(part) | WordShape::Contains(part) => {
                     add_term(&mut docs, &index, CUT.as_bytes())?;
                     let at_end = matches!(shape, WordShape::EndsWith(_));
+                    let part = if at_end { end_part(part) } else { inner_part(part) };
                     self.add_holding(&mut docs, (place, &index), (part, at_end), &mut budget)?
                 }
             };

@@ -40,7 +40,7 @@ pub fn merge_into(
 ) -> Result<(), Error> {
     disk.create_dir(to).map_err(Error::io("create", to))?;
     guarded(Error::text, || {
-        let (mut segments, mut alive, mut settings) = (Vec::new(), Vec::new(), None);
+        let (mut segments, mut settings) = (Vec::new(), None);
         let mut directories = Vec::new();
         for source in sources {
             let directory = DiskDirectory::new(disk, source.dir);
@@ -49,10 +49,14 @@ pub fn merge_into(
             settings.get_or_insert_with(|| index.settings().clone());
             for meta in index.load_metas().map_err(Error::text)?.segments {
                 let segment = index.segment(meta);
-                alive.push(source.keep.map(|keep| kept(&segment, keep)).transpose()?);
-                segments.push(segment);
+                let alive = source.keep.map(|keep| kept(&segment, keep)).transpose()?;
+                segments.push((first_offset(&segment)?, segment, alive));
             }
         }
+        // One after the other, so that documents are in the order of their offsets.
+        segments.sort_by_key(|(first, _, _)| *first);
+        let (segments, alive): (Vec<Segment>, Vec<_>) =
+            segments.into_iter().map(|(_, segment, alive)| (segment, alive)).unzip();
         let target = DiskDirectory::new(disk, to);
         let list = target.clone();
         let merged = match settings {
@@ -72,6 +76,12 @@ pub fn merge_into(
         Ok(())
     })?;
     disk.sync_dir(to).map_err(Error::io("sync", to))
+}
+
+fn first_offset(segment: &Segment) -> Result<u64, Error> {
+    let reader = SegmentReader::open(segment).map_err(Error::text)?;
+    let offsets = reader.fast_fields().u64(OFFSET).map_err(Error::text)?;
+    Ok(offsets.min_value())
 }
 
 /// The documents of a tantivy segment whose events are kept.

@@ -31,4 +31,5 @@ mod writer;
 
 pub use merge::{TextSource, merge_into};
 pub use reader::{Satisfying, TextReader};
+pub use word_list::is_word_list;
 pub use writer::TextWriter;

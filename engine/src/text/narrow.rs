@@ -36,8 +36,9 @@ pub enum Fields {
 
 /// A condition on one word (see [`super::words`]). All texts are in the index's folded form.
 ///
-/// `EndsWith` and `Contains` speak of the word as it stands in the text. Of a word that was cut the
-/// index does not know the end, so there it must answer that a cut word may satisfy them.
+/// `EndsWith` and `Contains` speak of the word as it stands in the text. Of a word that is too long for
+/// [`pieces`](super::words::pieces) the index does not know the end, so there it must answer that it may satisfy
+/// them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WordShape {
     /// The whole word.

@@ -7,7 +7,9 @@
 )]
 
 use super::narrow::{Fields, Narrow, WordShape};
-use super::words::{WORD_BYTES_MAX, dotted, fold, words};
+use super::words::{
+    LONG_BYTES_MAX, WORD_BYTES_MAX, dotted, end_part, fold, indexed_part, inner_part, pieces, words,
+};
 use super::{TextReader, TextSource, TextWriter, merge_into};
 use crate::disk::{RealDisk, SharedDisk};
 use crate::event::text::{TextField, Texts};
@@ -42,8 +44,14 @@ impl Doc {
     /// The words of its texts, and of what was seen with it beside one text of its own, each with its field; without
     /// one, what was seen again.
     fn words(&self) -> Vec<(Option<TextField>, String)> {
+        // As they stand in the index: the pieces of a long word behind it.
         let all = |text: &str| -> Vec<String> {
-            words(text).chain(dotted(text)).map(|range| fold(&text[range])).collect()
+            let of = |range: std::ops::Range<usize>| {
+                let pieces =
+                    pieces(text, range.clone()).map(|piece| format!("\u{2}{}", &text[piece]));
+                std::iter::once(text[range].to_owned()).chain(pieces).collect::<Vec<String>>()
+            };
+            words(text).chain(dotted(text)).flat_map(of).map(|word| fold(&word)).collect()
         };
         let own = self.texts.iter();
         let own =
@@ -86,13 +94,18 @@ impl Doc {
                     (Some(_), Fields::Any) => true,
                     (Some(field), Fields::One(of)) => indexed_as(*of) == indexed_as(*field),
                 };
-                let cut = word.len() > WORD_BYTES_MAX && !exact;
+                let cut = word.len() > LONG_BYTES_MAX && !exact;
+                // By its start and its pieces.
+                let whole = exact || word.starts_with('\u{2}');
+                let word = if whole { word } else { indexed_part(word) };
                 there
                     && match shape {
                         WordShape::Is(is) => word == is,
                         WordShape::StartsWith(start) => word.starts_with(start.as_str()),
-                        WordShape::EndsWith(end) => cut || word.ends_with(end.as_str()),
-                        WordShape::Contains(part) => cut || word.contains(part.as_str()),
+                        WordShape::EndsWith(end) if exact => word.ends_with(end.as_str()),
+                        WordShape::EndsWith(end) => cut || word.ends_with(end_part(end)),
+                        WordShape::Contains(part) if exact => word.contains(part.as_str()),
+                        WordShape::Contains(part) => cut || word.contains(inner_part(part)),
                     }
             }),
         }
@@ -131,6 +144,7 @@ fn text() -> impl Strategy<Value = String> {
         1 => Just("ab".repeat(WORD_BYTES_MAX / 2)),
         1 => Just("é".repeat(WORD_BYTES_MAX) + "b"),
         1 => Just("a".repeat(WORD_BYTES_MAX) + "ba"),
+        1 => Just("ba".repeat(LONG_BYTES_MAX / 2) + "b"),
     ];
     prop::collection::vec(word, 0..4).prop_map(|words| words.join("-"))
 }

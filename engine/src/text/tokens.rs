@@ -1,13 +1,16 @@
 //! The tokenizer: folded words and dotted numbers, and a mark for those that were cut.
 
-use super::words::{Joiner, WORD_BYTES_MAX, Words, indexed_part, words};
+use super::words::{Joiner, LONG_BYTES_MAX, WORD_BYTES_MAX, Words, indexed_part, pieces, words};
 use std::ops::Range;
 use tantivy::tokenizer::{Token, TokenStream, Tokenizer};
 
-/// The term that marks a document with a word of more than [`WORD_BYTES_MAX`] bytes: its end is not
+/// The term that marks a document with a word of more than [`LONG_BYTES_MAX`] bytes: its end is not
 /// in the index, so whatever looks for the end or the inside of a word must see the document. No word
 /// has this character.
 pub(super) const CUT: &str = "\u{1}";
+
+/// What a piece of a long word begins with, so that it is not taken for a word.
+const PIECE: &str = "\u{2}";
 
 /// Splits a text into its [`words`] and [`dotted`](super::words::dotted) numbers, folded and cut.
 #[derive(Clone, Default)]
@@ -26,6 +29,7 @@ impl Tokenizer for WordTokenizer {
             words: words(text),
             joiner: Joiner::default(),
             waiting: None,
+            pieces: Vec::new(),
             cut: Cut::No,
         }
     }
@@ -47,6 +51,8 @@ pub(super) struct WordStream<'a> {
     joiner: Joiner,
     /// The word after a dotted number that was just answered.
     waiting: Option<Range<usize>>,
+    /// The pieces that are left of a long word, the next one last.
+    pieces: Vec<Range<usize>>,
     cut: Cut,
 }
 
@@ -71,14 +77,22 @@ impl WordStream<'_> {
 impl TokenStream for WordStream<'_> {
     #[inline]
     fn advance(&mut self) -> bool {
-        let word = self.next().and_then(|range| self.text.get(range));
         self.token.text.clear();
         self.token.position = 0;
+        if let Some(piece) = self.pieces.pop() {
+            self.token.text.push_str(PIECE);
+            self.token.text.push_str(self.text.get(piece).unwrap_or_default());
+            self.token.text.make_ascii_lowercase();
+            return true;
+        }
+        let range = self.next();
+        let word = range.clone().and_then(|range| self.text.get(range));
         match word {
             Some(word) if word.len() <= WORD_BYTES_MAX => self.token.text.push_str(word),
             Some(word) => {
                 self.token.text.push_str(indexed_part(word));
-                if self.cut == Cut::No {
+                self.pieces.extend(range.into_iter().flat_map(|range| pieces(self.text, range)));
+                if word.len() > LONG_BYTES_MAX && self.cut == Cut::No {
                     self.cut = Cut::Yes;
                 }
             }

@@ -116,6 +116,12 @@ pub(super) fn write(directory: &DiskDirectory, segment: &SegmentReader) -> Resul
     file.terminate().map_err(io)
 }
 
+/// Are these the bytes of a list?
+#[must_use]
+pub fn is_word_list(bytes: &[u8]) -> bool {
+    decode(bytes).is_ok()
+}
+
 /// Checks the bytes of a list; answers where the words of each field are.
 fn decode(bytes: &[u8]) -> Result<[Range<usize>; FIELDS], &'static str> {
     let short = "it is cut short";

@@ -3,7 +3,8 @@
 //! A word is a longest run of letters, digits and `_` (Unicode alphanumerics). Words are folded:
 //! ASCII letters to lower case, everything else as it is. A word of more than [`WORD_BYTES_MAX`]
 //! bytes is indexed by its first [`WORD_BYTES_MAX`] bytes (at a character boundary); a narrowing cuts
-//! what it looks for in the same way, so nothing becomes unsearchable for being long.
+//! what it looks for in the same way, so nothing becomes unsearchable for being long. What is inside of it, and its
+//! end, is indexed in [`pieces`] that overlap, up to [`LONG_BYTES_MAX`].
 //!
 //! The words of an address or a version (`10.0.3.7`, `v2.3.1`) are short and stand everywhere, so such a
 //! [`dotted`] number is indexed as one more word.
@@ -12,6 +13,16 @@ use std::ops::Range;
 
 /// The longest word that is indexed whole, in bytes.
 pub const WORD_BYTES_MAX: usize = 128;
+
+/// A longer word than this is not indexed in pieces, in bytes: whoever looks for the end or the inside of a word
+/// has to look at it.
+pub const LONG_BYTES_MAX: usize = 8 << 10;
+
+/// How far a piece is from the next, in bytes.
+const STEP: usize = 64;
+
+/// Whatever is no longer than this, in bytes, is in one of the pieces that it is in.
+pub const PART_BYTES_MAX: usize = WORD_BYTES_MAX - STEP - 8;
 
 /// Is `c` part of a word?
 #[must_use]
@@ -148,6 +159,42 @@ pub fn indexed_part(word: &str) -> &str {
     word.get(..end).unwrap_or(word)
 }
 
+/// The pieces of a word that is longer than [`WORD_BYTES_MAX`], but for its start: of about that length, half of it
+/// from each to the next; the last one ends where the word does.
+pub fn pieces(text: &str, word: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    let floor = |mut at: usize| {
+        while !text.is_char_boundary(at) {
+            at -= 1;
+        }
+        at
+    };
+    let last = floor(word.end.saturating_sub(WORD_BYTES_MAX).max(word.start));
+    let inner = (word.start + STEP..last).step_by(STEP);
+    let inner = inner.map(move |at| floor(at)..floor(at + WORD_BYTES_MAX));
+    let long = word.len() > WORD_BYTES_MAX && word.len() <= LONG_BYTES_MAX;
+    inner.chain([last..word.end]).filter(move |_| long)
+}
+
+/// The part of a text that is looked for inside of words: its start of at most [`PART_BYTES_MAX`] bytes.
+#[must_use]
+pub fn inner_part(part: &str) -> &str {
+    let mut end = part.len().min(PART_BYTES_MAX);
+    while !part.is_char_boundary(end) {
+        end -= 1;
+    }
+    part.get(..end).unwrap_or(part)
+}
+
+/// The part of a text that is looked for at the ends of words: its end of at most [`PART_BYTES_MAX`] bytes.
+#[must_use]
+pub fn end_part(part: &str) -> &str {
+    let mut start = part.len().saturating_sub(PART_BYTES_MAX);
+    while !part.is_char_boundary(start) {
+        start += 1;
+    }
+    part.get(start..).unwrap_or(part)
+}
+
 /// Folds a text as the index does: ASCII letters to lower case.
 #[must_use]
 pub fn fold(text: &str) -> String {
@@ -166,6 +213,23 @@ mod tests {
             let split: Vec<&str> =
                 text.split(|c| !is_word_char(c)).filter(|word| !word.is_empty()).collect();
             prop_assert_eq!(found, split);
+        }
+
+        #[test]
+        fn every_part_of_a_long_word_is_in_one_of_its_pieces(
+            word in "[ab]{129,400}|[aé日]{60,200}",
+            from in any::<prop::sample::Index>(),
+            len in 1..PART_BYTES_MAX,
+        ) {
+            prop_assume!(word.len() > WORD_BYTES_MAX);
+            let pieces: Vec<&str> =
+                pieces(&word, 0..word.len()).map(|range| &word[range]).chain([indexed_part(&word)]).collect();
+            let chars: Vec<usize> = word.char_indices().map(|(at, _)| at).collect();
+            let start = *from.get(&chars);
+            let end = chars.iter().copied().filter(|at| *at <= start + len).max().unwrap();
+            prop_assert!(pieces.iter().any(|piece| piece.contains(&word[start..end])));
+            prop_assert!(pieces.iter().any(|piece| piece.ends_with(end_part(&word))));
+            prop_assert!(pieces.iter().all(|piece| piece.len() <= WORD_BYTES_MAX + 4));
         }
 
         #[test]

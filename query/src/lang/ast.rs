@@ -75,6 +75,18 @@ pub enum Text {
     Regex(String),
 }
 
+impl Text {
+    /// What was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Text::Word(text) | Text::Exact(text) | Text::ExactCase(text) | Text::Regex(text) => {
+                text
+            }
+        }
+    }
+}
+
 /// A condition on the events of a session.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SessionTerm {

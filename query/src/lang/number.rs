@@ -161,7 +161,8 @@ impl Comparison {
 }
 
 /// Reads a duration such as `250ms`, `1.5s`, `7d` or `1h30m`: microseconds.
-pub(super) fn duration_micros(text: &str) -> Option<i64> {
+#[must_use]
+pub fn duration_micros(text: &str) -> Option<i64> {
     let mut rest = text;
     let mut total: i64 = 0;
     while !rest.is_empty() {

@@ -2,8 +2,9 @@
 
 use super::error::ParseError;
 use super::literal::{Literal, Needs};
+use daybook_engine::text::words::is_word_char;
 use regex::{Regex, RegexBuilder};
-use regex_syntax::hir::{Class, Hir, HirKind, Look};
+use regex_syntax::hir::{Class, ClassUnicodeRange, Hir, HirKind, Look};
 
 /// The largest compiled expression, in bytes.
 const COMPILED_BYTES_MAX: usize = 1 << 20;
@@ -56,15 +57,16 @@ pub(super) fn check(
 /// The literals that each match of an expression holds.
 pub(super) fn needs(pattern: &str) -> Needs {
     match regex_syntax::ParserBuilder::new().nest_limit(NEST_MAX).build().parse(pattern) {
-        Ok(hir) => needs_of(&hir),
+        Ok(hir) => needs_of(&hir, false, false),
         Err(_) => Needs::Nothing,
     }
 }
 
-fn needs_of(hir: &Hir) -> Needs {
-    let mut run = Run::default();
-    run.walk(hir);
-    run.end(false);
+/// What an expression needs, between whole neighbours or any.
+fn needs_of(hir: &Hir, left_whole: bool, right_whole: bool) -> Needs {
+    let mut run = Run { left_whole, ..Run::default() };
+    run.walk(hir, right_whole);
+    run.end(right_whole);
     match run.found.len() {
         0 => Needs::Nothing,
         1 => run.found.swap_remove(0),
@@ -77,7 +79,7 @@ fn needs_of(hir: &Hir) -> Needs {
 struct Run {
     found: Vec<Needs>,
     text: String,
-    /// The literal that is being joined stands at the start of a line.
+    /// No word character stands before the literal that is being joined.
     left_whole: bool,
 }
 
@@ -91,7 +93,8 @@ impl Run {
         self.left_whole = false;
     }
 
-    fn walk(&mut self, hir: &Hir) {
+    /// Takes what comes next; `right_whole`, if no word character stands behind it.
+    fn walk(&mut self, hir: &Hir, right_whole: bool) {
         match hir.kind() {
             HirKind::Empty => {}
             HirKind::Literal(literal) => match std::str::from_utf8(&literal.0) {
@@ -100,7 +103,7 @@ impl Run {
             },
             HirKind::Class(class) => match one_letter(class) {
                 Some(letter) => self.text.push(letter),
-                None => self.end(false),
+                None => self.pass(hir),
             },
             // Zero width: the literal goes on behind it.
             HirKind::Look(look) => match look {
@@ -110,17 +113,23 @@ impl Run {
                 Look::End | Look::EndLF | Look::EndCRLF => self.end(true),
                 _ => {}
             },
-            HirKind::Capture(capture) => self.walk(&capture.sub),
-            HirKind::Concat(subs) => subs.iter().for_each(|sub| self.walk(sub)),
+            HirKind::Capture(capture) => self.walk(&capture.sub, right_whole),
+            HirKind::Concat(subs) => {
+                for (at, sub) in subs.iter().enumerate() {
+                    self.walk(sub, subs.get(at + 1).map_or(right_whole, parts_words));
+                }
+            }
             HirKind::Repetition(repetition) => {
-                self.end(false);
+                self.pass(hir);
                 if repetition.min > 0 {
-                    self.push(needs_of(&repetition.sub));
+                    self.push(needs_of(&repetition.sub, false, false));
                 }
             }
             HirKind::Alternation(subs) => {
+                let left_whole = self.text.is_empty() && self.left_whole;
                 self.end(false);
-                let needs: Vec<Needs> = subs.iter().map(needs_of).collect();
+                let needs = subs.iter().map(|sub| needs_of(sub, left_whole, right_whole));
+                let needs: Vec<Needs> = needs.collect();
                 if !needs.contains(&Needs::Nothing) {
                     self.push(Needs::One(needs));
                 }
@@ -128,10 +137,36 @@ impl Run {
         }
     }
 
+    /// Something that is no literal ends the one before and stands before the next one.
+    fn pass(&mut self, hir: &Hir) {
+        let parts = parts_words(hir);
+        self.end(parts);
+        self.left_whole = parts;
+    }
+
     fn push(&mut self, needs: Needs) {
         if needs != Needs::Nothing {
             self.found.push(needs);
         }
+    }
+}
+
+/// Is there something wherever this matches, and no word character in it?
+fn parts_words(hir: &Hir) -> bool {
+    match hir.kind() {
+        HirKind::Literal(literal) => std::str::from_utf8(&literal.0)
+            .is_ok_and(|text| !text.is_empty() && !text.contains(is_word_char)),
+        HirKind::Class(Class::Unicode(class)) => {
+            let few =
+                |range: &ClassUnicodeRange| range.start().is_ascii() && range.end().is_ascii();
+            let mut ranges = class.ranges().iter();
+            ranges.all(|range| few(range) && !(range.start()..=range.end()).any(is_word_char))
+        }
+        HirKind::Capture(capture) => parts_words(&capture.sub),
+        HirKind::Repetition(repetition) => repetition.min > 0 && parts_words(&repetition.sub),
+        HirKind::Concat(subs) => !subs.is_empty() && subs.iter().all(parts_words),
+        HirKind::Alternation(subs) => !subs.is_empty() && subs.iter().all(parts_words),
+        HirKind::Empty | HirKind::Look(_) | HirKind::Class(Class::Bytes(_)) => false,
     }
 }
 

@@ -7,7 +7,7 @@ use super::page::Place;
 use super::plan::Plan;
 use super::snippet::Hits;
 use super::tally::{self, Count};
-use super::{LIMIT_MAX, SearchRequest, Spent, sets};
+use super::{LIMIT_MAX, SearchRequest, sets};
 use crate::cursor::{self, List};
 use crate::error::QueryError;
 use crate::item::{Hit, SessionItem};
@@ -109,20 +109,9 @@ fn group(
     offset: Offset,
     matches: u64,
 ) -> Result<Option<Group>, QueryError> {
-    let Some((part, ordinal)) = plan.snapshot.find(offset) else { return Ok(None) };
-    let mut latest = None;
-    // Read a moment ago: what it takes is no part of the limits.
-    let mut spent = Spent::new(super::SearchLimits::NONE);
-    plan.verify(
-        part.as_ref(),
-        vec![ordinal],
-        &mut spent,
-        |_| true,
-        |found| latest = Some((found.facts.session, hits.make(found))),
-    )?;
-    let Some((key, hit)) = latest else { return Ok(None) };
-    let Some(session) = plan.snapshot.sessions.by_key(key)? else { return Ok(None) };
-    Ok(Some(Group { session: SessionItem::of(&session), matches, latest: hit? }))
+    let Some(latest) = hits.read(offset)? else { return Ok(None) };
+    let Some(session) = plan.snapshot.sessions.get(&latest.session)? else { return Ok(None) };
+    Ok(Some(Group { session: SessionItem::of(&session), matches, latest }))
 }
 
 fn encode((Micros(time), Offset(offset)): Place) -> String {

@@ -19,16 +19,19 @@ pub struct SearchLimits {
 
 impl Default for SearchLimits {
     fn default() -> Self {
-        SearchLimits {
-            events_read_max: 5_000_000,
-            bytes_read_max: 8 << 30,
-            memory_max: 256 << 20,
-            until: None,
-        }
+        SearchLimits::USUAL
     }
 }
 
 impl SearchLimits {
+    /// The usual ones, without a time.
+    pub const USUAL: SearchLimits = SearchLimits {
+        events_read_max: 5_000_000,
+        bytes_read_max: 8 << 30,
+        memory_max: 256 << 20,
+        until: None,
+    };
+
     /// No limits: for what has to be whole, however much it reads.
     pub const NONE: SearchLimits = SearchLimits {
         events_read_max: u64::MAX,

@@ -5,6 +5,7 @@
 //! | `plan` | which events are candidates, and which of these match |
 //! | `fronts` | the newest matches after a place, from the newest on |
 //! | `page` | a page of them |
+//! | `ranked` | a page by relevance |
 //! | `tally` | the totals of all matches |
 //! | `groups` | the sessions that have matches |
 //! | `follow` | the matches as they arrive |
@@ -19,6 +20,7 @@ mod histogram;
 mod limits;
 mod page;
 pub(crate) mod plan;
+mod ranked;
 pub(crate) mod sets;
 mod snippet;
 pub(crate) mod tally;
@@ -53,6 +55,8 @@ pub struct SearchRequest<'a> {
     pub limit: usize,
     /// Whether all matches are counted.
     pub count: CountMode,
+    /// In which order hits come.
+    pub order: Order,
     /// Also how often each user, role, ... occurs among all matches.
     pub facets: bool,
     /// Also how the matches are spread over time.
@@ -71,11 +75,22 @@ impl<'a> SearchRequest<'a> {
             cursor: None,
             limit: 50,
             count: CountMode::None,
+            order: Order::Newest,
             facets: false,
             histogram: false,
             limits: SearchLimits::default(),
         }
     }
+}
+
+/// In which order hits come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// The latest first; of the same time, the one that arrived later first.
+    #[default]
+    Newest,
+    /// Those that say most of what is looked for first; of these the latest.
+    Relevance,
 }
 
 /// Whether matches are counted.
@@ -91,7 +106,7 @@ pub enum CountMode {
 /// A page of hits.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SearchPage {
-    /// The hits, latest first; of the same time, the one that arrived later first.
+    /// The hits in their order.
     pub items: Vec<Hit>,
     /// Where the next page starts, if there may be one.
     pub next_cursor: Option<String>,
@@ -143,7 +158,10 @@ pub fn search(snapshot: &Snapshot, request: &SearchRequest<'_>) -> Result<Search
     let scope = sets::scope(snapshot, &request.scope)?;
     let plan = plan::Plan::new(snapshot, request.query, scope.as_ref(), limits)?;
     let limit = request.limit.clamp(1, LIMIT_MAX);
-    let page = page::page(&plan, request.cursor, limit, limits)?;
+    let page = match request.order {
+        Order::Newest => page::page(&plan, request.cursor, limit, limits)?,
+        Order::Relevance => ranked::page(&plan, request.cursor, limit, limits)?,
+    };
     let mut unreadable = page.unreadable + tally::lost_before(&plan);
     let (totals, counted) =
         if request.count == CountMode::Exact || request.facets || request.histogram {

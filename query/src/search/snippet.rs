@@ -1,11 +1,12 @@
 //! Hits and their snippets: the pieces of an event's texts around what matched.
 
 use super::plan::{Found, Plan};
+use super::{SearchLimits, Spent};
 use crate::error::QueryError;
 use crate::item::{Hit, Snippet, Time};
-use daybook_engine::event::SessionKey;
 use daybook_engine::event::text::{TextField, Texts};
 use daybook_engine::event::wire::Event;
+use daybook_engine::event::{Micros, Offset, SessionKey};
 use daybook_engine::screen::Seen;
 use daybook_engine::view::Session;
 use std::collections::HashMap;
@@ -35,6 +36,22 @@ impl<'a, 'b> Hits<'a, 'b> {
         Hits { plan, sessions: HashMap::new() }
     }
 
+    /// The hit of the event at an offset; `None` if it does not match (any more), or can't be read.
+    pub(super) fn read(&mut self, offset: Offset) -> Result<Option<Hit>, QueryError> {
+        let Some((part, ordinal)) = self.plan.snapshot.find(offset) else { return Ok(None) };
+        // Read a moment ago: what it takes is no part of the limits.
+        let mut spent = Spent::new(SearchLimits::NONE);
+        let (plan, mut hit) = (self.plan, None);
+        plan.verify(
+            part.as_ref(),
+            vec![ordinal],
+            &mut spent,
+            |_| true,
+            |found| hit = Some(self.make(found)),
+        )?;
+        hit.transpose()
+    }
+
     /// The hit of an event that matches.
     pub(super) fn make(&mut self, found: &Found<'_>) -> Result<Hit, QueryError> {
         let Found { facts, event, seen } = found;
@@ -45,6 +62,7 @@ impl<'a, 'b> Hits<'a, 'b> {
             }
         };
         let start = session.as_ref().and_then(|session| session.state.facts());
+        let began = session.as_ref().and_then(|session| session.state.started_at());
         Ok(Hit {
             session: event.session.as_ref().into(),
             seq: facts.seq,
@@ -55,6 +73,9 @@ impl<'a, 'b> Hits<'a, 'b> {
             user: start.and_then(|s| s.user.clone()),
             role: start.and_then(|s| s.role.clone()),
             role_type: start.and_then(|s| s.kind.clone()),
+            replay_ms: began
+                .map(|Micros(began)| facts.time.0.saturating_sub(began).max(0) as u64 / 1000),
+            score: None,
             snippets: self.snippets(event, seen),
         })
     }

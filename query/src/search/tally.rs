@@ -10,9 +10,8 @@ use crate::item::FacetCount;
 use crate::lang::Tri;
 use daybook_engine::catalog::filter::{SessionFilter, TextFact};
 use daybook_engine::event::{Kind, SessionKey, Verdict};
-use daybook_engine::view::{EventFacts, Ordinals, Weights};
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use daybook_engine::view::{EventFacts, Ordinals, SessionCounts, Weights};
+use std::collections::BTreeMap;
 
 /// The session's fields that are counted.
 pub(crate) const FACETS: [TextFact; 6] = [
@@ -33,7 +32,7 @@ const CHUNK: usize = 4096;
 #[derive(Default)]
 struct Tally {
     count: u64,
-    of_session: HashMap<SessionKey, u64>,
+    of_session: SessionCounts,
     /// The session that the last events are in, and how many: neighbours are of the same one.
     run: Option<(SessionKey, u64)>,
     /// By code.
@@ -174,9 +173,9 @@ fn facets(
     plan: &Plan<'_>,
     tally: &Tally,
 ) -> Result<BTreeMap<&'static str, Vec<FacetCount>>, QueryError> {
-    let sessions = SessionFilter::Keys(Arc::new(tally.of_session.keys().copied().collect()));
     let weights = Weights::Of(&tally.of_session);
-    let counted = plan.snapshot.sessions.facets(&sessions, weights, &FACETS, FACET_VALUES_MAX)?;
+    let all = SessionFilter::All;
+    let counted = plan.snapshot.sessions.facets(&all, weights, &FACETS, FACET_VALUES_MAX)?;
     let mut facets: BTreeMap<&'static str, Vec<FacetCount>> = BTreeMap::new();
     for (fact, values) in counted {
         let values = values.into_iter().map(|(value, count)| FacetCount { value, count });

@@ -250,7 +250,7 @@ impl Sessions for ModelSessions {
                     *counts.entry(value).or_default() += weights.of(session.key);
                 }
             }
-            let mut counts: Facet = counts.into_iter().collect();
+            let mut counts: Facet = counts.into_iter().filter(|(_, count)| *count > 0).collect();
             counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
             counts.truncate(limit);
             (*fact, counts)

@@ -4,9 +4,10 @@ use super::lines::model;
 use super::model::{Model, Stored};
 use daybook_engine::catalog::filter::{Pattern, SessionFilter, TextFact};
 use daybook_engine::event::{Kind, Micros, Offset, Seq, Verdict};
+use daybook_query::item::Hit;
 use daybook_query::lang::parse;
 use daybook_query::search::{
-    self, Again, CountMode, SearchLimits, SearchRequest, by_session, follow, search,
+    self, Again, CountMode, Order, SearchLimits, SearchRequest, by_session, follow, search,
 };
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashSet};
@@ -55,6 +56,53 @@ pub const QUERIES: [(&str, Test); 12] = [
         hour(2) <= e.facts.time && e.facts.time < hour(8)
     }),
 ];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    #[test]
+    fn pages_by_relevance_have_each_match_once_the_best_of_what_was_looked_at_first(
+        model in model(80),
+        query in 0..QUERIES.len(),
+        limit in 1..9usize,
+        read_max in prop::option::of(1..40u64),
+    ) {
+        let (text, test) = QUERIES[query];
+        let query = parse(text, Micros(0)).unwrap();
+        let mut wanted: Vec<_> =
+            model.events.iter().filter(|e| test(&model, e)).map(|e| e.facts.offset).collect();
+        let cut = read_max.filter(|_| !text.contains("session("));
+        let limits = match cut {
+            Some(events_read_max) => SearchLimits { events_read_max, ..SearchLimits::NONE },
+            None => SearchLimits::NONE,
+        };
+        let mut request = SearchRequest { limit, limits, ..SearchRequest::new(&query) };
+        request.order = Order::Relevance;
+        let (mut ranks, mut cursor) = (Vec::new(), None::<String>);
+        for page in 0.. {
+            prop_assert!(page < 500, "the pages do not end");
+            let found =
+                search(&model.snapshot, &SearchRequest { cursor: cursor.as_deref(), ..request.clone() })
+                    .unwrap();
+            prop_assert!(found.items.len() <= limit);
+            prop_assert!(found.complete || cut.is_some());
+            let rank = |hit: &Hit| (hit.score.unwrap(), hit.time, hit.offset);
+            prop_assert!(found.items.is_sorted_by(|a, b| rank(a) > rank(b)));
+            ranks.extend(found.items.iter().map(rank));
+            cursor = found.next_cursor;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        if cut.is_none() {
+            prop_assert!(ranks.is_sorted_by(|a, b| a > b));
+        }
+        let mut offsets: Vec<_> = ranks.iter().map(|(_, _, offset)| *offset).collect();
+        offsets.sort_unstable();
+        wanted.sort_unstable();
+        prop_assert_eq!(offsets, wanted);
+    }
+}
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]

@@ -53,6 +53,10 @@ fn regex() -> impl Strategy<Value = String> {
         "a\\b.",
         "\\z",
         "(?i-u)k",
+        "(a|Drop) +table",
+        "[-.]10",
+        "k[ /]+a",
+        "(?i)(drop|ab)[ _]+(table|B)",
     ]);
     pattern.prop_map(|pattern| format!("~\"{pattern}\""))
 }

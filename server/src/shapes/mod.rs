@@ -329,6 +329,12 @@ pub struct Hit {
     /// The role's type.
     #[schema(rename = "type", required = true)]
     role_type: Option<String>,
+    /// The moment in a replay of its session: milliseconds after the session began.
+    #[schema(required = true)]
+    replay_ms: Option<u64>,
+    /// How relevant it is; only with `sort=relevance`.
+    #[schema(nullable = false)]
+    score: Option<f64>,
     /// Where it matched.
     snippets: Vec<Snippet>,
 }

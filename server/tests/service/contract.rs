@@ -15,10 +15,17 @@ async fn every_documented_path_answers_as_the_document_says() {
     let calls: BTreeMap<&str, Vec<&str>> = BTreeMap::from([
         ("/v1/sessions", vec!["", "?facets=true&limit=1", "?limit=0", "?nonsense=1", "?q=("]),
         ("/v1/sessions/{id}", vec!["s", "none", "s?x=1"]),
+        ("/v1/sessions/{id}/similar", vec!["s", "s?window=7d&limit=1", "none", "s?window=x"]),
         ("/v1/sessions/{id}/timeline", vec!["s", "s?fold=false", "none", "s?limit=0"]),
         (
             "/v1/search",
-            vec!["?q=cards", "?q=cards&count=exact&facets=true&histogram=true", "?q=(", ""],
+            vec![
+                "?q=cards",
+                "?q=cards&sort=relevance",
+                "?q=cards&count=exact&facets=true&histogram=true",
+                "?q=(",
+                "",
+            ],
         ),
         ("/v1/search/sessions", vec!["?q=cards", "?q=cards&limit=0", "?q=(", ""]),
         ("/v1/search/help", vec!["", "?x=1"]),

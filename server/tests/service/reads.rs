@@ -180,6 +180,67 @@ async fn a_search_counts_and_groups_what_it_finds() {
 }
 
 #[tokio::test]
+async fn hits_come_by_relevance_too_and_say_the_moment_of_the_replay() {
+    let service = Service::start().await;
+    let mut long = command("s", 2, "cat orders.log");
+    long["output"] = json!(format!("cards {}", "and other words ".repeat(200)));
+    long["time"] = json!("2026-03-01T14:00:09Z");
+    let mut twice = command("s", 3, "select cards.id from cards");
+    twice["time"] = json!("2026-03-01T14:00:03.5Z");
+    let mut first = start("s");
+    first["time"] = json!("2026-03-01T14:00:00Z");
+    service.post(ndjson(&[first, long, twice])).await;
+    let moments = async |path: &str| -> Vec<(u64, u64)> {
+        let (status, page) = service.get(path).await;
+        assert_eq!(status, 200, "{page}");
+        let number = |hit: &Value, name: &str| hit[name].as_u64().unwrap();
+        let items = page["items"].as_array().unwrap().iter();
+        items.map(|hit| (number(hit, "seq"), number(hit, "replay_ms"))).collect()
+    };
+    assert_eq!(moments("/v1/search?q=cards").await, [(2, 9000), (3, 3500)]);
+    assert_eq!(moments("/v1/search?q=cards&sort=relevance").await, [(3, 3500), (2, 9000)]);
+
+    let (_, page) = service.get("/v1/search?q=cards&sort=relevance&limit=1").await;
+    let cursor = page["next_cursor"].as_str().unwrap();
+    let next = format!("/v1/search?q=cards&sort=relevance&limit=1&cursor={cursor}");
+    assert_eq!(moments(&next).await, [(2, 9000)]);
+    // A place in one order is none in the other.
+    let (status, problem) = service.get(&format!("/v1/search?q=cards&cursor={cursor}")).await;
+    assert_eq!((status.as_u16(), name(&problem)), (400, "cursor"), "{problem}");
+}
+
+#[tokio::test]
+async fn sessions_like_one_are_of_its_user_and_role_at_about_its_time() {
+    let service = Service::start().await;
+    for (id, user, role, time) in [
+        ("this", "alice@example.com", "prod", "2026-03-03T09:00:00Z"),
+        ("near", "alice@example.com", "prod", "2026-03-02T10:00:00Z"),
+        ("later", "alice@example.com", "prod", "2026-03-04T08:59:00Z"),
+        ("far", "alice@example.com", "prod", "2026-03-01T09:00:00Z"),
+        ("other role", "alice@example.com", "dev", "2026-03-03T09:00:00Z"),
+        ("other user", "bob@example.com", "prod", "2026-03-03T09:00:00Z"),
+    ] {
+        let mut event = start(id);
+        event["user"] = json!(user);
+        event["role"] = json!(role);
+        event["time"] = json!(time);
+        service.post(ndjson(&[event])).await;
+    }
+    for (query, expected) in [
+        ("", vec!["later", "near"]),
+        ("?window=90m", vec![]),
+        ("?window=7d&sort=started", vec!["far", "near", "later"]),
+        ("?limit=1", vec!["later"]),
+    ] {
+        let (status, page) = service.get(&format!("/v1/sessions/this/similar{query}")).await;
+        assert_eq!(status, 200, "{page}");
+        let items = page["items"].as_array().unwrap().iter();
+        let ids: Vec<&str> = items.map(|item| item["id"].as_str().unwrap()).collect();
+        assert_eq!(ids, expected, "{query}");
+    }
+}
+
+#[tokio::test]
 async fn exports_come_in_each_format() {
     let service = with_sessions().await;
     let response = service.raw("/v1/export?format=ndjson&q=cards").await;

@@ -6,6 +6,7 @@ use crate::filter::FilterArgs;
 use crate::output::{self, Csv, Form, FormArgs, Out, PagerArgs, Paint};
 use crate::rows::hits;
 use crate::source::{PAGE_MAX, Page, Source, TargetArgs};
+use daybook_query::search::Order;
 use serde_json::Value;
 
 /// The arguments of `daybook search`.
@@ -14,6 +15,7 @@ use serde_json::Value;
   daybook search DROP TABLE
   daybook search '\"drop table customers\" verdict:blocked since:7d'
   daybook search --by-session /etc/shadow
+  daybook search --sort relevance 'customers OR cards'
   daybook search --saved blocked --after 7d
   daybook search --role 'prod-*' 'output:denied OR output:refused'
   daybook search '~\"select .* from (cards|accounts)\"'
@@ -24,7 +26,8 @@ What is longer than the terminal goes through $DAYBOOK_PAGER, $PAGER or less.
 
 Columns of --csv:
   offset, session, seq, time, kind, verdict, user, role, type,
-  input, output, text, screen, typed (around what matched), cut (which of them are not whole)
+  input, output, text, screen, typed (around what matched), cut (which of them are not whole),
+  replay_ms (after the session began)
 With --by-session those of `daybook sessions`, matches, and of the latest match:
   latest_offset, latest_seq, latest_time, latest_kind, latest_verdict,
   latest_input, latest_output, latest_text, latest_screen, latest_typed, latest_cut")]
@@ -36,6 +39,9 @@ pub struct Args {
     /// At most this many
     #[arg(long, short = 'n', default_value_t = 25)]
     limit: usize,
+    /// Show the latest first (newest), or those that say most of what is looked for (relevance)
+    #[arg(long, value_enum, default_value_t = Sort::Newest, conflicts_with = "by_session")]
+    sort: Sort,
     /// Show each session once, with how many of its events match and the latest of them
     #[arg(long)]
     by_session: bool,
@@ -49,6 +55,22 @@ pub struct Args {
     /// What to look for
     #[arg(required_unless_present = "saved")]
     query: Vec<String>,
+}
+
+/// In which order events are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Sort {
+    Newest,
+    Relevance,
+}
+
+impl From<Sort> for Order {
+    fn from(sort: Sort) -> Order {
+        match sort {
+            Sort::Newest => Order::Newest,
+            Sort::Relevance => Order::Relevance,
+        }
+    }
 }
 
 /// Runs the command.
@@ -104,7 +126,10 @@ async fn people(args: &Args, out: &mut Out) -> anyhow::Result<u64> {
     }
     let text = match (pages.shown, &pages.cursor) {
         (0, _) => "nothing found".to_owned(),
-        (shown, Some(_)) => format!("the latest {shown}; there are more: --limit shows them"),
+        (shown, Some(_)) => {
+            let which = if args.sort == Sort::Newest { "latest" } else { "most relevant" };
+            format!("the {which} {shown}; there are more: --limit shows them")
+        }
         (1, None) => format!("1 {what}"),
         (shown, None) => format!("{shown} {what}s"),
     };
@@ -161,7 +186,7 @@ impl<'a> Pages<'a> {
         let page = Page { cursor: self.cursor.as_deref(), limit };
         let mut answer = match self.args.by_session {
             true => self.source.search_sessions(&self.query, page).await?,
-            false => self.source.search(&self.query, page).await?,
+            false => self.source.search(&self.query, self.args.sort.into(), page).await?,
         };
         let unreadable = answer.get("unreadable").and_then(Value::as_u64).unwrap_or(0);
         self.unreadable = self.unreadable.max(unreadable);

@@ -5,6 +5,7 @@ use crate::filter::FilterArgs;
 use crate::output::{self, Csv, Form, FormArgs, Out, PagerArgs, Paint, count};
 use crate::rows::sessions;
 use crate::source::{PAGE_MAX, Page, SessionsWanted, Source, TargetArgs};
+use daybook_query::lang::number::duration_micros;
 use serde_json::Value;
 
 /// The arguments of `daybook sessions`.
@@ -12,6 +13,7 @@ use serde_json::Value;
 #[command(after_help = "Examples:
   daybook sessions --role 'pg-*' --status open
   daybook sessions --sort -blocked 'verdict:blocked since:7d'
+  daybook sessions --like 7f3c --window 7d
   daybook sessions --csv -n 100000 --after 2026-03-01 > march.csv
 
 What is longer than the terminal goes through $DAYBOOK_PAGER, $PAGER or less.
@@ -35,8 +37,23 @@ pub struct Args {
     form: FormArgs,
     #[command(flatten)]
     pager: PagerArgs,
+    /// Only sessions like this one: same user, same resource role, at about the same time
+    #[arg(
+        long,
+        value_name = "ID",
+        conflicts_with_all = ["query", "user", "role", "kind", "status", "tag", "after", "before"]
+    )]
+    like: Option<String>,
+    /// With --like: started at most so long before or after it
+    #[arg(long, value_name = "SPAN", default_value = "24h", value_parser = span)]
+    window: i64,
     /// Only sessions with an event that matches
     query: Vec<String>,
+}
+
+/// Reads how long, in microseconds.
+fn span(text: &str) -> Result<i64, String> {
+    duration_micros(text).ok_or_else(|| format!("`{text}` is not how long, such as 24h or 7d"))
 }
 
 /// Runs the command.
@@ -52,6 +69,7 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
         after: args.filter.after,
         before: args.filter.before,
         sort: args.sort.clone(),
+        like: args.like.clone().map(|id| (id, args.window)),
     };
     let mut items: Vec<Value> = Vec::new();
     let mut cursor: Option<String> = None;

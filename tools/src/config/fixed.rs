@@ -2,6 +2,7 @@
 
 use daybook_engine::event::wire::{LIST_LEN_MAX, NAME_BYTES_MAX};
 use daybook_query::lang::{DEPTH_MAX, NODES_MAX, QUERY_BYTES_MAX, REGEXES_MAX};
+use daybook_query::search::SearchLimits;
 
 /// A bound that can't be set.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +16,8 @@ pub struct Fixed {
 }
 
 const REJECTED: &str = "the line is rejected, with the bound; the others are stored";
+const CUT: &str =
+    "what was found so far, `complete: false` and a cursor; a set of sessions: 400 `too-costly`";
 const REFUSED: &str = "400 that names the parameter and the bound";
 
 /// The bounds that can't be set.
@@ -47,6 +50,21 @@ pub const FIXED: &[Fixed] = &[
         what: "items of a page of search results",
         value: daybook_query::search::LIMIT_MAX as u64,
         at: REFUSED,
+    },
+    Fixed {
+        what: "events that a search reads",
+        value: SearchLimits::USUAL.events_read_max,
+        at: CUT,
+    },
+    Fixed {
+        what: "bytes that a search reads, decompressed",
+        value: SearchLimits::USUAL.bytes_read_max,
+        at: CUT,
+    },
+    Fixed {
+        what: "bytes of memory that a search fills with candidates and sessions",
+        value: SearchLimits::USUAL.memory_max,
+        at: CUT,
     },
     Fixed {
         what: "items of a page of a timeline",

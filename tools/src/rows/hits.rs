@@ -8,8 +8,22 @@ use serde_json::Value;
 /// what matched, as in `snippets`, and empty where nothing did; `cut` names those that are not the whole
 /// text, joined by `;`. Whole texts are in what `daybook export` writes.
 pub const COLUMNS: &[&str] = &[
-    "offset", "session", "seq", "time", "kind", "verdict", "user", "role", "type", "input",
-    "output", "text", "screen", "typed", "cut",
+    "offset",
+    "session",
+    "seq",
+    "time",
+    "kind",
+    "verdict",
+    "user",
+    "role",
+    "type",
+    "input",
+    "output",
+    "text",
+    "screen",
+    "typed",
+    "cut",
+    "replay_ms",
 ];
 
 /// The columns of CSV for a session with hits: the session's, how many of its events match, and the latest

@@ -109,6 +109,8 @@ struct TextTerm {
     field: Option<TextField>,
     /// Not under a NOT: worth marking.
     positive: bool,
+    /// How much it says.
+    weight: f64,
 }
 
 impl Matcher {
@@ -212,6 +214,30 @@ impl Matcher {
         })
     }
 
+    /// How relevant an event is that matches, in millionths; 0 where the query looks for no text.
+    ///
+    /// The sum over the query's texts of what [BM25F](https://doi.org/10.1561/1500000019) gives a term, without how
+    /// rare it is in the log, so that the score depends on nothing that changes: `t / (1.2 + t)`, where `t` is how
+    /// often it occurs, twice as much in what was typed, less in longer texts; times `1 + ln` of its length, for a
+    /// longer term says more.
+    #[must_use]
+    pub fn relevance(&self, texts: &Texts<'_>, seen: &Seen) -> u64 {
+        let lines = seen.lines.iter().map(|line| (TextField::Screen, line.text.as_str()));
+        let typed = seen.typed.iter().map(|line| (TextField::Typed, line.text.as_str()));
+        let texts: Vec<(TextField, &str)> = texts.iter().chain(lines).chain(typed).collect();
+        let score: f64 = self
+            .terms
+            .iter()
+            .filter(|term| term.positive)
+            .map(|term| {
+                let wanted = texts.iter().filter(|(of, _)| term.field.is_none_or(|f| f == *of));
+                let often: f64 = wanted.map(|(of, text)| occurrence(&term.finder, *of, text)).sum();
+                term.weight * often / (1.2 + often)
+            })
+            .sum();
+        (score * 1e6) as u64
+    }
+
     /// The places of a text that the query looks for, in bytes: in order, apart, at most
     /// [`HIGHLIGHTS_MAX`] of each term. Terms under a NOT are not marked.
     #[must_use]
@@ -273,6 +299,20 @@ fn lower<E>(
     }
 }
 
+/// A text of this length counts as it is, in bytes.
+const USUAL_BYTES: f64 = 400.0;
+/// No more places of a term are counted in one text.
+const OCCURRENCES_MAX: usize = 32;
+
+/// How often a term occurs in a text, weighed.
+fn occurrence(finder: &Finder, field: TextField, text: &str) -> f64 {
+    let mut places = Vec::new();
+    finder.ranges(text, OCCURRENCES_MAX, &mut places);
+    let typed = matches!(field, TextField::Input | TextField::Typed);
+    let weight = if typed { 2.0 } else { 1.0 };
+    weight * places.len() as f64 / (0.25 + 0.75 * text.len() as f64 / USUAL_BYTES)
+}
+
 /// Of which events the narrowing of a text says exactly what the text does.
 fn exactness(text: &Text, field: Option<TextField>) -> Option<Exactness> {
     let word = index_word(text)?;
@@ -301,7 +341,9 @@ fn lower_term<E>(
                 exact: exactness(text, *field),
                 clauses: needs.clauses(),
             };
-            terms.push(TextTerm { finder: Finder::new(text), field: *field, positive: !negated });
+            let weight = 1.0 + (text.as_str().len().max(1) as f64).ln();
+            let (finder, field) = (Finder::new(text), *field);
+            terms.push(TextTerm { finder, field, positive: !negated, weight });
             Node::Text(Box::new(node))
         }
         Term::Kind(kinds) if negated => Node::Kind(!kind_bits(kinds)),
