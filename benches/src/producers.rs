@@ -103,6 +103,9 @@ fn without_name(line: &str) -> Option<String> {
     Some(event.to_string().strip_prefix('{')?.to_owned())
 }
 
+/// So often is a batch sent again whose connection broke.
+const BROKEN_MAX: usize = 20;
+
 /// Sends batch after batch on one connection, each when the one before is acknowledged.
 async fn produce(
     host: &str,
@@ -132,13 +135,21 @@ async fn produce(
             .as_bytes(),
         );
         let began = Instant::now();
+        let mut broken = 0;
         let stored = loop {
-            socket.write_all(&request).await?;
-            match read_answer(&mut socket, &mut answer).await? {
-                Some(stored) => break stored,
-                // Busy. What that takes is in the time to this batch's acknowledgement.
-                None => tokio::time::sleep(Duration::from_secs(1)).await,
+            // A server under pressure may answer, and close, before it has taken the whole body.
+            let written = socket.write_all(&request).await;
+            match read_answer(&mut socket, &mut answer).await {
+                Ok(Some(stored)) => break stored,
+                Ok(None) if written.is_ok() => {}
+                Err(error) if broken == BROKEN_MAX => return Err(error),
+                Ok(None) | Err(_) => {
+                    broken += 1;
+                    socket = TcpStream::connect(host).await?;
+                }
             }
+            // Busy. What that takes is in the time to this batch's acknowledgement.
+            tokio::time::sleep(Duration::from_secs(1)).await;
         };
         ensure!(stored == batch as u64, "{}", String::from_utf8_lossy(&answer));
         sent.acknowledged(began, stored, body.len() as u64)?;

@@ -122,6 +122,9 @@ fn same(record: &HashMap<String, String>, prefix: &str, object: &Value, names: &
 
 fn same_hit(record: &HashMap<String, String>, prefix: &str, hit: &Value) {
     same(record, prefix, hit, &["offset", "seq", "time", "kind", "verdict"]);
+    if prefix.is_empty() {
+        same(record, prefix, hit, &["replay_ms"]);
+    }
     let snippets = hit["snippets"].as_array().unwrap();
     for field in ["input", "output", "text"] {
         let snippet = snippets.iter().find(|snippet| snippet["field"] == field);
@@ -215,7 +218,7 @@ fn csv_has_its_header_also_where_nothing_is_found_and_does_not_go_with_json() {
     let none = log.pipe(&["search", "--csv", "nothingofthekind"]);
     assert_eq!(
         none,
-        "offset,session,seq,time,kind,verdict,user,role,type,input,output,text,screen,typed,cut\r\n"
+        "offset,session,seq,time,kind,verdict,user,role,type,input,output,text,screen,typed,cut,replay_ms\r\n"
     );
     for command in ["search", "show", "sessions", "tail"] {
         let output = daybook().args([command, "--json", "--csv", "x"]).output().unwrap();
@@ -275,7 +278,7 @@ fn a_tail_prints_each_event_as_a_line_at_once() {
     send(1, "ana");
     assert_eq!(
         next(),
-        "1,s1,1,2026-03-01T10:00:01.000000Z,command,passed,ana,r,ssh,\"ls, ll\",,,,,"
+        "1,s1,1,2026-03-01T10:00:01.000000Z,command,passed,ana,r,ssh,\"ls, ll\",,,,,,0"
     );
     let at = |row: String| (row.find("s1").or(row.find("s2")).or(row.find("SESSION")), row);
     let (heading, first) = (at(rows.next().unwrap()), at(rows.next().unwrap()));

@@ -328,15 +328,15 @@ impl ViewSegment {
                 ord.into_iter().for_each(|ord| add(doc, ord))
             });
         }
-        let mut count = |value: &[u8], count: u64| match std::str::from_utf8(value) {
-            Ok(value) => match counts.get_mut(value) {
+        let mut count = |value: &[u8], count: u64| {
+            // It was text when tantivy was given it.
+            let value = String::from_utf8_lossy(value);
+            match counts.get_mut(&*value) {
                 Some(sum) => *sum += count,
                 None => {
-                    counts.insert(value.to_owned(), count);
+                    counts.insert(value.into_owned(), count);
                 }
-            },
-            // What tantivy was given as text.
-            Err(_) => {}
+            }
         };
         // Looking up a value unpacks some before it.
         let used = by_ord.iter().filter(|count| **count > 0).count();

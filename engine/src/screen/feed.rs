@@ -15,8 +15,8 @@ const MEMORY_MAX: usize = 64 << 20;
 /// For each event that comes by so many may be read again, up to a reserve for when a feed begins. Past that,
 /// contexts are not known: a context can be as dear as some hundred events, and nobody must have to wait for that
 /// with each.
-const READS_PER_EVENT: usize = 4;
-const RESERVE: usize = 1 << 20;
+const READS_PER_EVENT: usize = 1;
+const RESERVE: usize = 1 << 18;
 
 /// What is known of what was seen with an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,11 +103,6 @@ impl Feed {
         terminal.context.push(event);
         terminal.last = record.offset;
         self.memory = self.memory + terminal.context.memory() - before;
-        if record.kind == Kind::SessionEnd
-            && let Some(ended) = self.sessions.remove(&session)
-        {
-            self.memory -= ended.context.memory();
-        }
         Glimpse::Seen(seen)
     }
 

@@ -1,8 +1,10 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use super::context::{drawn, needs_drawing};
-use super::{BYTES_MAX, Context, EVENTS_MAX, Seen, Size};
+use super::{BYTES_MAX, Context, EVENTS_MAX, Feed, Seen, Size};
+use crate::block::Record;
 use crate::event::wire::Event;
+use crate::event::{Micros, Offset, Seq, SessionKey};
 use proptest::prelude::*;
 
 /// `(true, keys)` or `(false, output)`.
@@ -218,5 +220,36 @@ proptest! {
                 prop_assert!(!line.text.is_empty() && !line.text.contains('\n'));
             }
         }
+    }
+}
+
+#[test]
+fn what_a_feed_has_seen_it_reads_again_only_where_the_chain_of_a_session_is_broken() {
+    let end = serde_json::json!({
+        "session": "s", "seq": 0, "time": "2026-03-01T00:00:00Z", "kind": "session.end", "status": "done"
+    });
+    let end = end.to_string();
+    let (shown, mut feed, mut read) = (line((false, "text")), Feed::default(), 0);
+    // Events may come behind a session's end; the last one's predecessor never came by.
+    let chain = [(&shown, None), (&end, Some(0)), (&shown, Some(1)), (&shown, Some(7))];
+    for (offset, (line, previous)) in (0..).zip(chain) {
+        let event = Event::decode(line.as_bytes()).unwrap();
+        let record = Record {
+            offset: Offset(offset),
+            previous: previous.map(Offset),
+            seq: Seq(0),
+            time: Micros(0),
+            kind: event.body.kind(),
+            verdict: None,
+            received: Micros(0),
+            producer: "",
+            retry: None,
+            json: line.as_bytes(),
+        };
+        feed.next(SessionKey(0), &record, &event, &mut || {
+            read += 1;
+            None
+        });
+        assert_eq!(read, u32::from(offset == 3), "at {offset}");
     }
 }

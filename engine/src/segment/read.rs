@@ -424,7 +424,7 @@ impl Part for Segment {
     fn ordinals_of(&self, offsets: &[u64]) -> Result<Vec<u32>, Error> {
         let found = offsets.iter().map(|offset| {
             let offset = Offset(*offset);
-            self.ordinal_of(offset).ok_or_else(|| Error::NoSuchEvent(offset))
+            self.ordinal_of(offset).ok_or(Error::NoSuchEvent(offset))
         });
         // Many are sorted by marking them.
         let ordinals = if offsets.len() >= self.len() as usize / 64 {

@@ -146,6 +146,7 @@ fn decode(bytes: &[u8]) -> Result<[Range<usize>; FIELDS], &'static str> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
     use crate::disk::RealDisk;

@@ -18,11 +18,12 @@ pub const WORD_BYTES_MAX: usize = 128;
 /// has to look at it.
 pub const LONG_BYTES_MAX: usize = 8 << 10;
 
-/// How far a piece is from the next, in bytes.
-const STEP: usize = 64;
+/// How long a piece is, and how far it is from the next, in bytes.
+const PIECE_BYTES: usize = 512;
+const STEP: usize = 448;
 
-/// Whatever is no longer than this, in bytes, is in one of the pieces that it is in.
-pub const PART_BYTES_MAX: usize = WORD_BYTES_MAX - STEP - 8;
+/// Whatever part of a word is no longer than this, in bytes, is whole in one of its pieces.
+pub const PART_BYTES_MAX: usize = PIECE_BYTES - STEP - 8;
 
 /// Is `c` part of a word?
 #[must_use]
@@ -159,8 +160,8 @@ pub fn indexed_part(word: &str) -> &str {
     word.get(..end).unwrap_or(word)
 }
 
-/// The pieces of a word that is longer than [`WORD_BYTES_MAX`], but for its start: of about that length, half of it
-/// from each to the next; the last one ends where the word does.
+/// The pieces of a word that is longer than [`WORD_BYTES_MAX`], of about 512 bytes; each begins 448 bytes after
+/// the one before, and the last one ends where the word does.
 pub fn pieces(text: &str, word: Range<usize>) -> impl Iterator<Item = Range<usize>> {
     let floor = |mut at: usize| {
         while !text.is_char_boundary(at) {
@@ -168,11 +169,11 @@ pub fn pieces(text: &str, word: Range<usize>) -> impl Iterator<Item = Range<usiz
         }
         at
     };
-    let last = floor(word.end.saturating_sub(WORD_BYTES_MAX).max(word.start));
-    let inner = (word.start + STEP..last).step_by(STEP);
-    let inner = inner.map(move |at| floor(at)..floor(at + WORD_BYTES_MAX));
+    let last = floor(word.end.saturating_sub(PIECE_BYTES).max(word.start));
+    let inner = (word.start..last).step_by(STEP);
+    let inner = inner.map(move |at| floor(at)..floor(at + PIECE_BYTES));
     let long = word.len() > WORD_BYTES_MAX && word.len() <= LONG_BYTES_MAX;
-    inner.chain([last..word.end]).filter(move |_| long)
+    inner.chain(std::iter::once(last..word.end)).filter(move |_| long)
 }
 
 /// The part of a text that is looked for inside of words: its start of at most [`PART_BYTES_MAX`] bytes.
@@ -202,6 +203,7 @@ pub fn fold(text: &str) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
     use proptest::prelude::*;
@@ -217,19 +219,19 @@ mod tests {
 
         #[test]
         fn every_part_of_a_long_word_is_in_one_of_its_pieces(
-            word in "[ab]{129,400}|[aé日]{60,200}",
+            word in "[ab]{129,1500}|[aé日]{60,700}",
             from in any::<prop::sample::Index>(),
             len in 1..PART_BYTES_MAX,
         ) {
             prop_assume!(word.len() > WORD_BYTES_MAX);
             let pieces: Vec<&str> =
-                pieces(&word, 0..word.len()).map(|range| &word[range]).chain([indexed_part(&word)]).collect();
+                pieces(&word, 0..word.len()).map(|range| &word[range]).collect();
             let chars: Vec<usize> = word.char_indices().map(|(at, _)| at).collect();
             let start = *from.get(&chars);
             let end = chars.iter().copied().filter(|at| *at <= start + len).max().unwrap();
             prop_assert!(pieces.iter().any(|piece| piece.contains(&word[start..end])));
             prop_assert!(pieces.iter().any(|piece| piece.ends_with(end_part(&word))));
-            prop_assert!(pieces.iter().all(|piece| piece.len() <= WORD_BYTES_MAX + 4));
+            prop_assert!(pieces.iter().all(|piece| piece.len() <= PIECE_BYTES + 4));
         }
 
         #[test]

@@ -207,6 +207,13 @@ impl<'a> Plan<'a> {
         self.matcher.accepts(facts)
     }
 
+    /// Does every event of a part that has the texts match, whatever its facts are?
+    pub(crate) fn accepts_any(&self, part: &dyn Part) -> bool {
+        let (low, high) = self.window;
+        let within = part.time_range().is_some_and(|(first, last)| low <= first && last <= high);
+        within && self.sessions.is_none() && self.matcher.is_of_texts()
+    }
+
     /// May an event match by what was seen with it? That stands in no line's bytes: no prefilter knows it.
     pub(crate) fn asks_seen(&self, part: &dyn Part, ordinal: u32) -> bool {
         // Most queries that name a field ask of no kind.

@@ -135,7 +135,8 @@ pub(super) fn walk(
             Some(exactly) => (Ordinals::List(exactly.ordinals), Some(exactly.loose)),
             None => (plan.ordinals(part)?, None),
         };
-        // What is decided by the index has not to be read.
+        // What is decided by the index has not to be read; and often its facts have no say either.
+        let any_facts = loose.is_some() && plan.accepts_any(part);
         let mut loose = loose.map(|loose| loose.into_iter().peekable());
         let mut sure = |ordinal: u32| {
             loose.as_mut().is_some_and(|loose| {
@@ -144,7 +145,8 @@ pub(super) fn walk(
             })
         };
         let mut to_read = Vec::new();
-        part.each_facts(&ordinals, &mut |ordinal, facts| match plan.accepts(facts) {
+        let accepts = |facts: &EventFacts| if any_facts { Tri::Maybe } else { plan.accepts(facts) };
+        part.each_facts(&ordinals, &mut |ordinal, facts| match accepts(facts) {
             Tri::No => {}
             Tri::Yes => count.add(facts),
             Tri::Maybe if sure(ordinal) => count.add(facts),

@@ -206,6 +206,7 @@ async fn every_documented_parameter_is_taken() {
         ("fold", "false"),
         ("fresh", "true"),
         ("from", "0"),
+        ("window", "7d"),
     ]);
     for (path, item) in document["paths"].as_object().unwrap() {
         let Some(parameters) = item["get"]["parameters"].as_array() else { continue };
@@ -216,6 +217,7 @@ async fn every_documented_parameter_is_taken() {
             // A cursor is one that the server made; an empty one counts as absent.
             let value = match name {
                 "cursor" => "",
+                "sort" if path == "/v1/search" => "relevance",
                 other => examples.get(other).copied().unwrap_or("x"),
             };
             query.push((name.into(), value.into()));

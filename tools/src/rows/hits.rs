@@ -188,6 +188,7 @@ mod tests {
         json!({
             "session": "s-1", "seq": 4, "offset": 57, "time": "2026-03-01T09:30:02.000000Z", "kind": "command",
             "verdict": "blocked", "user": "ana\u{1b}]0;x\u{7}@example.com", "role": "pg", "type": "database",
+            "replay_ms": 2500,
             "snippets": [
                 {"field": "input", "text": "DROP\n TABLE t", "highlights": [[0, 4]], "more_before": false, "more_after": true},
                 {"field": "output", "text": "ERROR", "highlights": [], "more_before": false, "more_after": false},
@@ -212,7 +213,7 @@ mod tests {
         assert_eq!(record.get(6).map(String::as_str), Some("ana\u{1b}]0;x\u{7}@example.com"));
         assert_eq!(
             record.get(9..),
-            Some(&["DROP\n TABLE t", "ERROR", "", "", "", "input"].map(String::from)[..])
+            Some(&["DROP\n TABLE t", "ERROR", "", "", "", "input", "2500"].map(String::from)[..])
         );
     }
 }

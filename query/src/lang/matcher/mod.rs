@@ -167,6 +167,12 @@ impl Matcher {
         self.root.accepts(facts)
     }
 
+    /// Does it ask for texts alone, in any field? Then facts decide nothing of an event that has them.
+    #[must_use]
+    pub fn is_of_texts(&self) -> bool {
+        self.root.is_of_texts()
+    }
+
     /// A test on the raw bytes of one or many plain lines
     /// (see [`daybook_engine::block::Flags::plain`]): where it says no, nothing matches. `None` if
     /// the query needs no literal that JSON writes in one way only. What is seen on a terminal stands in no

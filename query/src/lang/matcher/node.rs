@@ -125,6 +125,15 @@ impl Node {
         }
     }
 
+    /// Is nothing but texts wanted?
+    pub(super) fn is_of_texts(&self) -> bool {
+        match self {
+            Node::Text(text) => text.field.is_none() && !text.negated,
+            Node::And(nodes) | Node::Or(nodes) => nodes.iter().all(Node::is_of_texts),
+            _ => false,
+        }
+    }
+
     /// Is a text wanted that may be seen on a terminal?
     pub(super) fn asks_seen(&self) -> bool {
         match self {
