@@ -4,7 +4,6 @@ use crate::problem::{Document, Problem, Stored};
 use crate::state::App;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header;
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use daybook_engine::Stats;
 use std::collections::BTreeMap;
@@ -62,22 +61,33 @@ impl Metrics {
     }
 }
 
-/// The layer that counts requests and the time to their answer (for a stream: to its start).
-pub async fn count(State(app): State<App>, request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    // Only names that the program itself has: whatever else is asked for counts together.
-    let method = match request.method().as_str() {
-        "GET" => "GET",
-        "HEAD" => "HEAD",
-        "POST" => "POST",
-        _ => "other",
-    };
-    let path = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str);
-    let path = path.into();
-    let response = next.run(request).await;
-    let route = Route { method, path, status: response.status().as_u16() };
-    app.metrics.answered(route, started.elapsed());
-    response
+/// Counts a request and the time to its answer (for a stream: to its start).
+pub struct Counted {
+    started: Instant,
+    method: &'static str,
+    path: Box<str>,
+}
+
+impl Counted {
+    /// A request that came now.
+    pub fn of(request: &Request) -> Counted {
+        // Only names that the program itself has: whatever else is asked for counts together.
+        let method = match request.method().as_str() {
+            "GET" => "GET",
+            "HEAD" => "HEAD",
+            "POST" => "POST",
+            _ => "other",
+        };
+        let path = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str);
+        Counted { started: Instant::now(), method, path: path.into() }
+    }
+
+    /// It was answered.
+    pub fn answered(self, app: &App, response: &Response) {
+        let Counted { started, method, path } = self;
+        let route = Route { method, path, status: response.status().as_u16() };
+        app.metrics.answered(route, started.elapsed());
+    }
 }
 
 /// Counters and gauges for Prometheus.

@@ -1,5 +1,6 @@
 //! The routes, and the document about them: each handler is added once and is in both.
 
+use crate::metrics::Counted;
 use crate::params::{NoParams, Params};
 use crate::problem::{self, Problem};
 use crate::state::{App, json_response};
@@ -7,8 +8,10 @@ use crate::{
     auth, backup, doors, export, health, ingest, merkle, metrics, page, rekey, repair, retention,
     search, searches, security, sessions, stats, tail, timeline,
 };
+use axum::extract::{Request, State};
 use axum::http::{Extensions, HeaderMap, StatusCode, Version, header};
-use axum::response::Response;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Router, middleware};
 use tower::ServiceBuilder;
@@ -84,17 +87,16 @@ pub fn router(app: App) -> Router {
         async move { json_response(document) }
     };
     let api = doors::bulk::probes::routes().fold(api, |api, (path, probe)| api.route(path, probe));
-    // The outermost first. As one layer: a router copies all that it holds for each request and each layer.
+    // The outermost first. As one layer, and few of our own in it: a router copies all that it holds for each request
+    // and each of them.
     let layers = ServiceBuilder::new()
         // What fails inside is said where it fails; "busy" is no failure.
         .layer(TraceLayer::new_for_http().on_failure(()))
         .layer(CompressionLayer::new().compress_when(SizeAbove::new(1024).and(is_text)))
-        .layer(middleware::from_fn(security::headers))
+        .map_response(security::with_headers)
         .layer(middleware::from_fn(problem::finish))
         .layer(CatchPanicLayer::custom(problem::panicked))
-        .layer(middleware::from_fn_with_state(app.clone(), metrics::count))
-        .layer(middleware::from_fn_with_state(app.clone(), security::guard))
-        .layer(middleware::from_fn_with_state(app.clone(), auth::layer));
+        .layer(middleware::from_fn_with_state(app.clone(), enter));
     api.route("/openapi.json", get(openapi))
         // Elasticsearch takes both, and says so of neither.
         .route("/_bulk", put(doors::bulk::post_bulk))
@@ -113,6 +115,18 @@ pub fn router(app: App) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .layer(layers)
         .with_state(app)
+}
+
+/// Lets a request in that may come in, and counts it.
+async fn enter(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let counted = Counted::of(&request);
+    let refused = security::refuse(&app, &request).map(IntoResponse::into_response);
+    let response = match refused.or_else(|| auth::refuse(&app, &mut request)) {
+        None => next.run(request).await,
+        Some(response) => response,
+    };
+    counted.answered(&app, &response);
+    response
 }
 
 async fn nothing() -> Problem {

@@ -3,16 +3,15 @@
 //! Without tokens (see [`crate::auth`]), who reaches the port may read everything, so the server listens on loopback
 //! only; a page of another site that is open on the same machine must not get through either. It
 //! can't read answers of another origin, but it could send requests, or have its own name point to
-//! 127.0.0.1 ("DNS rebinding"). Hence [`guard`]: the name that was asked for must be this machine's,
+//! 127.0.0.1 ("DNS rebinding"). Hence [`refuse`]: the name that was asked for must be this machine's,
 //! and what changes something must not come from another site.
 
 use crate::problem::Problem;
 use crate::state::App;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::uri::Authority;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use std::net::IpAddr;
 
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'";
@@ -29,40 +28,37 @@ pub const HEADERS: [(HeaderName, HeaderValue); 5] = [
     ),
 ];
 
-/// The layer that adds [`HEADERS`].
-pub async fn headers(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+/// An answer with [`HEADERS`].
+pub fn with_headers<B>(mut response: Response<B>) -> Response<B> {
     for (name, value) in HEADERS {
         response.headers_mut().insert(name, value);
     }
     response
 }
 
-/// The layer that refuses requests that another site's page makes.
-pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
+/// The answer to a request that another site's page makes.
+pub fn refuse(app: &App, request: &Request) -> Option<Problem> {
     // With tokens, a name that points here by a trick brings no cookie of this name's.
-    if !app.tokens.required() && !asks_for_this_machine(&request) {
-        return Problem::new(
+    if !app.tokens.required() && !asks_for_this_machine(request) {
+        return Some(Problem::new(
             "host",
             StatusCode::MISDIRECTED_REQUEST,
             "Another host",
             "without tokens daybook answers only to localhost; ask for http://localhost or http://127.0.0.1",
-        )
-        .into_response();
+        ));
     }
     // Browsers open WebSockets to other sites unasked, and what goes over one changes something.
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS)
         && !request.headers().contains_key(header::UPGRADE);
-    if !reads && comes_from_another_site(&request) {
-        return Problem::new(
+    if !reads && comes_from_another_site(request) {
+        return Some(Problem::new(
             "cross-site",
             StatusCode::FORBIDDEN,
             "From another site",
             "a page of another site may not change anything here",
-        )
-        .into_response();
+        ));
     }
-    next.run(request).await
+    None
 }
 
 fn asks_for_this_machine(request: &Request) -> bool {

@@ -1,7 +1,7 @@
 //! A browser's way in: a form that takes a token, and a cookie that carries it.
 //!
 //! The cookie is `HttpOnly` (no script reads it) and `SameSite=Strict` (no other site's page sends it), and
-//! `security::guard` refuses changes that come from other sites.
+//! `security::refuse` refuses changes that come from other sites.
 
 use super::tokens::Found;
 use crate::state::App;

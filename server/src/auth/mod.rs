@@ -22,10 +22,9 @@ pub mod tokens;
 
 use crate::problem::Problem;
 use crate::state::App;
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -125,19 +124,18 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     }
 }
 
-/// The layer that lets through who may.
-pub async fn layer(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let needed = rules::needed(request.method(), request.uri().path());
+/// The answer to who may not; `None` for who may, and then the handlers are told who that is.
+pub fn refuse(app: &App, request: &mut Request) -> Option<Response> {
     if !app.tokens.required() {
-        return next.run(request).await;
+        return None;
     }
-    let Some(needed) = needed else { return next.run(request).await };
+    let needed = rules::needed(request.method(), request.uri().path())?;
     let caller = match secret(request.headers()).map(|secret| app.tokens.find(&secret)) {
         Some(Found::Valid(token)) => token,
-        found => return unknown(&request, found.as_ref()).into_response(),
+        found => return Some(unknown(request, found.as_ref()).into_response()),
     };
     if !needed.iter().any(|scope| caller.has(*scope)) {
-        return Problem::new(
+        let problem = Problem::new(
             "scope",
             StatusCode::FORBIDDEN,
             "Not with this token",
@@ -150,11 +148,11 @@ pub async fn layer(State(app): State<App>, mut request: Request, next: Next) -> 
                     .collect::<Vec<_>>()
                     .join(" or ")
             ),
-        )
-        .into_response();
+        );
+        return Some(problem.into_response());
     }
     request.extensions_mut().insert(Caller(Some(caller)));
-    next.run(request).await
+    None
 }
 
 /// The answer to who is not known: a form for people, a problem for programs.
