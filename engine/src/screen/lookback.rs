@@ -14,12 +14,16 @@ use std::ops::ControlFlow;
 /// In a segment a session's events are neighbours, so that many are read at once.
 const NEIGHBOURS: u32 = 32;
 
-/// Reads contexts; remembers the last, so that going through a session forwards reads each event once.
+/// So many sessions' contexts are remembered.
+const SESSIONS_MAX: usize = 1_024;
+
+/// Reads contexts; remembers the last of each session, so that going through sessions forwards, also through several
+/// at once as a journal has them, reads each event once.
 #[derive(Debug)]
 pub struct Lookback<'a> {
     log: &'a Snapshot,
-    /// The context after an event.
-    latest: Option<(Offset, Context)>,
+    /// By session: an event, and the context after it.
+    latest: HashMap<SessionKey, (Offset, Context)>,
     /// The sizes that a session's terminal had, and from which event on; in no order.
     sizes: HashMap<SessionKey, Vec<(Offset, Size)>>,
     /// How much was read, in events.
@@ -43,7 +47,7 @@ impl<'a> Lookback<'a> {
     /// Reads from a snapshot.
     #[must_use]
     pub fn new(log: &'a Snapshot) -> Lookback<'a> {
-        Lookback { log, latest: None, sizes: HashMap::new(), read: Cell::new(0) }
+        Lookback { log, latest: HashMap::new(), sizes: HashMap::new(), read: Cell::new(0) }
     }
 
     /// How much it has read so far, in events; of what is only counted, less.
@@ -69,7 +73,7 @@ impl<'a> Lookback<'a> {
         if !matches!(record.kind, Kind::TerminalOutput | Kind::TerminalInput) {
             return Ok(Seen::default());
         }
-        let context = match (record.previous, self.latest.take()) {
+        let context = match (record.previous, self.latest.remove(&session)) {
             (None, _) => Context::default(),
             (Some(previous), Some((at, context))) if at == previous => context,
             (Some(previous), _) => self.context(session, previous)?,
@@ -78,7 +82,10 @@ impl<'a> Lookback<'a> {
         let seen = context.seen(event, size);
         let mut context = context;
         context.push(event);
-        self.latest = Some((record.offset, context));
+        if self.latest.len() >= SESSIONS_MAX {
+            self.latest.clear();
+        }
+        self.latest.insert(session, (record.offset, context));
         Ok(seen)
     }
 
