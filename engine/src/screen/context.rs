@@ -1,7 +1,7 @@
 //! What came to a terminal since the last line break on its screen.
 
 use super::draw::{COLS_MAX, Drawing};
-use super::{BYTES_MAX, EVENTS_MAX, Line, Seen, keys};
+use super::{BYTES_MAX, Chars, EVENTS_MAX, Line, Seen, keys};
 use crate::event::wire::{Body, Event};
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -71,6 +71,12 @@ impl Context {
             if typed { self.typed(&text, size) } else { self.shown(&text, size) }
         }));
         seen.ok().flatten().unwrap_or_default()
+    }
+
+    /// What was sent, with an event that comes now.
+    pub(super) fn sent(&self, event: &Event<'_>) -> Chars {
+        let now = own(event).map_or(Chars::default(), |(_, text)| Chars::of(&text));
+        self.pieces.iter().fold(now, |all, piece| all.and(Chars::of(&piece.text)))
     }
 
     /// What it holds in memory, about, in bytes.

@@ -1,7 +1,7 @@
 //! What is seen with any event, read from the log.
 
 use super::context::own;
-use super::{Context, EVENTS_MAX, Seen, Size};
+use super::{Chars, Context, EVENTS_MAX, Seen, Size};
 use crate::block::Record;
 use crate::error::Error;
 use crate::event::wire::Event;
@@ -60,7 +60,7 @@ impl<'a> Lookback<'a> {
         self.read.set(self.read.get() + events);
     }
 
-    /// What is seen with an event of a session.
+    /// What is seen with an event of a session, for who looks for a text that has one of `wanted` in it.
     ///
     /// # Errors
     /// An event before it that can't be read.
@@ -69,6 +69,7 @@ impl<'a> Lookback<'a> {
         session: SessionKey,
         record: &Record<'_>,
         event: &Event<'_>,
+        mut wanted: impl Iterator<Item = Chars>,
     ) -> Result<Seen, Error> {
         if !matches!(record.kind, Kind::TerminalOutput | Kind::TerminalInput) {
             return Ok(Seen::default());
@@ -78,8 +79,11 @@ impl<'a> Lookback<'a> {
             (Some(previous), Some((at, context))) if at == previous => context,
             (Some(previous), _) => self.context(session, previous)?,
         };
-        let size = self.size(session, record.offset)?;
-        let seen = context.seen(event, size);
+        let sent = context.sent(event);
+        let seen = match wanted.any(|chars| chars.may_show(sent)) {
+            true => context.seen(event, self.size(session, record.offset)?),
+            false => Seen::default(),
+        };
         let mut context = context;
         context.push(event);
         if self.latest.len() >= SESSIONS_MAX {

@@ -22,12 +22,14 @@
 //!
 //! | module | what is there |
 //! |---|---|
+//! | `chars` | which characters can't have been seen |
 //! | `context` | what came to a terminal since the last line break |
 //! | `draw` | the emulator: which lines were completed |
 //! | `keys` | a line from its keys alone |
 //! | [`Feed`] | what is seen, event after event, for the indexer |
 //! | [`Lookback`] | what is seen with any event, for readers |
 
+mod chars;
 mod context;
 mod draw;
 mod feed;
@@ -36,6 +38,7 @@ mod lookback;
 #[cfg(test)]
 mod tests;
 
+pub use chars::Chars;
 pub use context::{Context, Size};
 pub use feed::{Feed, Glimpse};
 pub use lookback::Lookback;

@@ -2,6 +2,7 @@
 //! raw bytes.
 
 use daybook_engine::event::text::TextField;
+use daybook_engine::screen::Chars;
 use daybook_engine::text::narrow::{Fields, Narrow, WordShape};
 use daybook_engine::text::words::{dotted, fold, indexed_part, words};
 use std::ops::Range;
@@ -136,6 +137,18 @@ impl Needs {
             Needs::Literal(literal) => literal.narrow(fields),
             Needs::All(needs) => all(needs.iter().map(|n| n.narrow(field)).collect()),
             Needs::One(needs) => any(needs.iter().map(|n| n.narrow(field)).collect()),
+        }
+    }
+
+    /// Characters that are in every text which satisfies it.
+    pub(super) fn chars(&self) -> Chars {
+        match self {
+            Needs::Nothing => Chars::default(),
+            Needs::Literal(literal) => Chars::of(&literal.text),
+            Needs::All(needs) => needs.iter().map(Needs::chars).fold(Chars::default(), Chars::and),
+            Needs::One(needs) => {
+                needs.iter().map(Needs::chars).reduce(Chars::both).unwrap_or_default()
+            }
         }
     }
 

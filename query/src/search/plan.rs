@@ -229,7 +229,10 @@ impl<'a> Plan<'a> {
         event: &Event<'_>,
     ) -> Result<Seen, Error> {
         match self.matcher.asks_seen(facts.kind) {
-            true => self.lookback.borrow_mut().seen(facts.session, record, event),
+            true => {
+                let wanted = self.matcher.seen_chars();
+                self.lookback.borrow_mut().seen(facts.session, record, event, wanted)
+            }
             false => Ok(Seen::default()),
         }
     }

@@ -20,7 +20,7 @@ use daybook_engine::catalog::filter::SessionFilter;
 use daybook_engine::event::text::{TextField, Texts};
 use daybook_engine::event::wire::Event;
 use daybook_engine::event::{Kind, Micros, SessionKey};
-use daybook_engine::screen::Seen;
+use daybook_engine::screen::{Chars, Seen};
 use daybook_engine::text::narrow::Narrow;
 use daybook_engine::view::EventFacts;
 use finder::{Ends, Finder, folded_any, index_word, needs};
@@ -111,6 +111,8 @@ struct TextTerm {
     positive: bool,
     /// How much it says.
     weight: f64,
+    /// What is in every text that has it.
+    chars: Chars,
 }
 
 impl Matcher {
@@ -185,6 +187,12 @@ impl Matcher {
             return None;
         }
         Some(Box::new(move |bytes| tests.iter().all(|test| test.is_match(bytes))))
+    }
+
+    /// For each text that may have been seen: the characters that have to be there for that.
+    pub fn seen_chars(&self) -> impl Iterator<Item = Chars> + '_ {
+        let seen = self.terms.iter().filter(|term| term.field.is_none_or(TextField::is_seen));
+        seen.map(|term| term.chars)
     }
 
     /// May it depend on what was seen on a terminal whether an event of this kind matches?
@@ -349,7 +357,8 @@ fn lower_term<E>(
             };
             let weight = 1.0 + (text.as_str().len().max(1) as f64).ln();
             let (finder, field) = (Finder::new(text), *field);
-            terms.push(TextTerm { finder, field, positive: !negated, weight });
+            let chars = needs.chars();
+            terms.push(TextTerm { finder, field, positive: !negated, weight, chars });
             Node::Text(Box::new(node))
         }
         Term::Kind(kinds) if negated => Node::Kind(!kind_bits(kinds)),
