@@ -146,8 +146,9 @@ fn decode(bytes: &[u8]) -> Result<[Range<usize>; FIELDS], &'static str> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
     use super::*;
     use crate::disk::RealDisk;
     use proptest::prelude::*;
