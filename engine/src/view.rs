@@ -9,6 +9,7 @@ use crate::catalog::filter::{SessionFilter, Sort, TextFact};
 use crate::error::Error;
 use crate::event::{Kind, Micros, Offset, Seq, SessionKey, Verdict};
 pub use crate::journal::order::SharedOrdinals;
+use crate::screen::Seen;
 use crate::session::SessionState;
 use crate::text::narrow::Narrow;
 use std::collections::{HashMap, HashSet};
@@ -172,6 +173,12 @@ pub trait Part: Send + Sync {
                 visit(ordinal, &facts);
             }
         }
+    }
+
+    /// What was seen with an event of a terminal, where that is drawn already; `None` where it is not.
+    fn seen(&self, offset: Offset) -> Option<Arc<Seen>> {
+        let _ = offset;
+        None
     }
 
     /// All of its events in the order of their offsets, in stretches.

@@ -89,6 +89,18 @@ impl Until {
     }
 }
 
+impl Current {
+    /// Commits what was added.
+    fn commit(&mut self) -> Result<(), Error> {
+        self.writer.commit(self.added)?;
+        // Whoever searches now may have begun before this commit, though not before the one before it.
+        self.journal.forget_drawn(self.committed);
+        self.committed = self.added;
+        self.bytes = 0;
+        Ok(())
+    }
+}
+
 fn added(current: &Option<Current>) -> Option<Offset> {
     current.as_ref().map(|current| current.added)
 }
@@ -125,15 +137,14 @@ fn step(
         let due = at.bytes >= shared.options.index_bytes_max
             || at.since.elapsed() >= shared.options.index_age_max;
         if at.added > at.committed && (due || closed || closing) {
-            at.writer.commit(at.added)?;
-            at.committed = at.added;
-            at.bytes = 0;
+            at.commit()?;
             shared.progressed();
         }
         if !closed || at.committed < journal.end() {
             return Ok(());
         }
         // A closed journal that is done: the writer lets go of it, and the sealer takes it.
+        journal.forget_drawn(at.committed);
         *current = None;
         shared.progressed();
     }
@@ -152,6 +163,7 @@ fn open(shared: &Shared, journal: &Arc<Journal>) -> Result<Current, Error> {
     })?;
     let through = reader.indexed_through().max(journal.base());
     journal.set_text(Some(reader));
+    journal.draws_from(through);
     Ok(Current {
         journal: Arc::clone(journal),
         writer,
@@ -181,6 +193,7 @@ fn add_blocks(
             return Ok(false);
         }
         let payload = at.journal.payload(block)?;
+        let mut glimpses = Vec::new();
         for (record, facts) in Records::new(&payload).zip(&block.events) {
             let record =
                 record.map_err(|what| Error::corrupt(at.journal.file().path(), block.at, what))?;
@@ -189,13 +202,13 @@ fn add_blocks(
                 feed.next(facts.session, &record, &event, &mut || Some(shared.snapshot()));
             let texts = Texts::of(&event);
             at.writer.add(record.offset, record.kind, record.verdict, &texts, &glimpse)?;
+            glimpses.push((record.offset, glimpse));
         }
         at.added = Offset(base + u64::from(block.first) + block.events.len() as u64);
+        at.journal.was_drawn(at.added, glimpses);
         at.bytes += u64::from(block.raw_len);
         if at.bytes >= shared.options.index_bytes_max {
-            at.writer.commit(at.added)?;
-            at.committed = at.added;
-            at.bytes = 0;
+            at.commit()?;
             shared.counters.indexer_cpu_us.store(thread_cpu_us(), Ordering::Relaxed);
             shared.progressed();
         }

@@ -10,6 +10,7 @@ use super::order::Order;
 use crate::block::{BlockCache, BlockFile, BlockHeader, FileId};
 use crate::error::Error;
 use crate::event::{Kind, Micros, Offset, Seq, SessionKey, Verdict};
+use crate::screen::{Drawn, Glimpse, Seen};
 use crate::text::TextReader;
 use crate::text::narrow::Narrow;
 use crate::view::{
@@ -31,6 +32,7 @@ pub struct Journal {
     state: RwLock<State>,
     text: RwLock<Option<TextReader>>,
     text_doubted: AtomicBool,
+    drawn: RwLock<Drawn>,
 }
 
 #[derive(Debug, Default)]
@@ -114,6 +116,7 @@ impl Journal {
             state: RwLock::default(),
             text: RwLock::default(),
             text_doubted: AtomicBool::new(false),
+            drawn: RwLock::default(),
         }
     }
 
@@ -169,6 +172,25 @@ impl Journal {
     #[must_use]
     pub fn indexed_through(&self) -> Offset {
         self.text.read().as_ref().map_or(self.base(), TextReader::indexed_through).max(self.base())
+    }
+
+    /// Whoever draws what was seen begins at an offset; what was drawn before is forgotten.
+    pub fn draws_from(&self, offset: Offset) {
+        *self.drawn.write() = Drawn::starting(offset);
+    }
+
+    /// What was seen has been drawn up to an offset.
+    pub fn was_drawn(
+        &self,
+        through: Offset,
+        glimpses: impl IntoIterator<Item = (Offset, Glimpse)>,
+    ) {
+        self.drawn.write().add(through, glimpses);
+    }
+
+    /// What was drawn before an offset is in the text index of every reader.
+    pub fn forget_drawn(&self, before: Offset) {
+        self.drawn.write().forget_before(before);
     }
 
     /// Makes blocks visible to readers. Only the writer calls this, in order, after durability.
@@ -358,6 +380,10 @@ impl Part for JournalView {
             verdict: facts.verdict,
             session: facts.session,
         })
+    }
+
+    fn seen(&self, offset: Offset) -> Option<Arc<Seen>> {
+        self.journal.drawn.read().seen(offset)
     }
 
     fn stretches(&self) -> Arc<[Stretch]> {

@@ -49,6 +49,7 @@ pub struct Context {
 struct Piece {
     typed: bool,
     text: String,
+    chars: Chars,
     event: usize,
 }
 
@@ -76,7 +77,7 @@ impl Context {
     /// What was sent, with an event that comes now.
     pub(super) fn sent(&self, event: &Event<'_>) -> Chars {
         let now = own(event).map_or(Chars::default(), |(_, text)| Chars::of(&text));
-        self.pieces.iter().fold(now, |all, piece| all.and(Chars::of(&piece.text)))
+        self.pieces.iter().fold(now, |all, piece| all.and(piece.chars))
     }
 
     /// What it holds in memory, about, in bytes.
@@ -111,7 +112,9 @@ impl Context {
         let text = tail(text);
         if !text.is_empty() {
             self.bytes += text.len();
-            self.pieces.push_back(Piece { typed, text: text.to_owned(), event: self.events });
+            let chars = Chars::of(text);
+            let event = self.events;
+            self.pieces.push_back(Piece { typed, text: text.to_owned(), chars, event });
         }
         self.bound();
     }

@@ -10,6 +10,7 @@ use crate::view::{Ordinals, Part, Snapshot};
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 /// In a segment a session's events are neighbours, so that many are read at once.
 const NEIGHBOURS: u32 = 32;
@@ -70,9 +71,13 @@ impl<'a> Lookback<'a> {
         record: &Record<'_>,
         event: &Event<'_>,
         mut wanted: impl Iterator<Item = Chars>,
-    ) -> Result<Seen, Error> {
+    ) -> Result<Arc<Seen>, Error> {
         if !matches!(record.kind, Kind::TerminalOutput | Kind::TerminalInput) {
-            return Ok(Seen::default());
+            return Ok(Arc::default());
+        }
+        let drawn = self.log.find(record.offset).and_then(|(part, _)| part.seen(record.offset));
+        if let Some(seen) = drawn {
+            return Ok(seen);
         }
         let context = match (record.previous, self.latest.remove(&session)) {
             (None, _) => Context::default(),
@@ -81,8 +86,8 @@ impl<'a> Lookback<'a> {
         };
         let sent = context.sent(event);
         let seen = match wanted.any(|chars| chars.may_show(sent)) {
-            true => context.seen(event, self.size(session, record.offset)?),
-            false => Seen::default(),
+            true => Arc::new(context.seen(event, self.size(session, record.offset)?)),
+            false => Arc::default(),
         };
         let mut context = context;
         context.push(event);

@@ -27,11 +27,13 @@
 //! | `draw` | the emulator: which lines were completed |
 //! | `keys` | a line from its keys alone |
 //! | [`Feed`] | what is seen, event after event, for the indexer |
+//! | [`Drawn`] | what the indexer has drawn and not committed |
 //! | [`Lookback`] | what is seen with any event, for readers |
 
 mod chars;
 mod context;
 mod draw;
+mod drawn;
 mod feed;
 mod keys;
 mod lookback;
@@ -40,6 +42,7 @@ mod tests;
 
 pub use chars::Chars;
 pub use context::{Context, Size};
+pub use drawn::Drawn;
 pub use feed::{Feed, Glimpse};
 pub use lookback::Lookback;
 
@@ -75,6 +78,15 @@ impl Seen {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty() && self.typed.is_none()
+    }
+
+    /// What it holds in memory, about, in bytes.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        let lines =
+            self.lines.iter().chain(&self.typed).map(|line| line.text.len() + size_of::<Line>());
+        let before = self.before.iter().map(|text| text.len() + size_of::<String>());
+        size_of::<Seen>() + lines.chain(before).sum::<usize>()
     }
 
     /// Does a line have what `found` looks for, that no event before this one had by itself?

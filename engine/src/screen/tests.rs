@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use super::context::{drawn, needs_drawing};
-use super::{BYTES_MAX, Context, EVENTS_MAX, Feed, Seen, Size};
+use super::{BYTES_MAX, Context, Drawn, EVENTS_MAX, Feed, Glimpse, Line, Seen, Size};
 use crate::block::Record;
 use crate::event::wire::Event;
 use crate::event::{Micros, Offset, Seq, SessionKey};
@@ -220,6 +220,50 @@ proptest! {
                 prop_assert!(!line.text.is_empty() && !line.text.contains('\n'));
             }
         }
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_was_drawn_is_known_as_it_was_seen_or_not_at_all(
+        steps in prop::collection::vec(
+            (prop::collection::vec(prop::sample::select(vec![None, Some(0), Some(3), Some(9 << 20)]), 0..6), any::<bool>()),
+            0..8,
+        ),
+    ) {
+        let mut drawn = Drawn::starting(Offset(10));
+        let (mut model, mut start, mut peak) = (Vec::new(), 0, 0);
+        for (step, (lens, commits)) in steps.into_iter().enumerate() {
+            let base = 10 + model.len() as u64;
+            let glimpses: Vec<Glimpse> = lens.into_iter().map(|len| match len {
+                None => Glimpse::Unknown,
+                Some(0) => Glimpse::default(),
+                Some(len) => {
+                    let line = Line { text: step.to_string().repeat(len), joined: true };
+                    Glimpse::Seen(Seen { lines: vec![line], ..Seen::default() })
+                }
+            }).collect();
+            model.extend(glimpses.iter().cloned());
+            drawn.add(Offset(10 + model.len() as u64), (base..).map(Offset).zip(glimpses));
+            peak = peak.max(drawn.memory());
+            if commits {
+                start = base - 10;
+                drawn.forget_before(Offset(base));
+            }
+        }
+        let mut forgotten = 0;
+        for offset in 0..model.len() as u64 + 20 {
+            let known = drawn.seen(Offset(offset));
+            let was = offset.checked_sub(10).filter(|at| *at >= start).and_then(|at| model.get(at as usize));
+            match (was, known) {
+                (Some(Glimpse::Seen(was)), Some(known)) => prop_assert_eq!(was, &*known),
+                (Some(Glimpse::Seen(was)), None) => forgotten += was.memory(),
+                (_, known) => prop_assert_eq!(known, None, "at {}", offset),
+            }
+        }
+        // What does not fit into the memory is not remembered.
+        prop_assert!(forgotten == 0 || peak >= 32 << 20);
+        prop_assert!(peak < (32 << 20) + (10 << 20));
     }
 }
 

@@ -218,7 +218,10 @@ impl<'a> Plan<'a> {
     pub(crate) fn asks_seen(&self, part: &dyn Part, ordinal: u32) -> bool {
         // Most queries that name a field ask of no kind.
         self.matcher.asks_seen(Kind::TerminalOutput)
-            && part.facts(ordinal).is_some_and(|facts| self.matcher.asks_seen(facts.kind))
+            && part.facts(ordinal).is_some_and(|facts| {
+                self.matcher.asks_seen(facts.kind)
+                    && part.seen(facts.offset).is_none_or(|seen| self.matcher.may_be_seen(&seen))
+            })
     }
 
     /// What was seen with an event, if the query asks for that.
@@ -227,13 +230,13 @@ impl<'a> Plan<'a> {
         facts: &EventFacts,
         record: &Record<'_>,
         event: &Event<'_>,
-    ) -> Result<Seen, Error> {
+    ) -> Result<Arc<Seen>, Error> {
         match self.matcher.asks_seen(facts.kind) {
             true => {
                 let wanted = self.matcher.seen_chars();
                 self.lookback.borrow_mut().seen(facts.session, record, event, wanted)
             }
-            false => Ok(Seen::default()),
+            false => Ok(Arc::default()),
         }
     }
 
@@ -243,8 +246,8 @@ impl<'a> Plan<'a> {
         facts: &EventFacts,
         record: &Record<'_>,
         event: &Event<'_>,
-    ) -> Result<Option<Seen>, Error> {
-        let mut seen = Ok(Seen::default());
+    ) -> Result<Option<Arc<Seen>>, Error> {
+        let mut seen = Ok(Arc::default());
         let matches = self.matcher.matches(facts, event, &mut || {
             seen = self.seen(facts, record, event);
             seen.clone().unwrap_or_default()

@@ -55,7 +55,7 @@ impl Model {
 
     /// Does an event of the model match?
     pub fn matches(&self, matcher: &Matcher, facts: &EventFacts, event: &Event<'_>) -> bool {
-        matcher.matches(facts, event, &mut || self.seen_with(facts).clone())
+        matcher.matches(facts, event, &mut || Arc::new(self.seen_with(facts).clone()))
     }
 
     /// What was seen with an event of the model.

@@ -195,6 +195,15 @@ impl Matcher {
         seen.map(|term| term.chars)
     }
 
+    /// Does a line that was seen have any of the query's texts?
+    #[must_use]
+    pub fn may_be_seen(&self, seen: &Seen) -> bool {
+        let asked = self.terms.iter().filter(|term| term.field.is_none_or(TextField::is_seen));
+        let mut lines = seen.lines.iter().chain(&seen.typed);
+        !seen.is_empty()
+            && lines.any(|line| asked.clone().any(|term| term.finder.is_match(&line.text)))
+    }
+
     /// May it depend on what was seen on a terminal whether an event of this kind matches?
     #[must_use]
     pub fn asks_seen(&self, kind: Kind) -> bool {
@@ -208,10 +217,10 @@ impl Matcher {
         &self,
         facts: &EventFacts,
         event: &Event<'_>,
-        seen: &mut dyn FnMut() -> Seen,
+        seen: &mut dyn FnMut() -> Arc<Seen>,
     ) -> bool {
         let mut texts: Option<Texts<'_>> = None;
-        let mut known: Option<Seen> = None;
+        let mut known: Option<Arc<Seen>> = None;
         let asks_seen = self.asks_seen(facts.kind);
         let typed = facts.kind == Kind::TerminalInput;
         let field_seen = if typed { TextField::Typed } else { TextField::Screen };
