@@ -175,6 +175,37 @@ pub trait Part: Send + Sync {
         }
     }
 
+    /// As [`Part::each_facts`], for events of some sessions only; what is known of others is not even read.
+    fn each_facts_of(
+        &self,
+        ordinals: &Ordinals,
+        wanted: &dyn Fn(SessionKey) -> bool,
+        visit: &mut dyn FnMut(u32, &EventFacts),
+    ) {
+        self.each_facts(ordinals, &mut |ordinal, facts| {
+            if wanted(facts.session) {
+                visit(ordinal, facts);
+            }
+        });
+    }
+
+    /// Calls `visit` with the session of each run of neighbours of `ordinals`, which ascend, and how many of them these
+    /// are; a session may come again. It takes no facts, and [`Part::check`] says whether it was all.
+    fn each_session(&self, ordinals: &Ordinals, visit: &mut dyn FnMut(SessionKey, u64)) {
+        let mut run: Option<(SessionKey, u64)> = None;
+        self.each_facts(ordinals, &mut |_, facts| match &mut run {
+            Some((session, count)) if *session == facts.session => *count += 1,
+            _ => {
+                if let Some((session, count)) = run.replace((facts.session, 1)) {
+                    visit(session, count);
+                }
+            }
+        });
+        if let Some((session, count)) = run {
+            visit(session, count);
+        }
+    }
+
     /// What was seen with an event of a terminal, where that is drawn already; `None` where it is not.
     fn seen(&self, offset: Offset) -> Option<Arc<Seen>> {
         let _ = offset;
@@ -321,6 +352,9 @@ pub type Facet = Vec<(String, u64)>;
 /// A number for each of some sessions.
 pub type SessionCounts = HashMap<SessionKey, u64, foldhash::fast::RandomState>;
 
+/// Some sessions.
+pub type SessionSet = HashSet<SessionKey, foldhash::fast::RandomState>;
+
 /// For how much a session counts.
 #[derive(Clone, Copy, Debug)]
 pub enum Weights<'a> {
@@ -365,7 +399,7 @@ pub trait Sessions: Send + Sync {
     ///
     /// # Errors
     /// The catalog's.
-    fn keys(&self, filter: &SessionFilter) -> Result<HashSet<SessionKey>, Error>;
+    fn keys(&self, filter: &SessionFilter) -> Result<SessionSet, Error>;
 
     /// For each field, its most frequent values among the sessions that match, `limit` of each. A session counts
     /// for as much as `weights` says; a value that comes to nothing is none.

@@ -7,9 +7,9 @@ use daybook_engine::event::wire::{Body, Retention};
 use daybook_engine::event::{Micros, Offset, RetentionAction, SessionKey};
 use daybook_engine::retention::{HoldQueries, Names, NewHold, Policy, Scope};
 use daybook_engine::session::{Change, SessionState};
-use daybook_engine::view::{ListRequest, Ordinals, Snapshot};
+use daybook_engine::view::{ListRequest, Ordinals, SessionSet, Snapshot};
 use daybook_engine::{Ack, Batch, Engine, Error, OWN_SESSION, Options};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -266,7 +266,7 @@ impl HoldQueries for ById {
         if query.contains('(') { Err("no".to_owned()) } else { Ok(()) }
     }
 
-    fn sessions(&self, log: &Snapshot, query: &str) -> Result<HashSet<SessionKey>, Error> {
+    fn sessions(&self, log: &Snapshot, query: &str) -> Result<SessionSet, Error> {
         Ok(log.sessions.get(query)?.map(|session| session.key).into_iter().collect())
     }
 }

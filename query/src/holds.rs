@@ -5,11 +5,10 @@ use crate::item::Time;
 use crate::lang::parse;
 use crate::search::{SearchLimits, sets};
 use daybook_engine::Error;
-use daybook_engine::event::{Micros, SessionKey};
+use daybook_engine::event::Micros;
 use daybook_engine::retention::{Hold, HoldQueries, Names, Scope};
-use daybook_engine::view::Snapshot;
+use daybook_engine::view::{SessionSet, Snapshot};
 use serde::Serialize;
-use std::collections::HashSet;
 
 /// Evaluates the queries of holds, for the engine. A hold has to be exact: no bound on what is read.
 #[derive(Clone, Copy, Debug, Default)]
@@ -24,7 +23,7 @@ impl HoldQueries for QueryHolds {
         parsed.map(|_| ()).map_err(|error| format!("the query can't be used: {}", error.message))
     }
 
-    fn sessions(&self, log: &Snapshot, query: &str) -> Result<HashSet<SessionKey>, Error> {
+    fn sessions(&self, log: &Snapshot, query: &str) -> Result<SessionSet, Error> {
         let refused = |what: String| Error::Refused { what };
         let parsed = parse(query, Micros::now())
             .map_err(|error| refused(format!("a hold's query can't be used: {}", error.message)))?;

@@ -12,9 +12,9 @@ use daybook_engine::catalog::filter::{NumberFact, Pattern, SessionFilter, Sort, 
 use daybook_engine::event::wire::ReviewDecision;
 use daybook_engine::event::{Micros, Offset, Scope, Seq, SessionKey};
 use daybook_engine::session::{Review, ReviewStatus};
-use daybook_engine::view::{Facet, ListPlace, ListRequest, Snapshot, Weights};
+use daybook_engine::view::{Facet, ListPlace, ListRequest, SessionSet, Snapshot, Weights};
 use serde::Serialize;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -272,7 +272,9 @@ pub fn like(
         same(TextFact::User, facts.user),
         same(TextFact::Role, facts.role),
         SessionFilter::Number(NumberFact::Started, Bound::Included(low), Bound::Included(high)),
-        SessionFilter::Not(Box::new(SessionFilter::Keys(Arc::new(HashSet::from([session.key]))))),
+        SessionFilter::Not(Box::new(SessionFilter::Keys(Arc::new(SessionSet::from_iter([
+            session.key,
+        ]))))),
     ])))
 }
 

@@ -35,8 +35,15 @@ pub(crate) fn loaded(
     let stream = |events| Stream::new(source, events, share.seed);
     if let Ok(bytes) = std::fs::read(&note) {
         let earlier: Value = serde_json::from_slice(&bytes)?;
-        println!("           {name}, loaded earlier: {}", earlier["said"].as_str().unwrap_or(""));
-        return stream(earlier["events"].as_u64().unwrap_or(share.events));
+        let events = earlier["events"].as_u64().unwrap_or_default();
+        // In less time it may have loaded fewer.
+        if events >= share.events || earlier["seconds"].as_u64() == Some(share.seconds) {
+            println!(
+                "           {name}, loaded earlier: {}",
+                earlier["said"].as_str().unwrap_or("")
+            );
+            return stream(events);
+        }
     }
     let mut events = share.events;
     if events > SLICE {
@@ -55,7 +62,8 @@ pub(crate) fn loaded(
         stream.events as f64 / took.as_secs_f64()
     );
     println!("           {name}, loaded now: {said}");
-    let noted = serde_json::json!({"events": stream.events, "said": said});
+    let noted =
+        serde_json::json!({"events": stream.events, "seconds": share.seconds, "said": said});
     std::fs::write(&note, noted.to_string())?;
     Ok(stream)
 }

@@ -3,7 +3,7 @@
 
 use crate::event::{Micros, SessionKey};
 use crate::session::SessionState;
-use std::collections::HashSet;
+use crate::view::SessionSet;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub enum SessionFilter {
     /// A number is in a range.
     Number(NumberFact, Bound<i64>, Bound<i64>),
     /// One of these sessions.
-    Keys(Arc<HashSet<SessionKey>>),
+    Keys(Arc<SessionSet>),
     /// All hold.
     And(Vec<SessionFilter>),
     /// At least one holds.

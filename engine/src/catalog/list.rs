@@ -6,9 +6,11 @@ use super::overlay::Catalog;
 use crate::error::Error;
 use crate::event::SessionKey;
 use crate::text::docs::Docs;
-use crate::view::{Facet, ListPage, ListPlace, ListRequest, Session, Sessions, Weights};
+use crate::view::{
+    Facet, ListPage, ListPlace, ListRequest, Session, SessionSet, Sessions, Weights,
+};
 use std::cell::RefCell;
-use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
 use std::sync::Arc;
 use tantivy::columnar::Cardinality;
 
@@ -100,12 +102,13 @@ impl Sessions for Catalog {
         self.sound(&seen.view, || seen.page(request))
     }
 
-    fn keys(&self, filter: &SessionFilter) -> Result<HashSet<SessionKey>, Error> {
+    fn keys(&self, filter: &SessionFilter) -> Result<SessionSet, Error> {
         let seen = self.seen(filter)?;
-        let mut keys: HashSet<SessionKey> = seen.changed.iter().map(|s| s.key).collect();
+        let mut keys: SessionSet = seen.changed.iter().map(|s| s.key).collect();
         self.sound(&seen.view, || {
             seen.each(filter, |_, segment, docs| {
                 let column = segment.reader.fast_fields().u64(KEY).map_err(Error::catalog)?;
+                keys.reserve(docs.len() as usize);
                 docs.each_value(&column, |_, key| keys.extend(key.map(SessionKey)));
                 Ok(())
             })

@@ -5,7 +5,7 @@ use super::index::{Fields, KEY, ViewSegment};
 use crate::error::Error;
 use crate::event::SessionKey;
 use crate::text::docs::Docs;
-use std::collections::HashSet;
+use crate::view::SessionSet;
 use std::ops::Bound;
 use tantivy::SegmentReader;
 use tantivy::Term;
@@ -122,11 +122,7 @@ fn number(
     Ok(docs)
 }
 
-fn keys(
-    reader: &SegmentReader,
-    fields: Fields,
-    wanted: &HashSet<SessionKey>,
-) -> Result<Docs, Error> {
+fn keys(reader: &SegmentReader, fields: Fields, wanted: &SessionSet) -> Result<Docs, Error> {
     let mut docs = Docs::none(reader.max_doc());
     if wanted.len() * LOOKUP_COST < reader.max_doc() as usize {
         let index = reader.inverted_index(fields.key).map_err(Error::catalog)?;

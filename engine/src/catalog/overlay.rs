@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::event::{Offset, SessionKey};
 use crate::session::{Change, SessionState};
 use crate::text::docs::{Docs, guarded};
-use crate::view::Session;
+use crate::view::{Session, SessionSet};
 use foldhash::fast::RandomState;
 use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockUpgradableReadGuard};
 use std::collections::{HashMap, HashSet};
@@ -338,7 +338,7 @@ impl Inner {
                 docs.insert(place.doc);
             }
         }
-        let unchanged: HashSet<SessionKey> = written
+        let unchanged: SessionSet = written
             .iter()
             .filter(|(session, _)| {
                 self.overlay

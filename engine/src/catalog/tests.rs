@@ -12,9 +12,9 @@ use crate::disk::{RealDisk, SharedDisk};
 use crate::event::wire::Event;
 use crate::event::{Offset, Seq, SessionKey};
 use crate::session::{Change, SessionState};
-use crate::view::{ListPlace, ListRequest, Session, Sessions, Weights};
+use crate::view::{ListPlace, ListRequest, Session, SessionSet, Sessions, Weights};
 use proptest::prelude::*;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
@@ -125,7 +125,7 @@ fn filter() -> impl Strategy<Value = SessionFilter> {
             .prop_map(|(fact, pattern)| SessionFilter::Text(fact, pattern)),
         6 => number,
         1 => prop::collection::hash_set((0..40u64).prop_map(SessionKey), 0..20)
-            .prop_map(|keys| SessionFilter::Keys(Arc::new(keys))),
+            .prop_map(|keys| SessionFilter::Keys(Arc::new(keys.into_iter().collect()))),
     ];
     leaf.prop_recursive(2, 8, 3, |inner| {
         prop_oneof![
@@ -211,7 +211,7 @@ impl Model {
             let (id, state) = &self.sessions[&session.key];
             assert_eq!((&*session.id, &*session.state), (id.as_str(), state));
         }
-        let keys: HashSet<SessionKey> = wanted.iter().map(|(_, key)| *key).collect();
+        let keys: SessionSet = wanted.iter().map(|(_, key)| *key).collect();
         let facets = catalog.facets(filter, Weights::One, &TextFact::ALL, usize::MAX).unwrap();
         for (fact, facet) in facets {
             let mut counts: BTreeMap<String, u64> = BTreeMap::new();

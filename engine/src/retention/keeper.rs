@@ -11,9 +11,9 @@ use crate::engine::Shared;
 use crate::error::Error;
 use crate::event::wire::{NAME_BYTES_MAX, Retention};
 use crate::event::{Micros, RetentionAction, SessionKey};
-use crate::view::Snapshot;
+use crate::view::{SessionSet, Snapshot};
 use parking_lot::{Mutex, MutexGuard, RwLock};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ pub trait HoldQueries: Send + Sync {
     ///
     /// # Errors
     /// The log's. Nothing is deleted then.
-    fn sessions(&self, log: &Snapshot, query: &str) -> Result<HashSet<SessionKey>, Error>;
+    fn sessions(&self, log: &Snapshot, query: &str) -> Result<SessionSet, Error>;
 }
 
 /// What retention keeps of a data directory.
@@ -273,7 +273,7 @@ impl Shared {
     /// Adds to each hold on a query the sessions that match it now.
     pub(super) fn follow_queries(&self) -> Result<(), Error> {
         let state = self.retention.state();
-        let mut found: HashMap<Box<str>, HashSet<SessionKey>> = HashMap::new();
+        let mut found: HashMap<Box<str>, SessionSet> = HashMap::new();
         for hold in &state.holds {
             if let Some(query) = &hold.scope.query {
                 let keys = self.hold_queries()?.sessions(&self.snapshot(), query)?;

@@ -385,13 +385,55 @@ impl Part for Segment {
     }
 
     fn each_facts(&self, ordinals: &Ordinals, visit: &mut dyn FnMut(u32, &EventFacts)) {
+        self.each_facts_of(ordinals, &|_| true, visit);
+    }
+
+    fn each_facts_of(
+        &self,
+        ordinals: &Ordinals,
+        wanted: &dyn Fn(SessionKey) -> bool,
+        visit: &mut dyn FnMut(u32, &EventFacts),
+    ) {
         let mut columns = self.index.columns();
-        for ordinal in ordinals.iter() {
-            match columns.facts(ordinal) {
-                Some(facts) => visit(ordinal, &facts),
-                None if ordinal < self.index.events() => self.lacks_facts.store(true, Relaxed),
-                None => {}
+        // Neighbours are mostly of the same session.
+        let mut last = None;
+        let mut each = |ordinal: u32| {
+            let Some(session) = columns.session(ordinal) else {
+                if ordinal < self.index.events() {
+                    self.lacks_facts.store(true, Relaxed);
+                }
+                return;
+            };
+            let is_wanted = match last {
+                Some((key, is_wanted)) if key == session => is_wanted,
+                _ => wanted(session),
+            };
+            last = Some((session, is_wanted));
+            if is_wanted {
+                match columns.facts(ordinal) {
+                    Some(facts) => visit(ordinal, &facts),
+                    None => self.lacks_facts.store(true, Relaxed),
+                }
             }
+        };
+        match ordinals {
+            Ordinals::Range(range) => range.clone().for_each(each),
+            Ordinals::List(list) => list.iter().for_each(|ordinal| each(*ordinal)),
+            Ordinals::Shared(_) => ordinals.iter().for_each(each),
+        }
+    }
+
+    fn each_session(&self, ordinals: &Ordinals, visit: &mut dyn FnMut(SessionKey, u64)) {
+        let mut columns = self.index.columns();
+        let sound = match ordinals {
+            Ordinals::Range(range) => columns.each_session_of(range.clone(), visit),
+            Ordinals::List(list) => columns.each_session(list, visit),
+            Ordinals::Shared(_) => {
+                columns.each_session(&ordinals.iter().collect::<Vec<_>>(), visit)
+            }
+        };
+        if !sound {
+            self.lacks_facts.store(true, Relaxed);
         }
     }
 
@@ -422,9 +464,13 @@ impl Part for Segment {
     }
 
     fn ordinals_of(&self, offsets: &[u64]) -> Result<Vec<u32>, Error> {
+        let by_offset = self.index.by_offset();
         let found = offsets.iter().map(|offset| {
             let offset = Offset(*offset);
-            self.ordinal_of(offset).ok_or(Error::NoSuchEvent(offset))
+            match by_offset.ordinal_of(offset) {
+                Some(ordinal) => Ok(ordinal),
+                None => Err(Error::NoSuchEvent(offset)),
+            }
         });
         // Many are sorted by marking them.
         let ordinals = if offsets.len() >= self.len() as usize / 64 {

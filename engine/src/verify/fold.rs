@@ -12,10 +12,10 @@ use crate::block::{BlockCache, BlockFile, FILE_HEADER_LEN, FileId, FileKind, Rec
 use crate::catalog::Catalog;
 use crate::catalog::filter::SessionFilter;
 use crate::error::Error;
-use crate::event::{Offset, SessionKey};
+use crate::event::Offset;
 use crate::session::{Change, SessionState};
-use crate::view::Sessions as _;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use crate::view::{SessionSet, Sessions as _};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -47,7 +47,7 @@ impl Check<'_> {
         }
         let (catalog, through) = Catalog::open(self.disk, &dir, true)?;
         self.shorter(log, through);
-        let mut left: HashSet<SessionKey> = catalog.keys(&SessionFilter::All)?;
+        let mut left: SessionSet = catalog.keys(&SessionFilter::All)?;
         let mut compared = 0;
         let mut differ: Vec<(String, String)> = Vec::new();
         let mut fewer = BTreeSet::new();

@@ -18,7 +18,7 @@ use crate::lang::{Matcher, Query, Tri};
 use daybook_engine::Error;
 use daybook_engine::catalog::filter::SessionFilter;
 use daybook_engine::event::{Offset, SessionKey};
-use daybook_engine::view::{Ordinals, Part, Snapshot};
+use daybook_engine::view::{Ordinals, Part, SessionSet, Snapshot};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -78,7 +78,7 @@ pub fn follow(
     let sessions_max = if asks { SESSIONS_MAX } else { usize::MAX };
     let (window, mut next, end) = window(snapshot, from, sessions_max)?;
     let mut unreadable = 0;
-    let keys: HashSet<SessionKey> = window.values().map(|found| found.session).collect();
+    let keys: SessionSet = window.values().map(|found| found.session).collect();
     let keys = SessionFilter::Keys(Arc::new(keys));
     let seen = match (asks, all) {
         (false, _) => None,

@@ -33,14 +33,14 @@ pub(super) struct Ended {
 }
 
 /// Visits matches that come after a place, the newest chunks first: until none is left for which `enters` says that it
-/// counts, or the limits are reached. About `hits` are wanted.
+/// counts, or the limits are reached. About `hits` are wanted. `visit` answers how many bytes it keeps by now.
 pub(super) fn newest(
     plan: &Plan<'_>,
     after: Option<Place>,
     hits: usize,
     spent: &mut Spent,
     enters: impl Fn(Place) -> bool,
-    mut visit: impl FnMut(&Found<'_>) -> Result<(), QueryError>,
+    mut visit: impl FnMut(&Found<'_>) -> Result<usize, QueryError>,
 ) -> Result<Ended, QueryError> {
     let chunk = hits.max(CHUNK_MIN);
     let mut fronts: Vec<Front<'_>> = plan
@@ -50,7 +50,7 @@ pub(super) fn newest(
         .filter_map(|part| Front::new(plan, part.as_ref(), after, chunk))
         .collect();
     let mut ended = Ended::default();
-    let (mut verified, mut begun) = (false, None);
+    let (mut verified, mut begun, mut kept) = (false, None, 0);
     loop {
         let newest = fronts.iter_mut().filter_map(|front| Some((front.bound()?, front)));
         let Some((bound, front)) = newest.max_by_key(|(bound, _)| *bound) else { break };
@@ -65,12 +65,12 @@ pub(super) fn newest(
         }
         let Some(opened) = &mut front.opened else {
             front.opened = Some(Opened::new(plan, front.part, after)?);
-            spent.memory = fronts.iter().map(Front::memory).sum();
+            spent.memory = kept + fronts.iter().map(Front::memory).sum::<u64>();
             continue;
         };
         if opened.looks_ahead() {
             opened.look_ahead(plan, front.part, after)?;
-            spent.memory = fronts.iter().map(Front::memory).sum();
+            spent.memory = kept + fronts.iter().map(Front::memory).sum::<u64>();
             continue;
         }
         verified = true;
@@ -85,8 +85,12 @@ pub(super) fn newest(
             ordinals,
             spent,
             |facts| enters((facts.time, facts.offset)),
-            |found| failed = failed.take().or_else(|| visit(found).err()),
+            |found| match visit(found) {
+                Ok(bytes) => kept = bytes as u64,
+                Err(error) => failed = failed.take().or(Some(error)),
+            },
         )?;
+        spent.memory = kept + fronts.iter().map(Front::memory).sum::<u64>();
         if let Some(error) = failed {
             return Err(error);
         }
@@ -208,7 +212,8 @@ impl Opened {
         after: Option<Place>,
         ordinals: &Ordinals,
     ) -> Result<(), QueryError> {
-        part.each_facts(ordinals, &mut |ordinal, facts| {
+        let wanted = |session| plan.is_in_sessions(session);
+        part.each_facts_of(ordinals, &wanted, &mut |ordinal, facts| {
             let place = (facts.time, facts.offset);
             if after.is_none_or(|after| place < after) && plan.accepts(facts) != Tri::No {
                 self.best = self.best.max(Some(place));

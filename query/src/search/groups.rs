@@ -98,6 +98,12 @@ impl Count for Found {
         *latest = place.max(*latest);
     }
 
+    fn needs_facts(&self) -> bool {
+        true
+    }
+
+    fn add_of(&mut self, _: SessionKey, _: u64) {}
+
     fn memory(&self) -> usize {
         self.of_session.capacity() * size_of::<(SessionKey, (u64, Place))>()
     }

@@ -7,7 +7,7 @@
 use crate::item::Time;
 use daybook_engine::event::{Micros, Verdict};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// The most buckets of a histogram.
 pub const BUCKETS_MAX: i64 = 120;
@@ -60,10 +60,9 @@ pub struct Bucket {
 #[derive(Debug, Default)]
 pub(crate) struct Spread {
     level: usize,
-    /// By bucket number.
-    buckets: BTreeMap<i64, Counts>,
-    /// What the last events add to the bucket that they are all in: neighbours are of about the same time.
-    run: (i64, Counts),
+    /// The number of the first bucket.
+    first: i64,
+    buckets: VecDeque<Counts>,
 }
 
 /// Events without a verdict, then with each.
@@ -72,29 +71,12 @@ type Counts = [u64; 6];
 impl Spread {
     /// Adds an event.
     pub(crate) fn add(&mut self, time: Micros, verdict: Option<Verdict>) {
-        let mut number = (time.0 - ORIGIN).div_euclid(self.width());
-        if number != self.run.0 {
-            self.end_run();
-            self.buckets.entry(number).or_default();
-            while self.span() > BUCKETS_MAX && self.level + 1 < WIDTHS.len() {
-                self.join();
-            }
-            number = (time.0 - ORIGIN).div_euclid(self.width());
-            self.run.0 = number;
+        if self.bucket(time).is_none() {
+            self.reach(time);
         }
         let slot = verdict.map_or(0, |v| usize::from(v.code()));
-        if let Some(count) = self.run.1.get_mut(slot) {
+        if let Some(count) = self.bucket(time).and_then(|counts| counts.get_mut(slot)) {
             *count += 1;
-        }
-    }
-
-    fn end_run(&mut self) {
-        let counts = std::mem::take(&mut self.run.1);
-        if counts != Counts::default() {
-            let bucket = self.buckets.entry(self.run.0).or_default();
-            for (sum, count) in bucket.iter_mut().zip(counts) {
-                *sum += count;
-            }
         }
     }
 
@@ -102,10 +84,40 @@ impl Spread {
         WIDTHS.get(self.level).copied().unwrap_or(DAY)
     }
 
-    fn span(&self) -> i64 {
-        match (self.buckets.first_key_value(), self.buckets.last_key_value()) {
-            (Some((first, _)), Some((last, _))) => last - first + 1,
-            _ => 0,
+    fn number(&self, time: Micros) -> i64 {
+        (time.0 - ORIGIN).div_euclid(self.width())
+    }
+
+    fn bucket(&mut self, time: Micros) -> Option<&mut Counts> {
+        let at = usize::try_from(self.number(time) - self.first).ok()?;
+        self.buckets.get_mut(at)
+    }
+
+    /// The number of the last bucket.
+    fn last(&self) -> i64 {
+        self.first + self.buckets.len() as i64 - 1
+    }
+
+    /// Adds buckets up to that of a time.
+    fn reach(&mut self, time: Micros) {
+        if self.buckets.is_empty() {
+            self.first = self.number(time);
+            self.buckets.push_back(Counts::default());
+        }
+        let span = |spread: &Spread| {
+            let number = spread.number(time);
+            spread.last().max(number) - spread.first.min(number) + 1
+        };
+        while span(self) > BUCKETS_MAX && self.level + 1 < WIDTHS.len() {
+            self.join();
+        }
+        let number = self.number(time);
+        while self.first > number {
+            self.buckets.push_front(Counts::default());
+            self.first -= 1;
+        }
+        while self.last() < number {
+            self.buckets.push_back(Counts::default());
         }
     }
 
@@ -113,36 +125,36 @@ impl Spread {
         let narrow = self.width();
         self.level += 1;
         let times = self.width() / narrow;
-        for (number, counts) in std::mem::take(&mut self.buckets) {
-            let joined = self.buckets.entry(number.div_euclid(times)).or_default();
-            for (sum, count) in joined.iter_mut().zip(counts) {
+        let numbers = self.first..;
+        let joined_first = self.first.div_euclid(times);
+        let mut joined: VecDeque<Counts> = VecDeque::new();
+        for (number, counts) in numbers.zip(std::mem::take(&mut self.buckets)) {
+            let at = (number.div_euclid(times) - joined_first) as usize;
+            if at >= joined.len() {
+                joined.push_back(Counts::default());
+            }
+            for (sum, count) in joined.back_mut().into_iter().flatten().zip(counts) {
                 *sum += count;
             }
         }
+        (self.first, self.buckets) = (joined_first, joined);
     }
 
     /// The histogram.
-    pub(crate) fn finish(mut self) -> Histogram {
-        self.end_run();
+    pub(crate) fn finish(self) -> Histogram {
         let width = self.width();
-        let mut buckets = Vec::new();
-        if let (Some((first, _)), Some((last, _))) =
-            (self.buckets.first_key_value(), self.buckets.last_key_value())
-        {
-            for number in *first..=*last {
-                let counts = self.buckets.get(&number).copied().unwrap_or_default();
-                let verdicts = Verdict::ALL
-                    .iter()
-                    .filter_map(|v| Some((v.name(), *counts.get(usize::from(v.code()))?)))
-                    .filter(|(_, count)| *count > 0)
-                    .collect();
-                buckets.push(Bucket {
-                    start: Time(Micros(number * width + ORIGIN)),
-                    count: counts.iter().sum(),
-                    verdicts,
-                });
+        let buckets = (self.first..).zip(&self.buckets).map(|(number, counts)| {
+            let verdicts = Verdict::ALL
+                .iter()
+                .filter_map(|v| Some((v.name(), *counts.get(usize::from(v.code()))?)))
+                .filter(|(_, count)| *count > 0)
+                .collect();
+            Bucket {
+                start: Time(Micros(number * width + ORIGIN)),
+                count: counts.iter().sum(),
+                verdicts,
             }
-        }
-        Histogram { bucket_ms: (width / 1000) as u64, buckets }
+        });
+        Histogram { bucket_ms: (width / 1000) as u64, buckets: buckets.collect() }
     }
 }

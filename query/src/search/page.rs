@@ -51,7 +51,8 @@ pub(super) fn page(
             if found.len() > limit + 1 {
                 found.pop_first();
             }
-            Ok(())
+            // No more than the page itself.
+            Ok(0)
         })?;
     let mut found = found.into_inner();
     if let Some(bound) = stopped {

@@ -12,7 +12,7 @@ use crate::lang::{Matcher, Query, Tri};
 use daybook_engine::Error;
 use daybook_engine::block::Record;
 use daybook_engine::event::wire::Event;
-use daybook_engine::event::{Kind, Micros};
+use daybook_engine::event::{Kind, Micros, SessionKey};
 use daybook_engine::screen::{Lookback, Seen};
 use daybook_engine::text::narrow::Narrow;
 use daybook_engine::view::{EventFacts, Exactly, Ordinals, Part, Prefilter, Snapshot};
@@ -102,7 +102,8 @@ impl<'a> Plan<'a> {
     /// The latest time that a match in a part can have; `None` if there can't be one.
     pub(crate) fn latest(&self, part: &dyn Part) -> Option<Micros> {
         let times = part.time_range()?;
-        self.meets(times).then(|| times.1.min(self.window.1))
+        let nowhere = self.sessions.as_ref().is_some_and(|sessions| sessions.is_empty());
+        (!nowhere && self.meets(times)).then(|| times.1.min(self.window.1))
     }
 
     /// Can a match be of a time between these?
@@ -212,6 +213,18 @@ impl<'a> Plan<'a> {
         let (low, high) = self.window;
         let within = part.time_range().is_some_and(|(first, last)| low <= first && last <= high);
         within && self.sessions.is_none() && self.matcher.is_of_texts()
+    }
+
+    /// Do the sessions of a part's events alone decide, by [`Plan::is_in_sessions`]?
+    pub(crate) fn accepts_sessions(&self, part: &dyn Part) -> bool {
+        let (low, high) = self.window;
+        let within = part.time_range().is_some_and(|(first, last)| low <= first && last <= high);
+        within && self.matcher.is_of_sessions()
+    }
+
+    /// Is it one of the sessions that matches are in?
+    pub(crate) fn is_in_sessions(&self, session: SessionKey) -> bool {
+        self.sessions.as_ref().is_none_or(|keys| keys.contains(&session))
     }
 
     /// May an event match by what was seen with it? That stands in no line's bytes: no prefilter knows it.

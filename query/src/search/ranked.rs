@@ -53,7 +53,6 @@ pub(super) fn page(
         None => Start { from: NEWEST, to: OLDEST, below: TOP },
     };
     let mut spent = Spent::new(limits);
-    // What is kept of a match is small, and there are no more than events may be read.
     let mut found: Vec<Rank> = Vec::new();
     let within = |place: Place| place > window.to;
     let Ended { stopped, unreadable } =
@@ -61,7 +60,7 @@ pub(super) fn page(
             let score = plan.matcher.relevance(&Texts::of(matched.event), matched.seen);
             let rank = (score, (matched.facts.time, matched.facts.offset));
             found.extend((rank < window.below).then_some(rank));
-            Ok(())
+            Ok(found.capacity() * size_of::<Rank>())
         })?;
     if let Some(place) = stopped {
         if window.below != TOP {

@@ -9,9 +9,9 @@ use crate::lang::matcher::Keys;
 use crate::lang::{Query, SessionCondition, Tri};
 use daybook_engine::catalog::filter::SessionFilter;
 use daybook_engine::event::{Micros, Seq, SessionKey};
-use daybook_engine::view::{EventFacts, Snapshot};
+use daybook_engine::view::{EventFacts, SessionSet, Snapshot};
 use std::cell::Cell;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// How many candidates are read between two looks at what is still wanted.
@@ -77,7 +77,7 @@ pub(crate) fn matching(
     limits: SearchLimits,
 ) -> Result<Keys, QueryError> {
     let plan = Plan::new(snapshot, query, scope, limits)?;
-    let mut found = HashSet::new();
+    let mut found = SessionSet::default();
     each_match(
         &plan,
         limits,

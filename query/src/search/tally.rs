@@ -35,6 +35,8 @@ struct Tally {
     of_session: SessionCounts,
     /// The session that the last events are in, and how many: neighbours are of the same one.
     run: Option<(SessionKey, u64)>,
+    /// Are kinds and verdicts counted, too?
+    codes: bool,
     /// By code.
     of_kind: [u64; 16],
     of_verdict: [u64; 16],
@@ -47,6 +49,12 @@ struct Tally {
 pub(super) trait Count {
     /// Counts one.
     fn add(&mut self, facts: &EventFacts);
+
+    /// Does it count anything but events and their sessions?
+    fn needs_facts(&self) -> bool;
+
+    /// Counts so many of a session, where it needs no facts.
+    fn add_of(&mut self, session: SessionKey, events: u64);
 
     /// What it holds in memory, in bytes.
     fn memory(&self) -> usize;
@@ -73,6 +81,15 @@ impl Count for Tally {
         }
     }
 
+    fn needs_facts(&self) -> bool {
+        self.codes || self.spread.is_some()
+    }
+
+    fn add_of(&mut self, session: SessionKey, events: u64) {
+        self.count += events;
+        *self.of_session.entry(session).or_default() += events;
+    }
+
     fn memory(&self) -> usize {
         self.of_session.capacity() * size_of::<(SessionKey, u64)>()
     }
@@ -91,7 +108,8 @@ pub(super) fn tally(
     plan: &Plan<'_>,
     request: &SearchRequest<'_>,
 ) -> Result<(Totals, bool, u64), QueryError> {
-    let mut tally = Tally { spread: request.histogram.then(Spread::default), ..Tally::default() };
+    let spread = request.histogram.then(Spread::default);
+    let mut tally = Tally { spread, codes: request.facets, ..Tally::default() };
     let (complete, unreadable) = walk(plan, request.limits, &mut tally)?;
     tally.end_run();
     tally.unreadable = unreadable;
@@ -137,23 +155,39 @@ pub(super) fn walk(
         };
         // What is decided by the index has not to be read; and often its facts have no say either.
         let any_facts = loose.is_some() && plan.accepts_any(part);
-        let mut loose = loose.map(|loose| loose.into_iter().peekable());
-        let mut sure = |ordinal: u32| {
-            loose.as_mut().is_some_and(|loose| {
-                while loose.next_if(|next| *next < ordinal).is_some() {}
-                loose.peek() != Some(&ordinal)
-            })
-        };
         let mut to_read = Vec::new();
-        let accepts = |facts: &EventFacts| if any_facts { Tri::Maybe } else { plan.accepts(facts) };
-        part.each_facts(&ordinals, &mut |ordinal, facts| match accepts(facts) {
-            Tri::No => {}
-            Tri::Yes => count.add(facts),
-            Tri::Maybe if sure(ordinal) => count.add(facts),
-            Tri::Maybe => to_read.push(ordinal),
-        });
+        let mut list = ordinals.memory();
+        if any_facts && !count.needs_facts() {
+            to_read = loose.unwrap_or_default();
+            let sure = without(&ordinals, &to_read);
+            list += sure.memory();
+            part.each_session(&sure, &mut |session, events| count.add_of(session, events));
+        } else if plan.accepts_sessions(part) && !count.needs_facts() {
+            part.each_session(&ordinals, &mut |session, events| {
+                if plan.is_in_sessions(session) {
+                    count.add_of(session, events);
+                }
+            });
+        } else {
+            let mut loose = loose.map(|loose| loose.into_iter().peekable());
+            let mut sure = |ordinal: u32| {
+                loose.as_mut().is_some_and(|loose| {
+                    while loose.next_if(|next| *next < ordinal).is_some() {}
+                    loose.peek() != Some(&ordinal)
+                })
+            };
+            let accepts =
+                |facts: &EventFacts| if any_facts { Tri::Maybe } else { plan.accepts(facts) };
+            let wanted = |session| plan.is_in_sessions(session);
+            part.each_facts_of(&ordinals, &wanted, &mut |ordinal, facts| match accepts(facts) {
+                Tri::No => {}
+                Tri::Yes => count.add(facts),
+                Tri::Maybe if sure(ordinal) => count.add(facts),
+                Tri::Maybe => to_read.push(ordinal),
+            });
+        }
         for chunk in to_read.chunks(CHUNK) {
-            let lists = ordinals.memory() + size_of_val(to_read.as_slice());
+            let lists = list + size_of_val(to_read.as_slice());
             spent.memory = (lists + count.memory()) as u64;
             if spent.limit().is_some() {
                 return Ok((false, unreadable));
@@ -169,6 +203,16 @@ pub(super) fn walk(
         part.check()?;
     }
     Ok((true, unreadable))
+}
+
+/// Some ordinals without others of them; both ascend.
+fn without(all: &Ordinals, others: &[u32]) -> Ordinals {
+    let mut others = others.iter().peekable();
+    let stays = |ordinal: &u32| {
+        while others.next_if(|other| *other < ordinal).is_some() {}
+        others.peek() != Some(&ordinal)
+    };
+    Ordinals::List(all.iter().filter(stays).collect())
 }
 
 fn facets(

@@ -18,13 +18,12 @@ use crate::lang::Query;
 use crate::search::SearchLimits;
 use crate::search::plan::Plan;
 use daybook_engine::event::Micros;
-use daybook_engine::view::Snapshot;
+use daybook_engine::view::{SessionSet, Snapshot};
 use fold::Folder;
 use groups::Group;
 use runs::{END, Position, Runs};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use std::collections::HashSet;
 use std::sync::Arc;
 
 /// The most items of a page.
@@ -115,7 +114,7 @@ pub fn timeline(
 ) -> Result<Option<TimelinePage>, QueryError> {
     let Some(session) = snapshot.sessions.get(id)? else { return Ok(None) };
     let runs = Runs::of(snapshot, session.key)?;
-    let scope = Arc::new(HashSet::from([session.key]));
+    let scope = Arc::new(SessionSet::from_iter([session.key]));
     let plan = match request.query {
         None => None,
         Some(query) => Some(Plan::new(snapshot, query, Some(&scope), SearchLimits::default())?),

@@ -8,11 +8,11 @@ use daybook_engine::event::{Micros, Offset, Seq, SessionKey};
 use daybook_engine::segment::{Leaves, SealInput, Segment, seal};
 use daybook_engine::session::{Change, SessionState};
 use daybook_engine::view::{
-    Facet, ListPage, ListRequest, Part, Session, Sessions, Snapshot, Weights,
+    Facet, ListPage, ListRequest, Part, Session, SessionSet, Sessions, Snapshot, Weights,
 };
 use daybook_query::columnar::Error;
 use daybook_query::columnar::parquet::{Options, SegmentParquet, Writer};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -72,7 +72,7 @@ impl Sessions for Known {
         unimplemented!("no export lists sessions")
     }
 
-    fn keys(&self, filter: &SessionFilter) -> Result<HashSet<SessionKey>, daybook_engine::Error> {
+    fn keys(&self, filter: &SessionFilter) -> Result<SessionSet, daybook_engine::Error> {
         let all = self.0.iter();
         Ok(all.filter(|s| filter.matches(&s.id, s.key, &s.state)).map(|s| s.key).collect())
     }

@@ -11,7 +11,7 @@ use daybook_engine::text::narrow::{Fields, Narrow, WordShape};
 use daybook_engine::text::words::{dotted, words};
 use daybook_engine::view::{
     EventFacts, Facet, ListPage, ListPlace, ListRequest, Lost, Ordinals, Part, Prefilter, Session,
-    SessionRun, Sessions, Snapshot, Stretch, Visit, Weights,
+    SessionRun, SessionSet, Sessions, Snapshot, Stretch, Visit, Weights,
 };
 use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
@@ -227,7 +227,7 @@ impl Sessions for ModelSessions {
         Ok(ListPage { items, count, next })
     }
 
-    fn keys(&self, filter: &SessionFilter) -> Result<HashSet<SessionKey>, Error> {
+    fn keys(&self, filter: &SessionFilter) -> Result<SessionSet, Error> {
         Ok(self.matching(filter).iter().map(|s| s.key).collect())
     }
 

@@ -170,11 +170,20 @@ proptest! {
         let expected: Vec<_> = wanted.iter().map(|e| e.facts.offset).collect();
         prop_assert_eq!(offsets, expected);
 
+        let sessions: HashSet<_> = wanted.iter().map(|e| &e.id).collect();
+        // Counted alone, by sessions where these decide.
+        let counted = SearchRequest { count: CountMode::Exact, ..request.clone() };
+        let counted = search(&model.snapshot, &counted).unwrap().totals.unwrap();
+        if counted.count.is_some() {
+            prop_assert_eq!(counted.count, Some(wanted.len() as u64));
+            prop_assert_eq!(counted.sessions, Some(sessions.len() as u64));
+        } else {
+            prop_assert!(cut && counted.count_at_least.unwrap() <= wanted.len() as u64);
+        }
         let found = search(&model.snapshot, &SearchRequest {
             count: CountMode::Exact, facets: true, histogram: true, ..request
         }).unwrap();
         let totals = found.totals.unwrap();
-        let sessions: HashSet<_> = wanted.iter().map(|e| &e.id).collect();
         let buckets: u64 = totals.histogram.unwrap().buckets.iter().map(|b| b.count).sum();
         let facets = totals.facets.unwrap();
         let kinds: u64 = facets["kind"].iter().map(|f| f.count).sum();

@@ -4,7 +4,7 @@ use daybook_engine::event::wire::Event;
 use daybook_engine::event::{Micros, Offset, Seq, SessionKey};
 use daybook_engine::screen::{Context, Seen, Size};
 use daybook_engine::session::{Change, SessionState};
-use daybook_engine::view::EventFacts;
+use daybook_engine::view::{EventFacts, SessionSet};
 use daybook_query::lang::{Matcher, Query, SessionCondition};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::convert::Infallible;
@@ -64,9 +64,9 @@ impl Model {
     }
 
     /// The offsets of the events that match, and their sessions.
-    pub fn search(&self, query: &Query) -> (Vec<Offset>, HashSet<SessionKey>) {
+    pub fn search(&self, query: &Query) -> (Vec<Offset>, SessionSet) {
         let matcher = self.matcher(query);
-        let (mut offsets, mut sessions) = (Vec::new(), HashSet::new());
+        let (mut offsets, mut sessions) = (Vec::new(), SessionSet::default());
         for (facts, line) in &self.lines {
             if self.matches(&matcher, facts, &Event::decode(line).unwrap()) {
                 offsets.push(facts.offset);
@@ -77,7 +77,7 @@ impl Model {
     }
 
     /// The sessions that satisfy a condition.
-    pub fn resolve(&self, condition: &SessionCondition) -> HashSet<SessionKey> {
+    pub fn resolve(&self, condition: &SessionCondition) -> SessionSet {
         match condition {
             SessionCondition::Filter(filter) => self
                 .sessions

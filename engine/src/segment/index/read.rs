@@ -26,7 +26,12 @@ pub struct Index {
     pub(super) sections: Vec<Place>,
     /// By section: does its checksum match? Asked once, by who needs it first.
     pub(super) sound: [OnceLock<bool>; Section::ALL.len()],
+    /// Of every [`GUIDED`] ordinals the place of the first one's session: made by the first who looks up sessions.
+    guide: OnceLock<Box<[u32]>>,
 }
+
+/// Sessions are looked for among those of so many neighbours, which lie together in the processor's cache.
+const GUIDED: u32 = 64;
 
 /// Where a section is: constant for an open file.
 #[derive(Clone, Debug)]
@@ -99,6 +104,7 @@ pub struct Columns<'a> {
     base: Offset,
     span: u32,
     sessions: &'a [SessionEntry],
+    guide: &'a [u32],
     /// The place of the session that was asked for last.
     at: usize,
     offsets: Column<'a>,
@@ -128,6 +134,45 @@ impl<'a> Columns<'a> {
         })
     }
 
+    /// The session of an event. `None` as for [`Columns::facts`].
+    #[inline]
+    pub fn session(&mut self, ordinal: u32) -> Option<SessionKey> {
+        self.session_of(ordinal).map(|session| SessionKey(session.key.get()))
+    }
+
+    /// Calls `visit` with the session of each run of neighbours of `ordinals`, and how many these are. False for an
+    /// ordinal out of range, and for damaged sessions: what comes behind is left out.
+    pub fn each_session(
+        &mut self,
+        mut ordinals: &[u32],
+        mut visit: impl FnMut(SessionKey, u64),
+    ) -> bool {
+        while let Some(&ordinal) = ordinals.first() {
+            let Some(session) = self.session_of(ordinal) else { return false };
+            let its = session.first.get()..session.first.get().saturating_add(session.count.get());
+            let count = ordinals.iter().take_while(|ordinal| its.contains(ordinal)).count();
+            visit(SessionKey(session.key.get()), count as u64);
+            ordinals = ordinals.get(count.max(1)..).unwrap_or_default();
+        }
+        true
+    }
+
+    /// Calls `visit` with each session, and how many of its events are between two ordinals.
+    pub fn each_session_of(
+        &mut self,
+        ordinals: Range<u32>,
+        mut visit: impl FnMut(SessionKey, u64),
+    ) -> bool {
+        let mut at = ordinals.start;
+        while at < ordinals.end {
+            let Some(session) = self.session_of(at) else { return false };
+            let end = session.first.get().saturating_add(session.count.get()).min(ordinals.end);
+            visit(SessionKey(session.key.get()), u64::from(end.saturating_sub(at)));
+            at = end.max(at + 1);
+        }
+        true
+    }
+
     #[inline]
     fn offset(&self, ordinal: u32) -> Option<Offset> {
         let after = self.offsets.get(ordinal)?;
@@ -148,8 +193,58 @@ impl<'a> Columns<'a> {
                 return Some(session);
             }
         }
-        self.at = self.sessions.partition_point(|s| s.first.get() <= ordinal).checked_sub(1)?;
+        let place = (ordinal / GUIDED) as usize;
+        let from = *self.guide.get(place)? as usize;
+        // The next neighbours' first session may have begun among these.
+        let to = self.guide.get(place + 1).map_or(self.sessions.len(), |to| *to as usize + 1);
+        let near = self.sessions.get(from..to)?;
+        self.at = from + near.partition_point(|s| s.first.get() <= ordinal).checked_sub(1)?;
         self.sessions.get(self.at).filter(|session| holds(session))
+    }
+}
+
+/// The ordinals of offsets.
+#[derive(Clone, Copy, Debug)]
+pub struct ByOffset<'a> {
+    base: Offset,
+    span: u32,
+    events: u32,
+    ordinals: Column<'a>,
+    offsets: Column<'a>,
+}
+
+impl ByOffset<'_> {
+    /// The ordinal of an offset. `None` for an offset out of range, and for a damaged ordinal.
+    #[inline]
+    #[must_use]
+    pub fn ordinal_of(&self, offset: Offset) -> Option<u32> {
+        let after = u32::try_from(offset.0.checked_sub(self.base.0)?).ok()?;
+        if after >= self.span {
+            return None;
+        }
+        let ordinal = if self.span == self.events { self.nth(after)? } else { self.search(after)? };
+        (ordinal < self.events).then_some(ordinal)
+    }
+
+    /// The ordinal of the event at a place in the order of offsets.
+    #[inline]
+    fn nth(&self, at: u32) -> Option<u32> {
+        u32::try_from(self.ordinals.get(at)?).ok()
+    }
+
+    /// The ordinal of an offset (from the base) where some offsets were erased.
+    fn search(&self, after: u32) -> Option<u32> {
+        let (mut low, mut high) = (0, self.events);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let ordinal = self.nth(middle)?;
+            match self.offsets.get(ordinal)?.cmp(&u64::from(after)) {
+                Ordering::Equal => return Some(ordinal),
+                Ordering::Less => low = middle + 1,
+                Ordering::Greater => high = middle,
+            }
+        }
+        None
     }
 }
 
@@ -178,6 +273,7 @@ impl Index {
             times: (Micros(header.min_time.get()), Micros(header.max_time.get())),
             sections,
             sound: Default::default(),
+            guide: OnceLock::new(),
         })
     }
 
@@ -230,6 +326,7 @@ impl Index {
             base: self.base,
             span: self.span,
             sessions: self.session_entries(),
+            guide: self.guide(),
             at: 0,
             offsets: self.column(Section::Offsets),
             times: self.column(Section::Times),
@@ -247,36 +344,19 @@ impl Index {
     /// The ordinal of an offset. `None` for an offset out of range, and for a damaged ordinal.
     #[must_use]
     pub fn ordinal_of(&self, offset: Offset) -> Option<u32> {
-        let after = u32::try_from(offset.0.checked_sub(self.base.0)?).ok()?;
-        if after >= self.span {
-            return None;
-        }
-        let ordinal = if self.span == self.events {
-            self.nth_by_offset(after)?
-        } else {
-            self.search_offset(after)?
-        };
-        (ordinal < self.events).then_some(ordinal)
+        self.by_offset().ordinal_of(offset)
     }
 
-    /// The ordinal of the event at a place in the order of offsets.
-    fn nth_by_offset(&self, at: u32) -> Option<u32> {
-        u32::try_from(self.number(Section::Ordinals, at)?).ok()
-    }
-
-    /// The ordinal of an offset (from the base) where some offsets were erased.
-    fn search_offset(&self, after: u32) -> Option<u32> {
-        let (mut low, mut high) = (0, self.events);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            let ordinal = self.nth_by_offset(middle)?;
-            match self.number(Section::Offsets, ordinal)?.cmp(&u64::from(after)) {
-                Ordering::Equal => return Some(ordinal),
-                Ordering::Less => low = middle + 1,
-                Ordering::Greater => high = middle,
-            }
+    /// For who asks for many.
+    #[must_use]
+    pub fn by_offset(&self) -> ByOffset<'_> {
+        ByOffset {
+            base: self.base,
+            span: self.span,
+            events: self.events,
+            ordinals: self.column(Section::Ordinals),
+            offsets: self.column(Section::Offsets),
         }
-        None
     }
 
     /// A session by its id.
@@ -391,6 +471,20 @@ impl Index {
     fn column(&self, section: Section) -> Column<'_> {
         let width = self.place(section).map_or(0, |place| place.width);
         Column { bytes: self.bytes(section), width }
+    }
+
+    fn guide(&self) -> &[u32] {
+        self.guide.get_or_init(|| {
+            let sessions = self.session_entries();
+            let mut at = 0;
+            let places = (0..self.events).step_by(GUIDED as usize).map(|ordinal| {
+                while sessions.get(at + 1).is_some_and(|next| next.first.get() <= ordinal) {
+                    at += 1;
+                }
+                at as u32
+            });
+            places.collect()
+        })
     }
 
     fn session_entries(&self) -> &[SessionEntry] {

@@ -19,18 +19,17 @@ use super::filter::filter;
 use daybook_engine::catalog::filter::SessionFilter;
 use daybook_engine::event::text::{TextField, Texts};
 use daybook_engine::event::wire::Event;
-use daybook_engine::event::{Kind, Micros, SessionKey};
+use daybook_engine::event::{Kind, Micros};
 use daybook_engine::screen::{Chars, Seen};
 use daybook_engine::text::narrow::Narrow;
-use daybook_engine::view::EventFacts;
+use daybook_engine::view::{EventFacts, SessionSet};
 use finder::{Ends, Finder, folded_any, index_word, needs};
 use node::{Node, TextNode, kind_bits, verdict_bits};
-use std::collections::HashSet;
 use std::ops::{Bound, Range};
 use std::sync::Arc;
 
 /// Sessions that satisfy a condition, shared by all who ask for them.
-pub type Keys = Arc<HashSet<SessionKey>>;
+pub type Keys = Arc<SessionSet>;
 
 /// At most this many places of each term are marked in one text.
 pub const HIGHLIGHTS_MAX: usize = 1_000;
@@ -149,7 +148,7 @@ impl Matcher {
 
     /// The sessions that everything which matches is in, if the query says.
     #[must_use]
-    pub fn sessions(&self) -> Option<&HashSet<SessionKey>> {
+    pub fn sessions(&self) -> Option<&SessionSet> {
         self.sessions.as_deref()
     }
 
@@ -173,6 +172,13 @@ impl Matcher {
     #[must_use]
     pub fn is_of_texts(&self) -> bool {
         self.root.is_of_texts()
+    }
+
+    /// Does it ask for sessions alone? Then every event of [`Matcher::sessions`] matches, and every one there is where that
+    /// is `None`.
+    #[must_use]
+    pub fn is_of_sessions(&self) -> bool {
+        matches!(self.root, Node::Member(_) | Node::Const(true))
     }
 
     /// A test on the raw bytes of one or many plain lines
