@@ -33,6 +33,26 @@ pub struct EventFacts {
     pub session: SessionKey,
 }
 
+/// What of an event's facts is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Its session.
+    pub session: SessionKey,
+    /// When it happened.
+    pub time: Micros,
+    /// What happened.
+    pub kind: Kind,
+    /// The verdict, for commands that carry one.
+    pub verdict: Option<Verdict>,
+}
+
+impl From<&EventFacts> for Moment {
+    fn from(facts: &EventFacts) -> Moment {
+        let EventFacts { session, time, kind, verdict, .. } = *facts;
+        Moment { session, time, kind, verdict }
+    }
+}
+
 /// A session's events in one part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionRun {
@@ -173,6 +193,11 @@ pub trait Part: Send + Sync {
                 visit(ordinal, &facts);
             }
         }
+    }
+
+    /// As [`Part::each_facts`], for who counts: less of each is read.
+    fn each_moment(&self, ordinals: &Ordinals, visit: &mut dyn FnMut(&Moment)) {
+        self.each_facts(ordinals, &mut |_, facts| visit(&Moment::from(facts)));
     }
 
     /// As [`Part::each_facts`], for events of some sessions only; what is known of others is not even read.

@@ -6,13 +6,18 @@
 //! | CSV | the columns, without those that repeat others |
 //! | NDJSON | each line as it was sent, with its `offset` (and its `seq`, if it was assigned) |
 //!
+//! In the schema of [OCSF](crate::ocsf) Parquet and Arrow files have the rows of one class, NDJSON those of any; CSV,
+//! whose cells have no objects, has none.
+//!
 //! Events come in the order of [`scan`](crate::scan). Nothing but the current batch (for Parquet: the
 //! current row group) is in memory. An output that fails, or a reader that goes away, ends the export
 //! with an error; a Parquet or Arrow file cut short has no footer, so no reader takes it for whole.
 
 use crate::QueryError;
+use crate::columnar::parquet::Codec;
 use crate::columnar::{Error, arrow_file, csv, parquet};
 use crate::lang::Query;
+use crate::ocsf::{self, Class, Mapping};
 use crate::scan::{Match, for_each_match};
 use crate::timeline::render;
 use daybook_engine::catalog::filter::SessionFilter;
@@ -68,6 +73,21 @@ impl Format {
     }
 }
 
+/// The schema of an export.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Schema {
+    /// daybook's own: one row an event.
+    #[default]
+    Native,
+    /// OCSF's.
+    Ocsf {
+        /// How events become rows.
+        mapping: Mapping,
+        /// Only rows of this class.
+        class: Option<Class>,
+    },
+}
+
 /// What was exported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ExportSummary {
@@ -86,27 +106,30 @@ pub struct ExportRequest<'a> {
     pub scope: SessionFilter,
     /// In which format.
     pub format: Format,
+    /// In which schema.
+    pub schema: Schema,
 }
 
 impl<'a> ExportRequest<'a> {
     /// Everything that matches, in a format.
     #[must_use]
     pub fn new(query: Option<&'a Query>, format: Format) -> ExportRequest<'a> {
-        ExportRequest { query, scope: SessionFilter::All, format }
+        ExportRequest { query, scope: SessionFilter::All, format, schema: Schema::Native }
     }
 }
 
 /// Writes every event that matches to `out`.
 ///
 /// # Errors
-/// The log's, or an output that can't be written.
+/// A format that has no room for the schema, the log's, or an output that can't be written.
 pub fn export(
     snapshot: &Snapshot,
     request: &ExportRequest<'_>,
     out: &mut (dyn Write + Send),
 ) -> Result<ExportSummary, QueryError> {
     let mut summary = ExportSummary::default();
-    let mut sink = Sink::new(request.format, Counted { out, bytes: &mut summary.bytes })?;
+    let mut sink =
+        Sink::new(request.format, request.schema, Counted { out, bytes: &mut summary.bytes })?;
     for_each_match(snapshot, request.query, &request.scope, &mut |found| {
         sink.push(found)?;
         summary.events += 1;
@@ -122,10 +145,17 @@ enum Sink<W: Write + Send> {
     Arrow(Box<arrow_file::Writer<W>>),
     Ndjson(W, Vec<u8>),
     Csv(Box<csv::Writer<W>>),
+    /// OCSF, in columns.
+    Rows(Box<ocsf::Writer<W>>),
+    /// OCSF, in lines.
+    RowLines(W, Vec<u8>, Mapping, Option<Class>),
 }
 
 impl<W: Write + Send> Sink<W> {
-    fn new(format: Format, out: W) -> Result<Sink<W>, Error> {
+    fn new(format: Format, schema: Schema, out: W) -> Result<Sink<W>, QueryError> {
+        if let Schema::Ocsf { mapping, class } = schema {
+            return Sink::ocsf(format, mapping, class, out);
+        }
         Ok(match format {
             Format::Parquet => {
                 let options = parquet::Options { event_data: true, ..parquet::Options::default() };
@@ -137,12 +167,52 @@ impl<W: Write + Send> Sink<W> {
         })
     }
 
+    fn ocsf(
+        format: Format,
+        mapping: Mapping,
+        class: Option<Class>,
+        out: W,
+    ) -> Result<Sink<W>, QueryError> {
+        let one = || {
+            class.ok_or_else(|| {
+                let names = Class::ALL.map(Class::name).join(", ");
+                let what = format!("a file of columns has rows of one class of OCSF: {names}");
+                QueryError::Request(what)
+            })
+        };
+        let writer = match format {
+            Format::Ndjson => return Ok(Sink::RowLines(out, Vec::new(), mapping, class)),
+            Format::Csv => {
+                let what =
+                    "CSV has no objects in its cells; for OCSF there are ndjson, parquet and arrow";
+                return Err(QueryError::Request(what.to_owned()));
+            }
+            Format::Parquet => ocsf::Writer::parquet(out, mapping, one()?, Codec::Zstd)?,
+            Format::Arrow => ocsf::Writer::arrow(out, mapping, one()?)?,
+        };
+        Ok(Sink::Rows(Box::new(writer)))
+    }
+
     fn push(&mut self, found: Match<'_>) -> Result<(), Error> {
         let Match { record, session, .. } = found;
         match self {
             Sink::Parquet(writer) => writer.push(&record, &session.id, &session.state),
             Sink::Arrow(writer) => writer.push(&record, &session.id, &session.state),
             Sink::Csv(writer) => writer.push(&record, &session.id, &session.state),
+            Sink::Rows(writer) => writer.push(&record, &session.id, &session.state),
+            Sink::RowLines(out, lines, mapping, class) => {
+                for (of, row) in mapping.json(&record, &session.id, &session.state)? {
+                    if class.is_none_or(|class| class == of) {
+                        lines.extend_from_slice(row.as_bytes());
+                        lines.push(b'\n');
+                    }
+                }
+                if lines.len() >= NDJSON_CHUNK {
+                    out.write_all(lines)?;
+                    lines.clear();
+                }
+                Ok(())
+            }
             Sink::Ndjson(out, line) => {
                 // The very line that a timeline gives.
                 line.extend_from_slice(render::event(&record)?.as_bytes());
@@ -161,7 +231,10 @@ impl<W: Write + Send> Sink<W> {
             Sink::Parquet(writer) => writer.finish().map(|_| ()),
             Sink::Arrow(writer) => writer.finish(),
             Sink::Csv(writer) => writer.finish(),
-            Sink::Ndjson(mut out, line) => Ok(out.write_all(&line)?),
+            Sink::Rows(writer) => writer.finish(),
+            Sink::Ndjson(mut out, line) | Sink::RowLines(mut out, line, ..) => {
+                Ok(out.write_all(&line)?)
+            }
         }
     }
 }

@@ -9,6 +9,8 @@ pub mod export;
 pub mod holds;
 pub mod item;
 pub mod lang;
+#[cfg(feature = "columnar")]
+pub mod ocsf;
 pub mod scan;
 pub mod search;
 pub mod sessions;

@@ -6,7 +6,7 @@
 //! cuts the connection, and the client sees that the answer is not whole.
 
 use crate::auth::Caller;
-use crate::params::{Fields, FromFields, Params};
+use crate::params::{Fields, FromFields, Params, unknown};
 use crate::problem::{Document, Problem};
 use crate::state::App;
 use axum::body::Body;
@@ -15,8 +15,9 @@ use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use bytes::Bytes;
 
-use daybook_query::export::{ExportRequest, Format, export};
+use daybook_query::export::{ExportRequest, Format, Schema, export};
 use daybook_query::lang::Query;
+use daybook_query::ocsf::{Class, Mapping, Outputs, Version};
 use futures_util::stream;
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -41,6 +42,55 @@ pub struct ExportQuery {
     /// `parquet`, `arrow`, `ndjson` or `csv`.
     #[param(value_type = String)]
     format: Format,
+    /// `native` (if unsaid) or `ocsf`.
+    #[param(value_type = Option<String>)]
+    schema: Known,
+    /// The version of OCSF: `1.8.0` (if unsaid) or `1.3.0`.
+    #[param(value_type = Option<String>)]
+    version: Option<Version>,
+    /// Only rows of this class of OCSF, such as `datastore_activity` or `6005`; Parquet and Arrow files have one.
+    #[param(value_type = Option<String>)]
+    class: Option<Class>,
+    /// What rows of OCSF have of the outputs that commands carry: `hash` (if unsaid), `text` or `none`.
+    #[param(value_type = Option<String>)]
+    outputs: Option<Outputs>,
+    /// In OCSF, is a blocked command a row of `detection_finding`, too? `false` if unsaid.
+    #[param(value_type = Option<bool>)]
+    findings: bool,
+}
+
+/// The schemas that there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Known {
+    #[default]
+    Native,
+    Ocsf,
+}
+
+impl ExportQuery {
+    /// The schema, with what was said of it.
+    fn schema(&self) -> Result<Schema, Problem> {
+        let given = [
+            ("version", self.version.is_some()),
+            ("class", self.class.is_some()),
+            ("outputs", self.outputs.is_some()),
+            ("findings", self.findings),
+        ];
+        match (self.schema, given.into_iter().find(|(_, given)| *given)) {
+            (Known::Native, None) => Ok(Schema::Native),
+            (Known::Native, Some((name, _))) => {
+                Err(Problem::parameter(name, format!("`{name}` goes with `schema=ocsf` only")))
+            }
+            (Known::Ocsf, _) => {
+                let mapping = Mapping {
+                    version: self.version.unwrap_or_default(),
+                    outputs: self.outputs.unwrap_or_default(),
+                    findings: self.findings,
+                };
+                Ok(Schema::Ocsf { mapping, class: self.class })
+            }
+        }
+    }
 }
 
 impl FromFields for ExportQuery {
@@ -49,7 +99,20 @@ impl FromFields for ExportQuery {
         let format = fields.one_of("format", &formats)?.ok_or_else(|| {
             Problem::parameter("format", "`format` is missing: parquet, arrow, ndjson or csv")
         })?;
-        Ok(ExportQuery { q: fields.query("q")?, format })
+        let class = fields.text("class")?.map(|text| {
+            let of = Class::of(&text);
+            of.ok_or_else(|| unknown("class", &text, Class::ALL.map(Class::name)))
+        });
+        let schemas = [("native", Known::Native), ("ocsf", Known::Ocsf)];
+        Ok(ExportQuery {
+            q: fields.query("q")?,
+            format,
+            schema: fields.one_of("schema", &schemas)?.unwrap_or_default(),
+            version: fields.one_of("version", &Version::ALL.map(|of| (of.name(), of)))?,
+            class: class.transpose()?,
+            outputs: fields.one_of("outputs", &Outputs::ALL.map(|of| (of.name(), of)))?,
+            findings: fields.flag("findings", false)?,
+        })
     }
 }
 
@@ -75,6 +138,7 @@ pub async fn get_export(
     caller: Caller,
     Params(asked): Params<ExportQuery>,
 ) -> Result<Response, Problem> {
+    let schema = asked.schema()?;
     let permit = Arc::clone(&app.exports)
         .try_acquire_owned()
         .map_err(|_| Problem::busy("too many exports at once; ask again when one has ended"))?;
@@ -89,8 +153,12 @@ pub async fn get_export(
     };
     tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        let request =
-            ExportRequest { query: asked.q.as_ref(), scope: caller.sees(), format: asked.format };
+        let request = ExportRequest {
+            query: asked.q.as_ref(),
+            scope: caller.sees(),
+            format: asked.format,
+            schema,
+        };
         let outcome = export(&engine.snapshot(), &request, &mut out)
             .map_err(Problem::from)
             .and_then(|summary| out.flush().map(|()| summary).map_err(Problem::internal));

@@ -9,7 +9,7 @@ use daybook_engine::catalog::filter::{NumberFact, Pattern, SessionFilter, TextFa
 use daybook_engine::event::Micros;
 use daybook_engine::view::Snapshot;
 use daybook_engine::{Batch, Engine, Error, Options};
-use daybook_query::export::{ExportRequest, Format, export};
+use daybook_query::export::{ExportRequest, Format, Schema, export};
 use daybook_query::lang::{ParseError, Query, parse};
 use daybook_query::search::{Order, SearchRequest};
 use daybook_query::sessions::ListParams;
@@ -273,12 +273,14 @@ impl Source {
     pub async fn export(
         &self,
         query: &Query,
-        format: Format,
+        (format, schema): (Format, Schema),
         out: &mut (dyn Write + Send),
     ) -> anyhow::Result<u64> {
         match self {
             Source::Server(client) => {
-                let params = [("format", format.name().to_owned()), ("q", query.to_string())];
+                let mut params =
+                    vec![("format", format.name().to_owned()), ("q", query.to_string())];
+                params.extend(params_of(schema));
                 let mut response = client.open("/v1/export", &params).await?;
                 let mut bytes = 0;
                 while let Some(piece) =
@@ -291,11 +293,24 @@ impl Source {
             }
             Source::Data(engine) => {
                 let request =
-                    ExportRequest { query: Some(query), scope: SessionFilter::All, format };
+                    ExportRequest { query: Some(query), scope: SessionFilter::All, format, schema };
                 Ok(export(&engine.snapshot(), &request, out)?.bytes)
             }
         }
     }
+}
+
+/// How a server is asked for a schema.
+fn params_of(schema: Schema) -> Vec<(&'static str, String)> {
+    let Schema::Ocsf { mapping, class } = schema else { return Vec::new() };
+    let mut params = vec![
+        ("schema", "ocsf".to_owned()),
+        ("version", mapping.version.name().to_owned()),
+        ("outputs", mapping.outputs.name().to_owned()),
+        ("findings", mapping.findings.to_string()),
+    ];
+    params.extend(class.map(|class| ("class", class.name().to_owned())));
+    params
 }
 
 impl Page<'_> {

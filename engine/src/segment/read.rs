@@ -11,7 +11,8 @@ use crate::text::TextReader;
 use crate::text::docs::Docs;
 use crate::text::narrow::Narrow;
 use crate::view::{
-    EventFacts, Exactly, Lost, Ordinals, Part, Prefilter, STRETCH, SessionRun, Stretch, Visit,
+    EventFacts, Exactly, Lost, Moment, Ordinals, Part, Prefilter, STRETCH, SessionRun, Stretch,
+    Visit,
 };
 use parking_lot::Mutex;
 use std::ops::{ControlFlow, Range, RangeInclusive};
@@ -355,6 +356,15 @@ fn run_of(row: SessionRow<'_>) -> SessionRun {
     SessionRun { key: row.key, ordinals: Ordinals::Range(row.ordinals) }
 }
 
+/// Without a look at what ordinals are for each of them.
+fn each_ordinal(ordinals: &Ordinals, mut each: impl FnMut(u32)) {
+    match ordinals {
+        Ordinals::Range(range) => range.clone().for_each(each),
+        Ordinals::List(list) => list.iter().for_each(|ordinal| each(*ordinal)),
+        Ordinals::Shared(_) => ordinals.iter().for_each(each),
+    }
+}
+
 impl Part for Segment {
     fn len(&self) -> u32 {
         self.index.events()
@@ -397,7 +407,7 @@ impl Part for Segment {
         let mut columns = self.index.columns();
         // Neighbours are mostly of the same session.
         let mut last = None;
-        let mut each = |ordinal: u32| {
+        let each = |ordinal: u32| {
             let Some(session) = columns.session(ordinal) else {
                 if ordinal < self.index.events() {
                     self.lacks_facts.store(true, Relaxed);
@@ -416,11 +426,17 @@ impl Part for Segment {
                 }
             }
         };
-        match ordinals {
-            Ordinals::Range(range) => range.clone().for_each(each),
-            Ordinals::List(list) => list.iter().for_each(|ordinal| each(*ordinal)),
-            Ordinals::Shared(_) => ordinals.iter().for_each(each),
-        }
+        each_ordinal(ordinals, each);
+    }
+
+    fn each_moment(&self, ordinals: &Ordinals, visit: &mut dyn FnMut(&Moment)) {
+        let mut columns = self.index.columns();
+        let each = |ordinal: u32| match columns.moment(ordinal) {
+            Some(moment) => visit(&moment),
+            None if ordinal < self.index.events() => self.lacks_facts.store(true, Relaxed),
+            None => {}
+        };
+        each_ordinal(ordinals, each);
     }
 
     fn each_session(&self, ordinals: &Ordinals, visit: &mut dyn FnMut(SessionKey, u64)) {

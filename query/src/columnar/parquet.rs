@@ -22,7 +22,7 @@ use daybook_engine::session::SessionState;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::{KeyValue, SortingColumn};
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 use std::io::Write;
 use std::path::Path;
@@ -139,19 +139,27 @@ impl Columnar for SegmentParquet {
     }
 }
 
-fn properties(options: Options) -> Result<WriterProperties, Error> {
-    let path = |name: &str| ColumnPath::from(name);
-    let compression = match options.codec {
+/// What all files have in common.
+///
+/// # Errors
+/// None: the level of compression is one that there is.
+pub(crate) fn base(codec: Codec) -> Result<WriterPropertiesBuilder, Error> {
+    let compression = match codec {
         Codec::Zstd => Compression::ZSTD(ZstdLevel::try_new(1)?),
         Codec::Snappy => Compression::SNAPPY,
     };
-    let version = KeyValue::new("daybook.schema_version".to_owned(), VERSION.to_string());
-    let mut builder = WriterProperties::builder()
+    let builder = WriterProperties::builder()
         .set_created_by("daybook".to_owned())
         .set_compression(compression)
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
-        .set_key_value_metadata(Some(vec![version]));
+        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES));
+    Ok(builder)
+}
+
+fn properties(options: Options) -> Result<WriterProperties, Error> {
+    let path = |name: &str| ColumnPath::from(name);
+    let version = KeyValue::new("daybook.schema_version".to_owned(), VERSION.to_string());
+    let mut builder = base(options.codec)?.set_key_value_metadata(Some(vec![version]));
     for column in COLUMNS {
         builder = match (column.values, options.codec) {
             (Values::Few, _) => builder,

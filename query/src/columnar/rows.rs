@@ -69,6 +69,8 @@ struct Columns {
     event_time: TimestampMillisecondBuilder,
     uid: StringBuilder,
     event_data: StringBuilder,
+    received: TimestampMicrosecondBuilder,
+    producer: StringBuilder,
 }
 
 impl Rows {
@@ -175,6 +177,8 @@ impl Columns {
             event_time: TimestampMillisecondBuilder::new().with_timezone("UTC"),
             uid: text(),
             event_data: text(),
+            received: TimestampMicrosecondBuilder::new().with_timezone("UTC"),
+            producer: text(),
         }
     }
 
@@ -183,6 +187,8 @@ impl Columns {
         self.seq.append_value(i64::from(record.seq.0));
         self.time.append_value(record.time.0);
         self.event_time.append_value(record.time.0.div_euclid(1000));
+        self.received.append_value(record.received.0);
+        self.producer.append_option((!record.producer.is_empty()).then_some(record.producer));
         self.kind.append_value(record.kind.name());
         self.bytes.append_value(record.json.len() as i64);
         // What is written to a builder is the start of the value that is appended next.
@@ -250,7 +256,7 @@ impl Columns {
         arrays.push(kind);
         take!(event_time uid);
         arrays.push(session);
-        take!(event_data);
+        take!(event_data received producer);
         arrays
     }
 }

@@ -16,9 +16,10 @@
 //! | `review`, `decision`, `by`, `action`, `target` | reviews, notes, accesses, retention | other kinds |
 //! | `details` | the fields that have no column, as one JSON object | where there are none |
 //! | `user` .. `tags`, `status` | the session, as far as it was known when the file was written | before its `session.start` arrived |
+//! | `received`, `producer` | when the server took it in, and the token or certificate that it came with | never; where nobody was asked |
 //! | `event_type`, `event_time`, `uid`, `session_id`, `event_data` | `kind`, `time` in milliseconds, `session:seq`, `session`, the line as sent | see below |
 //!
-//! The last five, with `user`, are the columns of Teleport's Athena audit log, so SQL written for it
+//! `event_type` to `event_data`, with `user`, are the columns of Teleport's Athena audit log, so SQL written for it
 //! runs. `event_data` repeats the whole event: exports fill it, while the file of a segment leaves
 //! it null, because its bytes are in the segment already and would come near to doubling the file.
 //!
@@ -31,7 +32,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 /// The version of the schema, in each file's metadata as `daybook.schema_version`.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The name of the elements of a list, as Parquet's specification wants it.
 pub const LIST_ELEMENT: &str = "element";
@@ -126,6 +127,8 @@ pub const COLUMNS: &[Column] = {
         column(38, "uid", Text, Prose, false),
         column(39, "session_id", Text, Few, false),
         column(40, "event_data", Text, Prose, true),
+        column(41, "received", Micros, Rising, false),
+        column(42, "producer", Text, Few, true),
     ]
 };
 

@@ -10,7 +10,7 @@ use crate::item::FacetCount;
 use crate::lang::Tri;
 use daybook_engine::catalog::filter::{SessionFilter, TextFact};
 use daybook_engine::event::{Kind, SessionKey, Verdict};
-use daybook_engine::view::{EventFacts, Ordinals, SessionCounts, Weights};
+use daybook_engine::view::{EventFacts, Moment, Ordinals, SessionCounts, Weights};
 use std::collections::BTreeMap;
 
 /// The session's fields that are counted.
@@ -45,16 +45,30 @@ struct Tally {
     unreadable: u64,
 }
 
+/// What is needed of events to count them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Needs {
+    /// Their sessions.
+    Sessions,
+    /// When they happened, and what.
+    Moments,
+    /// All facts.
+    Facts,
+}
+
 /// Counts matches.
 pub(super) trait Count {
     /// Counts one.
     fn add(&mut self, facts: &EventFacts);
 
-    /// Does it count anything but events and their sessions?
-    fn needs_facts(&self) -> bool;
+    /// What it needs of events.
+    fn needs(&self) -> Needs;
 
-    /// Counts so many of a session, where it needs no facts.
+    /// Counts so many of a session, where it needs no more.
     fn add_of(&mut self, session: SessionKey, events: u64);
+
+    /// Counts one, where it needs no more.
+    fn add_moment(&mut self, moment: &Moment);
 
     /// What it holds in memory, in bytes.
     fn memory(&self) -> usize;
@@ -62,27 +76,31 @@ pub(super) trait Count {
 
 impl Count for Tally {
     fn add(&mut self, facts: &EventFacts) {
+        self.add_moment(&Moment::from(facts));
+    }
+
+    fn add_moment(&mut self, moment: &Moment) {
         self.count += 1;
         match &mut self.run {
-            Some((session, count)) if *session == facts.session => *count += 1,
+            Some((session, count)) if *session == moment.session => *count += 1,
             _ => {
                 self.end_run();
-                self.run = Some((facts.session, 1));
+                self.run = Some((moment.session, 1));
             }
         }
-        let of_kind = self.of_kind.get_mut(usize::from(facts.kind.code()));
-        let of_verdict = facts.verdict.map(|verdict| usize::from(verdict.code()));
+        let of_kind = self.of_kind.get_mut(usize::from(moment.kind.code()));
+        let of_verdict = moment.verdict.map(|verdict| usize::from(verdict.code()));
         let of_verdict = of_verdict.and_then(|code| self.of_verdict.get_mut(code));
         for count in [of_kind, of_verdict].into_iter().flatten() {
             *count += 1;
         }
         if let Some(spread) = &mut self.spread {
-            spread.add(facts.time, facts.verdict);
+            spread.add(moment.time, moment.verdict);
         }
     }
 
-    fn needs_facts(&self) -> bool {
-        self.codes || self.spread.is_some()
+    fn needs(&self) -> Needs {
+        if self.codes || self.spread.is_some() { Needs::Moments } else { Needs::Sessions }
     }
 
     fn add_of(&mut self, session: SessionKey, events: u64) {
@@ -157,17 +175,23 @@ pub(super) fn walk(
         let any_facts = loose.is_some() && plan.accepts_any(part);
         let mut to_read = Vec::new();
         let mut list = ordinals.memory();
-        if any_facts && !count.needs_facts() {
+        if count.needs() != Needs::Facts && (any_facts || plan.accepts_sessions(part)) {
             to_read = loose.unwrap_or_default();
-            let sure = without(&ordinals, &to_read);
+            let sure = without(ordinals, &to_read);
             list += sure.memory();
-            part.each_session(&sure, &mut |session, events| count.add_of(session, events));
-        } else if plan.accepts_sessions(part) && !count.needs_facts() {
-            part.each_session(&ordinals, &mut |session, events| {
-                if plan.is_in_sessions(session) {
-                    count.add_of(session, events);
-                }
-            });
+            if count.needs() == Needs::Sessions {
+                part.each_session(&sure, &mut |session, events| {
+                    if plan.is_in_sessions(session) {
+                        count.add_of(session, events);
+                    }
+                });
+            } else {
+                part.each_moment(&sure, &mut |moment| {
+                    if plan.is_in_sessions(moment.session) {
+                        count.add_moment(moment);
+                    }
+                });
+            }
         } else {
             let mut loose = loose.map(|loose| loose.into_iter().peekable());
             let mut sure = |ordinal: u32| {
@@ -206,7 +230,10 @@ pub(super) fn walk(
 }
 
 /// Some ordinals without others of them; both ascend.
-fn without(all: &Ordinals, others: &[u32]) -> Ordinals {
+fn without(all: Ordinals, others: &[u32]) -> Ordinals {
+    if others.is_empty() {
+        return all;
+    }
     let mut others = others.iter().peekable();
     let stays = |ordinal: &u32| {
         while others.next_if(|other| *other < ordinal).is_some() {}

@@ -28,7 +28,9 @@ fn flat(name: &str, value: &Value) -> String {
         Value::Array(tags) => {
             tags.iter().map(|tag| tag.as_str().unwrap()).collect::<Vec<_>>().join(";")
         }
-        number if name == "time" => Micros(number.as_i64().unwrap()).to_string(),
+        number if ["time", "received"].contains(&name) => {
+            Micros(number.as_i64().unwrap()).to_string()
+        }
         number => number.to_string(),
     }
 }
@@ -62,6 +64,12 @@ fn check(lines: &[Vec<u8>]) {
         if sent["seq"].is_null() {
             sent["seq"] = rows[&offset]["seq"].clone();
         }
+        // Where somebody was asked who sends, the line says who did, and when.
+        if !rows[&offset]["producer"].is_null() {
+            sent["producer"] = rows[&offset]["producer"].clone();
+            let received = Micros(rows[&offset]["received"].as_i64().unwrap());
+            sent["received"] = json!(received.to_string());
+        }
         assert_eq!(event, sent);
         seen += 1;
     }
@@ -70,7 +78,7 @@ fn check(lines: &[Vec<u8>]) {
     let (csv, _) = exported(&snapshot, Format::Csv);
     let mut reader = csv::Reader::from_reader(csv.as_slice());
     let header = reader.headers().unwrap().clone();
-    assert_eq!((header.get(0), header.len()), (Some("offset"), 34));
+    assert_eq!((header.get(0), header.len()), (Some("offset"), 36));
     let mut seen = 0;
     for record in reader.records() {
         let record = record.unwrap();

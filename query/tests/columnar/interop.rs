@@ -7,18 +7,22 @@ use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Command;
 
-/// Skips, with a line that says so, where there is no Python with the packages.
+/// Runs a check of `tests/interop`; skips, with a line that says so, where there is no Python with the packages.
+pub fn check<S: AsRef<std::ffi::OsStr>>(script: &str, arguments: &[S]) {
+    let run = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/run.sh");
+    let output = Command::new(run).arg(script).args(arguments).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    println!("{said}");
+    assert!(output.status.success() || output.status.code() == Some(77), "{said}");
+}
+
 fn readers_agree(parquet: &[u8], expected: &Value) {
     let directory = tempfile::tempdir().unwrap();
     let [file, json] = ["events.parquet", "expected.json"].map(|name| directory.path().join(name));
     std::fs::write(&file, parquet).unwrap();
     std::fs::write(&json, expected.to_string()).unwrap();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/run.sh");
-    let output = Command::new(script).args([&file, &json]).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned()
-        + &String::from_utf8_lossy(&output.stderr);
-    println!("{said}");
-    assert!(output.status.success() || output.status.code() == Some(77), "{said}");
+    check("check.py", &[&file, &json]);
 }
 
 /// Sessions of two users whose events alternate, one with an output that is not UTF-8.

@@ -152,7 +152,7 @@ impl Line {
             kind: event.body.kind(),
             verdict: event.body.verdict(),
             received: Micros(1_772_000_000_000_000),
-            producer: "",
+            producer: ["", "pg-proxy"][(self.offset % 2) as usize],
             retry: None,
             json: &self.json,
         }

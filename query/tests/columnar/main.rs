@@ -12,5 +12,6 @@ mod exports;
 mod interop;
 mod log;
 mod measure;
+mod ocsf;
 mod queries;
 mod round_trip;

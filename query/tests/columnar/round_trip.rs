@@ -67,6 +67,10 @@ fn model(log: &Log, at: usize, event_data: bool) -> Row {
     set("bytes", json!(line.json.len()));
     set("time", json!(line.time.0));
     set("event_time", json!(line.time.0 / 1000));
+    set("received", json!(line.record().received.0));
+    if !line.record().producer.is_empty() {
+        set("producer", json!(line.record().producer));
+    }
     set("event_type", json!(kind));
     set("session_id", json!(line.session));
     set("uid", json!(format!("{}:{}", line.session, line.seq)));

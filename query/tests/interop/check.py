@@ -59,7 +59,7 @@ def main(path, expected):
 
     # What the footer says.
     check("created by", metadata.created_by, "daybook")
-    check("schema version", metadata.metadata[b"daybook.schema_version"], b"1")
+    check("schema version", metadata.metadata[b"daybook.schema_version"], b"2")
     if events:
         low, high = pyarrow.compute.min_max(table["offset"]).as_py().values()
         check("offsets", metadata.metadata[b"daybook.offsets"].decode(), f"{low}-{high}")

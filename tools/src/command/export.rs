@@ -5,7 +5,8 @@ use crate::filter::FilterArgs;
 use crate::output;
 use crate::source::{Source, TargetArgs};
 use anyhow::{Context as _, anyhow};
-use daybook_query::export::Format;
+use daybook_query::export::{Format, Schema};
+use daybook_query::ocsf::{Class, Mapping, Outputs, Version};
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
@@ -20,8 +21,54 @@ pub struct Args {
     /// The file to write; its ending is the format. - is standard output, as NDJSON
     #[arg(long, short)]
     output: PathBuf,
+    #[command(flatten)]
+    schema: SchemaArgs,
     /// Which events; all of them if unsaid
     query: Vec<String>,
+}
+
+/// Another schema than daybook's own.
+#[derive(Debug, clap::Args)]
+struct SchemaArgs {
+    /// Rows of OCSF instead of events: 1.8.0, or =1.3.0 for Amazon Security Lake
+    #[arg(
+        long,
+        value_name = "VERSION",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "1.8.0",
+        value_parser = ["1.8.0", "1.3.0"]
+    )]
+    ocsf: Option<String>,
+    /// Only rows of this class, such as datastore_activity or 6005; Parquet and Arrow files have one
+    #[arg(long, requires = "ocsf", value_parser = parse_class)]
+    class: Option<Class>,
+    /// What rows have of outputs that commands carry: hash and size, text, or none
+    #[arg(long, requires = "ocsf", value_parser = ["hash", "text", "none"])]
+    outputs: Option<String>,
+    /// A blocked command is a row of detection_finding, too
+    #[arg(long, requires = "ocsf")]
+    findings: bool,
+}
+
+impl SchemaArgs {
+    fn schema(&self) -> Schema {
+        let Some(version) = &self.ocsf else { return Schema::Native };
+        let version = Version::ALL.into_iter().find(|of| of.name() == version);
+        let outputs = self.outputs.as_deref();
+        let outputs = Outputs::ALL.into_iter().find(|of| Some(of.name()) == outputs);
+        let mapping = Mapping {
+            version: version.unwrap_or_default(),
+            outputs: outputs.unwrap_or_default(),
+            findings: self.findings,
+        };
+        Schema::Ocsf { mapping, class: self.class }
+    }
+}
+
+fn parse_class(text: &str) -> Result<Class, String> {
+    let names = || Class::ALL.map(Class::name).join(", ");
+    Class::of(text).ok_or_else(|| format!("there are {}", names()))
 }
 
 /// Runs the command.
@@ -30,7 +77,7 @@ pub struct Args {
 /// A query that can't be read, a file that can't be written, or what the server or the log says.
 pub async fn run(args: Args, quiet: bool) -> anyhow::Result<Exit> {
     let query = args.filter.narrow(&args.query.join(" "))?;
-    let format = format_of(&args.output)?;
+    let format = (format_of(&args.output)?, args.schema.schema());
     let source = Source::open(&args.target)?;
     if args.output == Path::new("-") {
         source.export(&query, format, &mut std::io::stdout()).await?;
@@ -59,7 +106,7 @@ pub async fn run(args: Args, quiet: bool) -> anyhow::Result<Exit> {
 async fn write(
     source: &Source,
     query: &daybook_query::lang::Query,
-    format: Format,
+    format: (Format, Schema),
     part: &Path,
 ) -> anyhow::Result<u64> {
     let file = File::create(part).with_context(|| format!("can't create {}", part.display()))?;

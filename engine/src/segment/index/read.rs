@@ -7,7 +7,7 @@ use super::{
 use crate::disk::{Disk, Map};
 use crate::error::Error;
 use crate::event::{Kind, Micros, Offset, Seq, SessionKey, Verdict};
-use crate::view::EventFacts;
+use crate::view::{EventFacts, Moment};
 use std::cmp::Ordering;
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
@@ -118,19 +118,32 @@ impl<'a> Columns<'a> {
     #[inline]
     pub fn facts(&mut self, ordinal: u32) -> Option<EventFacts> {
         let session = self.session_of(ordinal)?;
-        let since = i64::try_from(self.times.get(ordinal)?).ok()?;
+        let Moment { session: key, time, kind, verdict } = self.moment_in(session, ordinal)?;
         let after = u32::try_from(self.seqs.get(ordinal)?).ok()?;
+        let seq = Seq(session.min_seq.get().checked_add(after)?);
+        let offset = self.offset(ordinal)?;
+        Some(EventFacts { offset, seq, time, kind, verdict, session: key })
+    }
+
+    /// What of them is counted. `None` as for [`Columns::facts`].
+    #[inline]
+    pub fn moment(&mut self, ordinal: u32) -> Option<Moment> {
+        let session = self.session_of(ordinal)?;
+        self.moment_in(session, ordinal)
+    }
+
+    #[inline]
+    fn moment_in(&self, session: &SessionEntry, ordinal: u32) -> Option<Moment> {
+        let since = i64::try_from(self.times.get(ordinal)?).ok()?;
         let code = *self.codes.get(ordinal as usize)?;
-        Some(EventFacts {
-            offset: self.offset(ordinal)?,
-            seq: Seq(session.min_seq.get().checked_add(after)?),
+        Some(Moment {
+            session: SessionKey(session.key.get()),
             time: Micros(session.min_time.get().checked_add(since)?),
             kind: Kind::from_code(code & 15)?,
             verdict: match code >> 4 {
                 0 => None,
                 code => Some(Verdict::from_code(code)?),
             },
-            session: SessionKey(session.key.get()),
         })
     }
 
