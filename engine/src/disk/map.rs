@@ -1,10 +1,10 @@
 //! Bytes of a sealed file, mapped or in memory.
 
 use super::fault::Registered;
-use memmap2::Mmap;
+use memmap2::{Advice, Mmap};
 use std::fmt;
 use std::io;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::sync::{Arc, Weak};
 
 /// Bytes of a sealed file. Clones share them, and their address does not change.
@@ -33,6 +33,17 @@ impl Map {
     #[must_use]
     pub fn held(bytes: Vec<u8>) -> Map {
         Map(Bytes::Held(bytes.into()))
+    }
+
+    /// All of a range will be read soon: the system fetches it in large pieces, where it would otherwise page by page.
+    /// Where it does not, reading is only slower.
+    pub fn will_read(&self, range: Range<usize>) {
+        if let Bytes::Mapped(mapped) = &self.0
+            && range.end <= mapped.bytes.len()
+            && !range.is_empty()
+        {
+            let _ = mapped.bytes.advise_range(Advice::WillNeed, range.start, range.len());
+        }
     }
 
     /// Did the file shrink, or the disk fail, under a reader? Then the bytes are zeroes from that

@@ -356,6 +356,18 @@ fn run_of(row: SessionRow<'_>) -> SessionRun {
     SessionRun { key: row.key, ordinals: Ordinals::Range(row.ordinals) }
 }
 
+/// One in so many of a segment's events are many.
+const MANY: usize = 64;
+
+impl Segment {
+    /// Many events' facts will be read, if these are many.
+    fn fetch_for(&self, ordinals: &Ordinals) {
+        if ordinals.len() >= self.len() as usize / MANY {
+            self.index.fetch_facts();
+        }
+    }
+}
+
 /// Without a look at what ordinals are for each of them.
 fn each_ordinal(ordinals: &Ordinals, mut each: impl FnMut(u32)) {
     match ordinals {
@@ -404,6 +416,7 @@ impl Part for Segment {
         wanted: &dyn Fn(SessionKey) -> bool,
         visit: &mut dyn FnMut(u32, &EventFacts),
     ) {
+        self.fetch_for(ordinals);
         let mut columns = self.index.columns();
         // Neighbours are mostly of the same session.
         let mut last = None;
@@ -430,6 +443,7 @@ impl Part for Segment {
     }
 
     fn each_moment(&self, ordinals: &Ordinals, visit: &mut dyn FnMut(&Moment)) {
+        self.fetch_for(ordinals);
         let mut columns = self.index.columns();
         let each = |ordinal: u32| match columns.moment(ordinal) {
             Some(moment) => visit(&moment),
@@ -489,7 +503,8 @@ impl Part for Segment {
             }
         });
         // Many are sorted by marking them.
-        let ordinals = if offsets.len() >= self.len() as usize / 64 {
+        let ordinals = if offsets.len() >= self.len() as usize / MANY {
+            self.index.fetch_ordinals();
             let mut marked = Docs::none(self.len());
             for ordinal in found {
                 marked.insert(ordinal?);

@@ -24,7 +24,7 @@ const DOCS_FEW: u64 = 512;
 pub(super) struct Lookup<'a> {
     pub(super) segment: &'a SegmentReader,
     pub(super) fields: TextSchema,
-    /// All words of the segment, if there is such a list.
+    /// All words of the segment, if there is such a list and it is needed.
     pub(super) words: Option<&'a WordList>,
     /// Do words count that were only seen, and that an event before had by itself?
     pub(super) again: bool,
@@ -169,7 +169,7 @@ impl Lookup<'_> {
 }
 
 /// Has the dictionary to be searched for it?
-fn is_dear(narrow: &Narrow) -> bool {
+pub(super) fn is_dear(narrow: &Narrow) -> bool {
     match narrow {
         Narrow::Word(_, WordShape::EndsWith(_) | WordShape::Contains(_)) => true,
         Narrow::And(parts) | Narrow::Or(parts) => parts.iter().any(is_dear),

@@ -1,7 +1,7 @@
 //! Asking the text index.
 
 use super::docs::{guarded, guarded_in};
-use super::lookup::Lookup;
+use super::lookup::{Lookup, is_dear};
 use super::narrow::Narrow;
 use super::schema::{self, OFFSET, TextSchema};
 use super::word_list::WordList;
@@ -141,7 +141,12 @@ impl View {
         })
     }
 
-    fn lookup<'a>(&'a self, segment: &'a SegmentReader, again: bool) -> Lookup<'a> {
+    fn lookup<'a>(
+        &'a self,
+        segment: &'a SegmentReader,
+        narrow: &Narrow,
+        again: bool,
+    ) -> Lookup<'a> {
         let read = || {
             WordList::open(&self.directory).unwrap_or_else(|error| {
                 tracing::warn!(%error, "searching for parts of words without their list");
@@ -149,7 +154,8 @@ impl View {
             })
         };
         let words = match self.segments.len() {
-            1 => self.words.get_or_init(read).as_ref(),
+            // To open it takes all of it.
+            1 if is_dear(narrow) => self.words.get_or_init(read).as_ref(),
             // Only finished indexes have one.
             _ => None,
         };
@@ -159,7 +165,7 @@ impl View {
     fn offsets(&self, narrow: &Narrow) -> Result<Option<Vec<u64>>, Error> {
         let mut offsets = Vec::new();
         for (segment, column) in &self.segments {
-            let lookup = self.lookup(segment, true);
+            let lookup = self.lookup(segment, narrow, true);
             let Some(docs) = lookup.docs(narrow, false)? else { return Ok(None) };
             docs.each_value(column, |_, offset| offsets.extend(offset));
         }
@@ -176,7 +182,7 @@ impl View {
     ) -> Result<Option<Satisfying>, Error> {
         let Satisfying { mut offsets, mut loose } = Satisfying::default();
         for (segment, column) in &self.segments {
-            let lookup = self.lookup(segment, !seen_too);
+            let lookup = self.lookup(segment, narrow, !seen_too);
             let Some(docs) = lookup.docs(narrow, true)? else { return Ok(None) };
             docs.each_value(column, |_, offset| offsets.extend(offset));
             let mut marked = lookup.marked(seen_too)?;

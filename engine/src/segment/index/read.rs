@@ -12,6 +12,8 @@ use std::cmp::Ordering;
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use zerocopy::FromBytes;
 
 /// A segment's index, mapped.
@@ -28,10 +30,15 @@ pub struct Index {
     pub(super) sound: [OnceLock<bool>; Section::ALL.len()],
     /// Of every [`GUIDED`] ordinals the place of the first one's session: made by the first who looks up sessions.
     guide: OnceLock<Box<[u32]>>,
+    /// By section: was the system asked to fetch it?
+    fetched: [AtomicBool; Section::ALL.len()],
 }
 
 /// Sessions are looked for among those of so many neighbours, which lie together in the processor's cache.
 const GUIDED: u32 = 64;
+
+/// Who looks up fewer sessions does without the guide: it takes all of the sessions to make it.
+const UNGUIDED_MAX: u32 = 256;
 
 /// Where a section is: constant for an open file.
 #[derive(Clone, Debug)]
@@ -103,8 +110,10 @@ impl Column<'_> {
 pub struct Columns<'a> {
     base: Offset,
     span: u32,
+    index: &'a Index,
     sessions: &'a [SessionEntry],
-    guide: &'a [u32],
+    /// How often a session was looked up.
+    lookups: u32,
     /// The place of the session that was asked for last.
     at: usize,
     offsets: Column<'a>,
@@ -114,6 +123,21 @@ pub struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
+    /// Among which sessions an ordinal's is.
+    fn near(&mut self, ordinal: u32) -> Option<(usize, usize)> {
+        self.lookups = self.lookups.saturating_add(1);
+        let guide = match self.index.guide.get() {
+            Some(guide) => guide,
+            None if self.lookups <= UNGUIDED_MAX => return Some((0, self.sessions.len())),
+            None => self.index.guide(),
+        };
+        let place = (ordinal / GUIDED) as usize;
+        let from = *guide.get(place)? as usize;
+        // The next neighbours' first session may have begun among these.
+        let to = guide.get(place + 1).map_or(self.sessions.len(), |to| *to as usize + 1);
+        Some((from, to))
+    }
+
     /// The facts of an event. `None` for an ordinal out of range, and for damaged facts.
     #[inline]
     pub fn facts(&mut self, ordinal: u32) -> Option<EventFacts> {
@@ -206,10 +230,7 @@ impl<'a> Columns<'a> {
                 return Some(session);
             }
         }
-        let place = (ordinal / GUIDED) as usize;
-        let from = *self.guide.get(place)? as usize;
-        // The next neighbours' first session may have begun among these.
-        let to = self.guide.get(place + 1).map_or(self.sessions.len(), |to| *to as usize + 1);
+        let (from, to) = self.near(ordinal)?;
         let near = self.sessions.get(from..to)?;
         self.at = from + near.partition_point(|s| s.first.get() <= ordinal).checked_sub(1)?;
         self.sessions.get(self.at).filter(|session| holds(session))
@@ -287,6 +308,7 @@ impl Index {
             sections,
             sound: Default::default(),
             guide: OnceLock::new(),
+            fetched: Default::default(),
         })
     }
 
@@ -339,7 +361,8 @@ impl Index {
             base: self.base,
             span: self.span,
             sessions: self.session_entries(),
-            guide: self.guide(),
+            index: self,
+            lookups: 0,
             at: 0,
             offsets: self.column(Section::Offsets),
             times: self.column(Section::Times),
@@ -486,8 +509,33 @@ impl Index {
         Column { bytes: self.bytes(section), width }
     }
 
+    /// The facts of many events will be read.
+    pub fn fetch_facts(&self) {
+        use Section::{Codes, Offsets, Seqs, Sessions, Times};
+        self.fetch(&[Sessions, Times, Codes, Seqs, Offsets]);
+    }
+
+    /// The ordinals of many offsets will be read.
+    pub fn fetch_ordinals(&self) {
+        self.fetch(&[Section::Ordinals]);
+    }
+
+    /// Has the system fetch sections, once: what it drops later it fetches page by page again.
+    fn fetch(&self, sections: &[Section]) {
+        for section in sections {
+            let at = (*section as usize).checked_sub(1);
+            let fetched = at.and_then(|at| self.fetched.get(at));
+            if let (Some(fetched), Some(place)) = (fetched, self.place(*section))
+                && !fetched.swap(true, Relaxed)
+            {
+                self.map.will_read(place.bytes.clone());
+            }
+        }
+    }
+
     fn guide(&self) -> &[u32] {
         self.guide.get_or_init(|| {
+            self.fetch(&[Section::Sessions]);
             let sessions = self.session_entries();
             let mut at = 0;
             let places = (0..self.events).step_by(GUIDED as usize).map(|ordinal| {
