@@ -347,7 +347,8 @@ fn a_load_goes_on_when_the_server_is_back_and_counts_what_is_stored() {
         "load",
         "--json",
         "--duration",
-        "3",
+        // Also a busy machine restarts the server in that time.
+        "8",
         "--rate",
         "3000",
         "--batch",

@@ -235,7 +235,12 @@ fn check_parquet(server: &Server, data: &Path, events: usize) {
         let expected = data.join("expected.json");
         std::fs::write(&expected, format!("{{\"events\": {events}}}")).unwrap();
         let script = root().join("query/tests/interop/run.sh");
-        let output = Command::new("sh").arg(script).arg(&file).arg(&expected).output().unwrap();
+        let output = Command::new("sh")
+            .arg(script)
+            .arg("check.py")
+            .args([&file, &expected])
+            .output()
+            .unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         if output.status.code() == Some(77) {
             println!("{text}");
