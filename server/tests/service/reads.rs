@@ -110,6 +110,8 @@ async fn bad_parameters_are_named() {
         ("/v1/search/sessions?q=x&cursor=xyz", "cursor"),
         ("/v1/export", "format"),
         ("/v1/export?format=xlsx", "format"),
+        ("/v1/export?format=parquet&schema=ocsf&class=7", "class"),
+        ("/v1/export?format=ndjson&version=1.3.0", "version"),
         ("/v1/stats?verbose=1", "verbose"),
     ] {
         let (status, problem) = service.get(path).await;
