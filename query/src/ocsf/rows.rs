@@ -174,7 +174,7 @@ impl<'a> About<'a> {
                     if end.status == EndStatus::Done { SUCCESS } else { FAILURE };
                 row.status_detail = self.text_of(&mut row.unmapped, end.reason.as_deref());
                 row.put("end_status", end.status.name());
-                row.put_some("exit_code", end.exit_code);
+                row.put("exit_code", end.exit_code);
                 row.end_time = Some(millis(self.record.time));
                 row.start_time = self.state.started_at().map(millis);
                 row.duration = i64::try_from(self.state.duration_ms()).ok();
@@ -337,7 +337,6 @@ impl<'a> About<'a> {
     /// What a command of each class is done with.
     fn place(&self, row: &mut Row<'a>) {
         row.actor = Some(self.actor());
-        let kind = || self.role_type().map(Cow::Borrowed);
         match self.class_of_commands() {
             Class::DatastoreActivity => {
                 row.src_endpoint = Some(self.endpoint());
@@ -357,7 +356,7 @@ impl<'a> About<'a> {
                     type_id: DEVICE_SERVER,
                     kind: Some("Server".into()),
                 });
-                row.put("device_type", kind());
+                row.put("device_type", self.role_type());
                 // Processes have no source in OCSF.
                 row.put("client_ip", self.facts().and_then(|facts| facts.client_ip.as_deref()));
             }
@@ -468,7 +467,10 @@ impl<'a> About<'a> {
         }
         row.put("rows", end.rows);
         row.masked(end.masked, &end.masked_types);
+        // It says what is over.
         row.lasts(end.duration_ms);
+        row.end_time = Some(row.time);
+        row.start_time = row.duration.and_then(|duration| row.time.checked_sub(duration));
         row
     }
 
@@ -641,10 +643,6 @@ impl Row<'_> {
         if !empty {
             self.unmapped.values.insert(name.to_owned(), value);
         }
-    }
-
-    fn put_some(&mut self, name: &str, value: Option<i64>) {
-        self.put(name, value);
     }
 
     fn masked(&mut self, fields: u64, types: &impl Serialize) {

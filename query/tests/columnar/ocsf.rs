@@ -187,6 +187,12 @@ fn a_row_says_what_its_event_does() {
     assert_eq!(find(&all, "s-1:3")["actor"]["app_name"], "claude");
     assert_eq!(find(&all, "s-2:2")["api"]["operation"], "kubectl delete");
     assert_eq!(find(&all, "s-2:2")["activity_id"], 4);
+    let end = all
+        .iter()
+        .find(|row| row["metadata"]["event_code"] == "command.end" && row["duration"] == 3);
+    let end = end.unwrap();
+    assert_eq!(end["end_time"], end["time"]);
+    assert_eq!(end["start_time"].as_i64().unwrap() + 3, end["time"].as_i64().unwrap());
     // What came later than 1.3 is not there, but for what has no other place.
     let old = rows(Mapping { version: Version::V1_3, ..Mapping::default() });
     let cluster = find(&old, "s-2:2");
