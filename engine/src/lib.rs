@@ -20,6 +20,7 @@ pub mod screen;
 mod sealed;
 pub mod segment;
 pub mod session;
+mod session_set;
 pub mod text;
 pub mod verify;
 pub mod view;

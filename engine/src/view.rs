@@ -11,8 +11,9 @@ use crate::event::{Kind, Micros, Offset, Seq, SessionKey, Verdict};
 pub use crate::journal::order::SharedOrdinals;
 use crate::screen::Seen;
 use crate::session::SessionState;
+pub use crate::session_set::SessionSet;
 use crate::text::narrow::Narrow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
@@ -376,9 +377,6 @@ pub type Facet = Vec<(String, u64)>;
 
 /// A number for each of some sessions.
 pub type SessionCounts = HashMap<SessionKey, u64, foldhash::fast::RandomState>;
-
-/// Some sessions.
-pub type SessionSet = HashSet<SessionKey, foldhash::fast::RandomState>;
 
 /// For how much a session counts.
 #[derive(Clone, Copy, Debug)]

@@ -9,6 +9,7 @@ use daybook_engine::event::Micros;
 use daybook_engine::retention::{Hold, HoldQueries, Names, Scope};
 use daybook_engine::view::{SessionSet, Snapshot};
 use serde::Serialize;
+use std::sync::Arc;
 
 /// Evaluates the queries of holds, for the engine. A hold has to be exact: no bound on what is read.
 #[derive(Clone, Copy, Debug, Default)]
@@ -31,7 +32,7 @@ impl HoldQueries for QueryHolds {
             return log.sessions.keys(&filter);
         }
         match sets::matching(log, &parsed, None, SearchLimits::NONE) {
-            Ok(keys) => Ok(keys.iter().copied().collect()),
+            Ok(keys) => Ok(Arc::unwrap_or_clone(keys)),
             Err(QueryError::Engine(error)) => Err(error),
             Err(other) => Err(refused(format!("a hold's query can't be evaluated: {other}"))),
         }

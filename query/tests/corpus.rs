@@ -92,7 +92,7 @@ fn run(model: &Model, matcher: &Matcher) -> (Vec<Offset>, u64) {
         if matches {
             let seen = model.seen_with(facts);
             assert!(passes && support::narrow::satisfies(matcher.narrow(), &event, seen));
-            assert!(matcher.sessions().is_none_or(|keys| keys.contains(&facts.session)));
+            assert!(matcher.sessions().is_none_or(|keys| keys.contains(facts.session)));
             assert!(matcher.time_range().contains(&facts.time));
             offsets.push(facts.offset);
             sessions.insert(facts.session);

@@ -147,7 +147,7 @@ proptest! {
                     let sure = is_plain(line) && !matcher.asks_seen(facts.kind);
                     prop_assert!(passes || !sure, "{query} on {event:?}");
                     prop_assert!(matcher.time_range().contains(&facts.time));
-                    prop_assert!(matcher.sessions().is_none_or(|s| s.contains(&facts.session)));
+                    prop_assert!(matcher.sessions().is_none_or(|s| s.contains(facts.session)));
                 }
             }
         }

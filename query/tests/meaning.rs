@@ -176,7 +176,7 @@ fn sessions_are_asked_for_events_together_and_in_order() {
     let found = |query: &str| -> String {
         let sessions = model.search(&parse(query, Micros(0)).unwrap()).1;
         let mut ids: Vec<&str> =
-            sessions.iter().map(|key| model.sessions[key].0.as_str()).collect();
+            sessions.iter().map(|key| model.sessions[&key].0.as_str()).collect();
         ids.sort_unstable();
         ids.concat()
     };

@@ -153,7 +153,7 @@ impl SessionFilter {
             SessionFilter::Number(fact, low, high) => {
                 fact.of(state).is_some_and(|n| std::ops::RangeBounds::contains(&(*low, *high), &n))
             }
-            SessionFilter::Keys(keys) => keys.contains(&key),
+            SessionFilter::Keys(keys) => keys.contains(key),
             SessionFilter::And(all) => all.iter().all(|f| f.matches(id, key, state)),
             SessionFilter::Or(any) => any.iter().any(|f| f.matches(id, key, state)),
             SessionFilter::Not(not) => !not.matches(id, key, state),

@@ -108,7 +108,6 @@ impl Sessions for Catalog {
         self.sound(&seen.view, || {
             seen.each(filter, |_, segment, docs| {
                 let column = segment.reader.fast_fields().u64(KEY).map_err(Error::catalog)?;
-                keys.reserve(docs.len() as usize);
                 docs.each_value(&column, |_, key| keys.extend(key.map(SessionKey)));
                 Ok(())
             })

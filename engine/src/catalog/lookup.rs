@@ -126,7 +126,7 @@ fn keys(reader: &SegmentReader, fields: Fields, wanted: &SessionSet) -> Result<D
     let mut docs = Docs::none(reader.max_doc());
     if wanted.len() * LOOKUP_COST < reader.max_doc() as usize {
         let index = reader.inverted_index(fields.key).map_err(Error::catalog)?;
-        for key in wanted {
+        for key in wanted.iter() {
             let term = Term::from_field_u64(fields.key, key.0);
             if let Some(info) = index.get_term_info(&term).map_err(Error::catalog)? {
                 docs.add_postings(&index, &info).map_err(Error::catalog)?;
@@ -136,7 +136,7 @@ fn keys(reader: &SegmentReader, fields: Fields, wanted: &SessionSet) -> Result<D
     }
     let column = reader.fast_fields().u64(KEY).map_err(Error::catalog)?;
     for doc in 0..reader.max_doc() {
-        if column.first(doc).is_some_and(|key| wanted.contains(&SessionKey(key))) {
+        if column.first(doc).is_some_and(|key| wanted.contains(SessionKey(key))) {
             docs.insert(doc);
         }
     }

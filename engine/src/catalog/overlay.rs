@@ -351,14 +351,14 @@ impl Inner {
             let key = entry.session.key;
             if entry.dirty
                 && entry.indexed
-                && !unchanged.contains(&key)
+                && !unchanged.contains(key)
                 && let Some(place) = view.place_of(key)?
                 && let Some(docs) = hidden.get_mut(place.segment)
             {
                 docs.insert(place.doc);
             }
         }
-        for key in unchanged {
+        for key in unchanged.iter() {
             if let Some(entry) = self.overlay.get_mut(&key) {
                 entry.dirty = false;
             }

@@ -215,8 +215,8 @@ impl Model {
         let facets = catalog.facets(filter, Weights::One, &TextFact::ALL, usize::MAX).unwrap();
         for (fact, facet) in facets {
             let mut counts: BTreeMap<String, u64> = BTreeMap::new();
-            for key in &keys {
-                let (id, state) = &self.sessions[key];
+            for key in keys.iter() {
+                let (id, state) = &self.sessions[&key];
                 let values = std::cell::RefCell::new(BTreeSet::new());
                 fact.any(id, state, |value| {
                     values.borrow_mut().insert(value.to_owned());

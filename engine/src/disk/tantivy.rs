@@ -64,6 +64,31 @@ impl DiskDirectory {
         maps.push(watch);
     }
 
+    /// A file all of which will be read soon: the system fetches it in large pieces.
+    pub(crate) fn open_whole(&self, path: &Path) -> Result<Arc<dyn FileHandle>, OpenReadError> {
+        self.handle(path, |map| map.will_read(0..map.len()))
+    }
+
+    fn handle(
+        &self,
+        path: &Path,
+        before: impl FnOnce(&Map),
+    ) -> Result<Arc<dyn FileHandle>, OpenReadError> {
+        let parts = self.disk.open_parts(&self.root.join(path)).map_err(self.read_error(path))?;
+        match parts {
+            Parts::Mapped(map) => {
+                self.watch_over(&map);
+                before(&map);
+                Ok(Arc::new(Handle { len: map.len(), bytes: OwnedBytes::new(Stable(map)) }))
+            }
+            Parts::File(file) => {
+                let len = file.len().map_err(self.read_error(path))?;
+                let len = usize::try_from(len).unwrap_or(usize::MAX);
+                Ok(Arc::new(ByParts { len, file }))
+            }
+        }
+    }
+
     fn read_error(&self, path: &Path) -> impl FnOnce(io::Error) -> OpenReadError {
         let path = path.to_owned();
         move |error| match error.kind() {
@@ -100,18 +125,7 @@ pub fn checked(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
 
 impl Directory for DiskDirectory {
     fn get_file_handle(&self, path: &Path) -> Result<Arc<dyn FileHandle>, OpenReadError> {
-        let parts = self.disk.open_parts(&self.root.join(path)).map_err(self.read_error(path))?;
-        match parts {
-            Parts::Mapped(map) => {
-                self.watch_over(&map);
-                Ok(Arc::new(Handle { len: map.len(), bytes: OwnedBytes::new(Stable(map)) }))
-            }
-            Parts::File(file) => {
-                let len = file.len().map_err(self.read_error(path))?;
-                let len = usize::try_from(len).unwrap_or(usize::MAX);
-                Ok(Arc::new(ByParts { len, file }))
-            }
-        }
+        self.handle(path, |_| ())
     }
 
     fn delete(&self, path: &Path) -> Result<(), DeleteError> {

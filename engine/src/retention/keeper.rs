@@ -189,7 +189,7 @@ impl Shared {
             let queries = self.hold_queries()?;
             queries.check(query).map_err(refused)?;
             let keys = queries.sessions(&self.snapshot(), query)?;
-            hold.matched = Keys(keys.into_iter().collect());
+            hold.matched = Keys(keys.iter().collect());
         }
         let told = Retention {
             by: hold.by.clone(),
@@ -285,7 +285,7 @@ impl Shared {
         let mut grown = false;
         for hold in &mut state.holds {
             let before = hold.matched.0.len();
-            hold.matched.0.extend(found.remove(&hold.id).unwrap_or_default());
+            hold.matched.0.extend(found.remove(&hold.id).unwrap_or_default().iter());
             grown |= hold.matched.0.len() > before;
         }
         if grown { still.store(&*self.options.disk, state) } else { Ok(()) }

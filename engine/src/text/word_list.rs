@@ -48,7 +48,7 @@ impl WordList {
         if !directory.exists(path).map_err(Error::text)? {
             return Ok(None);
         }
-        let file = directory.get_file_handle(path).map_err(Error::text)?;
+        let file = directory.open_whole(path).map_err(Error::text)?;
         let bytes = file.read_bytes(0..file.len()).map_err(Error::text)?;
         let fields = decode(&bytes)
             .map_err(|what| Error::text(format!("{FILE} in {directory:?}: {what}")))?;

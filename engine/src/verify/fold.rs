@@ -61,7 +61,7 @@ impl Check<'_> {
                 differ.push((id.to_owned(), "is not in it".to_owned()));
                 return Ok(());
             };
-            left.remove(&stored.key);
+            left.remove(stored.key);
             if *stored.state == state {
                 compared += 1;
             } else if lossy && stored.state.events > state.events {
@@ -72,7 +72,7 @@ impl Check<'_> {
             }
             Ok(())
         })?;
-        for key in left {
+        for key in left.iter() {
             if let Some(session) = catalog.by_key(key)? {
                 if lossy {
                     fewer.insert(session.id.to_string());

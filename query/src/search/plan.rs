@@ -74,7 +74,7 @@ impl<'a> Plan<'a> {
             (None, None) => None,
             (None, Some(scope)) => Some(scope.clone()),
             (Some(of), None) => Some(Arc::new(of.clone())),
-            (Some(of), Some(scope)) => Some(Arc::new(of.intersection(scope).copied().collect())),
+            (Some(of), Some(scope)) => Some(Arc::new(of.intersection(scope))),
         };
         let (low, high) = matcher.time_range();
         let low = match low {
@@ -169,7 +169,7 @@ impl<'a> Plan<'a> {
         }
         let mut ordinals = Vec::new();
         for key in sessions.iter() {
-            if let Some(run) = part.session_by_key(*key)? {
+            if let Some(run) = part.session_by_key(key)? {
                 ordinals.extend(run.ordinals.iter());
             }
         }
@@ -201,7 +201,7 @@ impl<'a> Plan<'a> {
         let (low, high) = self.window;
         if facts.time < low
             || facts.time > high
-            || self.sessions.as_ref().is_some_and(|keys| !keys.contains(&facts.session))
+            || self.sessions.as_ref().is_some_and(|keys| !keys.contains(facts.session))
         {
             return Tri::No;
         }
@@ -224,7 +224,7 @@ impl<'a> Plan<'a> {
 
     /// Is it one of the sessions that matches are in?
     pub(crate) fn is_in_sessions(&self, session: SessionKey) -> bool {
-        self.sessions.as_ref().is_none_or(|keys| keys.contains(&session))
+        self.sessions.as_ref().is_none_or(|keys| keys.contains(session))
     }
 
     /// May an event match by what was seen with it? That stands in no line's bytes: no prefilter knows it.

@@ -82,8 +82,8 @@ pub(crate) fn matching(
         &plan,
         limits,
         &mut found,
-        |found| found.capacity() * size_of::<SessionKey>(),
-        |found, facts| !found.contains(&facts.session),
+        SessionSet::memory,
+        |found, facts| !found.contains(facts.session),
         |found, facts| {
             found.insert(facts.session);
         },

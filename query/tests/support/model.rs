@@ -88,7 +88,7 @@ impl Model {
             SessionCondition::Together(queries) => queries
                 .iter()
                 .map(|query| self.search(query).1)
-                .reduce(|a, b| a.intersection(&b).copied().collect())
+                .reduce(|a, b| a.intersection(&b))
                 .unwrap_or_default(),
             SessionCondition::InOrder(queries, within) => {
                 // Every sequence so far: its session, its last event's seq, its first event's time.

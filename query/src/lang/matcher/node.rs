@@ -200,8 +200,8 @@ impl Node {
     fn fact(&self, facts: &EventFacts) -> bool {
         match self {
             Node::Const(holds) => *holds,
-            Node::Member(keys) => keys.contains(&facts.session),
-            Node::NotMember(keys) => !keys.contains(&facts.session),
+            Node::Member(keys) => keys.contains(facts.session),
+            Node::NotMember(keys) => !keys.contains(facts.session),
             Node::After(time) => facts.time >= *time,
             Node::Before(time) => facts.time < *time,
             Node::Kind(bits) => bits >> facts.kind.code() & 1 == 1,
@@ -271,13 +271,12 @@ impl Node {
         match self {
             Node::Const(false) => Some(Arc::default()),
             Node::Member(keys) => Some(Arc::clone(keys)),
-            Node::And(nodes) => nodes.iter().filter_map(Node::sessions).reduce(|a, b| {
-                let (small, large) = if a.len() <= b.len() { (a, b) } else { (b, a) };
-                Arc::new(small.iter().filter(|key| large.contains(key)).copied().collect())
-            }),
+            Node::And(nodes) => {
+                nodes.iter().filter_map(Node::sessions).reduce(|a, b| Arc::new(a.intersection(&b)))
+            }
             Node::Or(nodes) => {
                 let parts: Option<Vec<_>> = nodes.iter().map(Node::sessions).collect();
-                parts?.into_iter().reduce(|a, b| Arc::new(a.union(&b).copied().collect()))
+                parts?.into_iter().reduce(|a, b| Arc::new(a.union(&b)))
             }
             _ => None,
         }
