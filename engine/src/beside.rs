@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `searches.json` | saved searches, with the addresses and the secrets of their webhooks |
 //! | `alerts.json` | how far each alert has come |
+//! | `feeds.json` | how far each feed has come, and what its links are signed with |
 //!
 //! Each is one JSON document that knows its checksum ([`crate::sealed`]). It is replaced as a whole and durably,
 //! only its owner can read it, and it is encrypted where the directory is. A backup has it from before the
@@ -24,11 +25,13 @@ pub enum Beside {
     Searches,
     /// How far each alert has come.
     Alerts,
+    /// How far each feed has come.
+    Feeds,
 }
 
 impl Beside {
     /// All of them.
-    pub const ALL: [Beside; 2] = [Beside::Searches, Beside::Alerts];
+    pub const ALL: [Beside; 3] = [Beside::Searches, Beside::Alerts, Beside::Feeds];
 
     /// Its name in the data directory.
     #[must_use]
@@ -36,6 +39,7 @@ impl Beside {
         match self {
             Beside::Searches => "searches.json",
             Beside::Alerts => "alerts.json",
+            Beside::Feeds => "feeds.json",
         }
     }
 

@@ -244,6 +244,12 @@ pub trait Part: Send + Sync {
     /// The ordinal of an offset.
     fn ordinal_of(&self, offset: Offset) -> Option<u32>;
 
+    /// How many events of these offsets it has.
+    fn count_in(&self, offsets: Range<u64>) -> u64 {
+        let (from, to) = (offsets.start.max(self.base().0), offsets.end.min(self.end().0));
+        (from..to).filter(|offset| self.ordinal_of(Offset(*offset)).is_some()).count() as u64
+    }
+
     /// The ordinals of events that there are, ascending.
     ///
     /// # Errors

@@ -6,6 +6,8 @@ pub mod cursor;
 pub mod error;
 #[cfg(feature = "columnar")]
 pub mod export;
+#[cfg(feature = "columnar")]
+pub mod feed;
 pub mod holds;
 pub mod item;
 pub mod lang;

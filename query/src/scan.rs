@@ -53,7 +53,7 @@ pub fn for_each_match(
     // An export is whole, however much it reads.
     let limits = SearchLimits::NONE;
     let plan = Plan::new(snapshot, query.unwrap_or(&all), scope.as_ref(), limits)?;
-    let mut sessions = SessionCache { snapshot, known: HashMap::new() };
+    let mut sessions = SessionCache::new(snapshot);
     for part in &snapshot.parts {
         let Some(ordinals) = candidates(&plan, part.as_ref())? else { continue };
         // A part's reader knows only the engine's errors, so any other waits here.
@@ -100,13 +100,17 @@ fn candidates(plan: &Plan<'_>, part: &dyn Part) -> Result<Option<Ordinals>, Quer
 }
 
 /// Looks sessions up by number, and remembers the last ones.
-struct SessionCache<'a> {
+pub(crate) struct SessionCache<'a> {
     snapshot: &'a Snapshot,
     known: HashMap<SessionKey, Session>,
 }
 
-impl SessionCache<'_> {
-    fn get(&mut self, key: SessionKey) -> Result<&Session, Error> {
+impl<'a> SessionCache<'a> {
+    pub(crate) fn new(snapshot: &'a Snapshot) -> SessionCache<'a> {
+        SessionCache { snapshot, known: HashMap::new() }
+    }
+
+    pub(crate) fn get(&mut self, key: SessionKey) -> Result<&Session, Error> {
         if self.known.len() >= SESSIONS_KEPT_MAX && !self.known.contains_key(&key) {
             self.known.clear();
         }

@@ -27,6 +27,7 @@ pub mod auth;
 mod backup;
 mod doors;
 mod export;
+mod feeds;
 mod health;
 mod ingest;
 mod listener;
@@ -37,6 +38,7 @@ mod page;
 mod params;
 mod pool;
 mod problem;
+mod ranges;
 mod rekey;
 mod repair;
 mod retention;
@@ -103,6 +105,8 @@ pub mod decoders {
 
 use alerts::Alerts;
 use daybook_engine::Engine;
+use daybook_query::feed::Spec;
+use feeds::Feeds;
 use listener::Bounded;
 use searches::Searches;
 use state::Shared;
@@ -179,6 +183,8 @@ pub struct Config {
     pub tls_handshake_time_max: Duration,
     /// How often it is looked whether the files for TLS changed.
     pub tls_reload_interval: Duration,
+    /// The feeds of Parquet files.
+    pub feeds: Vec<Spec>,
 }
 
 impl Config {
@@ -222,6 +228,7 @@ impl Default for Config {
             tls_client_auth: ClientAuth::Required,
             tls_handshake_time_max: Duration::from_secs(10),
             tls_reload_interval: Duration::from_secs(10),
+            feeds: vec![Spec::native()],
         }
     }
 }
@@ -247,6 +254,9 @@ pub enum Error {
         "the saved searches can't be read: {0}; put the file back from a backup, or move it away to go on without it"
     )]
     Searches(daybook_engine::Error),
+    /// The places of the feeds can't be read. Put `feeds.json` back from a backup.
+    #[error("the places of the feeds can't be read: {0}; put the file back from a backup")]
+    Feeds(daybook_engine::Error),
     /// TLS can't be spoken with what the settings name.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -296,7 +306,8 @@ impl Server {
         };
         let searches = Searches::open(&engine).map_err(Error::Searches)?;
         let alerts = Alerts::open(&engine, &config).map_err(Error::Searches)?;
-        let shared = Arc::new(Shared::new(engine, config, tokens, searches, alerts));
+        let feeds = Feeds::open(&engine, &config.feeds).map_err(Error::Feeds)?;
+        let shared = Arc::new(Shared::new(engine, config, tokens, searches, alerts, feeds));
         Ok(Server { listener, address, tls, reload: Reload::default(), sudo, shared })
     }
 
@@ -336,6 +347,7 @@ impl Server {
         let listener = Door::new(bounded, self.tls.clone(), handshake, connections);
         let _watch = Watch(tokio::spawn(health::watch(Arc::clone(&self.shared))));
         alerts::start(&self.shared);
+        self.shared.feeds.start();
         let _reload = self.tls.map(|tls| {
             let now = Arc::clone(&self.reload.0);
             Watch(tokio::spawn(tls::files::watch(tls, look, now)))
@@ -353,6 +365,7 @@ impl Server {
             stop.await;
             stopped_streams.streams.stop();
             stopped_streams.alerts.stop();
+            stopped_streams.feeds.stop();
             // Nobody hears it where sudo is not listened for.
             let _ = stop_sudo.send(true);
             let _ = stopping.send(());
@@ -383,6 +396,7 @@ impl Server {
             }
         }
         app.alerts.keep_places().await;
+        app.feeds.ended().await;
     }
 }
 

@@ -5,8 +5,8 @@ use crate::params::{NoParams, Params};
 use crate::problem::{self, Problem};
 use crate::state::{App, json_response};
 use crate::{
-    auth, backup, doors, export, health, ingest, merkle, metrics, page, rekey, repair, retention,
-    search, searches, security, sessions, stats, tail, timeline,
+    auth, backup, doors, export, feeds, health, ingest, merkle, metrics, page, rekey, repair,
+    retention, search, searches, security, sessions, stats, tail, timeline,
 };
 use axum::extract::{Request, State};
 use axum::http::{Extensions, HeaderMap, StatusCode, Version, header};
@@ -25,8 +25,8 @@ use utoipa_axum::routes;
 
 #[derive(OpenApi)]
 #[openapi(
-    // Its path has any number of parts, which the document can't say.
-    paths(merkle::get_tile),
+    // Their paths have any number of parts, which the document can't say.
+    paths(merkle::get_tile, feeds::get_file),
     info(
         title = "daybook",
         description = "The book of original entry for privileged access: sessions' events, kept and searched. Errors are problem documents (RFC 9457). Times are RFC 3339 in UTC with microseconds. Lists page by `cursor` and `limit`.",
@@ -63,6 +63,8 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(searches::get_search, searches::put_search, searches::delete_search))
         .routes(routes!(searches::test_search))
         .routes(routes!(export::get_export))
+        .routes(routes!(feeds::list_feeds))
+        .routes(routes!(feeds::pull))
         .routes(routes!(merkle::get_checkpoint))
         .routes(routes!(merkle::get_proof))
         .routes(routes!(retention::get_policy, retention::put_policy))
@@ -105,6 +107,8 @@ pub fn router(app: App) -> Router {
             post(doors::bulk::post_index_bulk).put(doors::bulk::post_index_bulk),
         )
         .route("/v1/tile/{*path}", get(merkle::get_tile))
+        .route("/v1/parquet/{feed}/{table}/{*file}", get(feeds::get_file))
+        .nest("/delta-sharing", feeds::sharing::routes())
         .route("/", doors::bulk::probes::root())
         .route("/search", get(page::index))
         .route("/sessions", get(page::index))

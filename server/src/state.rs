@@ -4,6 +4,7 @@ use crate::Config;
 use crate::alerts::Alerts;
 use crate::auth::tokens::Tokens;
 use crate::doors::known::Known;
+use crate::feeds::Feeds;
 use crate::ingest::admission::Admission;
 use crate::ingest::queue::QueuePart;
 use crate::ingest::stream::Streams;
@@ -45,6 +46,8 @@ pub struct Shared {
     pub searches: Searches,
     /// Those of them that post what matches.
     pub alerts: Alerts,
+    /// The feeds of Parquet files.
+    pub feeds: Feeds,
     /// Those who follow the log.
     pub tails: Arc<Semaphore>,
     /// Exports: they run for long.
@@ -77,6 +80,7 @@ impl Shared {
         tokens: Tokens,
         searches: Searches,
         alerts: Alerts,
+        feeds: Feeds,
     ) -> Shared {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let uploads_kib = usize::try_from(config.uploads_bytes_max >> 10).unwrap_or(usize::MAX);
@@ -89,6 +93,7 @@ impl Shared {
             reads: Pool::new(config.reads()),
             searches,
             alerts,
+            feeds,
             parsers: Pool::new(cores),
             admission: Admission::new(uploads_kib),
             queue: QueuePart::half(queue_bytes),

@@ -35,6 +35,7 @@ pub(crate) fn make(shared: &Shared, to: &Path) -> Result<Report, Error> {
         let _alone = shared.background.lock();
         // Nor is anything deleted that another segment stands for.
         let _still = shared.merger.lock();
+        let _feeds = shared.feeds.write();
         copy(shared, disk, to)?
     };
     measure(disk, to, "", &mut manifest.files)?;

@@ -325,6 +325,20 @@ impl Engine {
         self.shared.snapshot()
     }
 
+    /// Every event before this offset is in a journal that is closed or in a segment: nothing comes between them any
+    /// more.
+    #[must_use]
+    pub fn closed_through(&self) -> Offset {
+        self.shared.journals().last().map_or(Offset(0), |journal| journal.base())
+    }
+
+    /// Changes files of feeds, which stand beside the log in `feeds/`: not while they are copied into a backup or put
+    /// under another key.
+    pub fn feeding<T>(&self, change: impl FnOnce() -> T) -> T {
+        let _changing = self.shared.feeds.read();
+        change()
+    }
+
     /// The log's end, for those who wait for what comes: it moves when events can be found.
     #[must_use]
     pub fn follow(&self) -> tokio::sync::watch::Receiver<Offset> {

@@ -8,6 +8,7 @@
 //! | a journal without events | at the start: it is made again |
 //! | other journals, with their text indexes | when they are sealed, which [`run`] does at once |
 //! | what stands beside the log ([`Beside`]) | by [`run`] |
+//! | files of feeds | by [`run`] |
 //! | segments | by [`run`]: each is rewritten ([`crate::segment::rewrite`]) and replaced |
 //!
 //! Whatever stops it, every file is whole under the one key or the other; running it again goes on.
@@ -50,6 +51,11 @@ pub(super) fn run(shared: &Shared) -> Result<Rekeyed, Error> {
         shared.seal_now()?;
     }
     beside::reseal(shared)?;
+    let still = shared.feeds.write();
+    for path in feed_files(&*shared.options.disk, &shared.dir.join("feeds"))? {
+        reseal(&*shared.options.disk, &path)?;
+    }
+    drop(still);
     let mut rekeyed = Rekeyed { key, segments: 0 };
     for segment in shared.segments() {
         if shared.closing() {
@@ -108,6 +114,12 @@ pub(super) fn keys_in_use(shared: &Shared) -> Result<BTreeMap<u32, u64>, Error> 
             *keys.entry(key.unwrap_or(0)).or_insert(0) += 1;
         }
     }
+    for path in feed_files(disk, &shared.dir.join("feeds"))? {
+        // Feeds delete files as they go.
+        if let Ok(key) = disk.key_of(&path) {
+            *keys.entry(key.unwrap_or(0)).or_insert(0) += 1;
+        }
+    }
     for path in catalog_files(disk, &shared.dir)? {
         // The catalog's writer deletes files as it goes.
         if let Ok(key) = disk.key_of(&path) {
@@ -115,6 +127,23 @@ pub(super) fn keys_in_use(shared: &Shared) -> Result<BTreeMap<u32, u64>, Error> 
         }
     }
     Ok(keys)
+}
+
+/// The files of feeds that are encrypted, or would be.
+fn feed_files(disk: &dyn Disk, dir: &Path) -> Result<Vec<PathBuf>, Error> {
+    let mut files = Vec::new();
+    if !disk.exists(dir)? {
+        return Ok(files);
+    }
+    for entry in disk.list(dir).map_err(Error::io("list", dir))? {
+        let path = dir.join(&entry.name);
+        match entry.meta.is_dir {
+            true => files.extend(feed_files(disk, &path)?),
+            false if is_encrypted(&path) && !entry.name.ends_with(".tmp") => files.push(path),
+            false => {}
+        }
+    }
+    Ok(files)
 }
 
 /// The files of the catalog that are encrypted, or would be.

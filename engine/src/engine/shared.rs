@@ -52,6 +52,9 @@ pub(crate) struct Shared {
     /// Held by whoever changes what is sealed (sealing, merging, retention) or the catalog's files,
     /// and by a backup, which needs them to stand still.
     pub background: Mutex<()>,
+    /// Held by feeds that change their files, and alone by a backup and by a change of keys, which need them to stand
+    /// still.
+    pub feeds: RwLock<()>,
     /// Held by whoever replaces a file that stands beside the log.
     pub beside: Mutex<()>,
     /// The names of segments that can't be mended.
@@ -137,6 +140,7 @@ impl Shared {
             queue: Queue::new(options.queue_bytes_max),
             space: Space::new(&*options.disk, dir, options.free_bytes_min),
             background: Mutex::default(),
+            feeds: RwLock::default(),
             beside: Mutex::default(),
             beyond_repair: Mutex::default(),
             options,

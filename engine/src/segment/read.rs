@@ -493,6 +493,12 @@ impl Part for Segment {
         self.index.ordinal_of(offset)
     }
 
+    fn count_in(&self, offsets: Range<u64>) -> u64 {
+        let by_offset = self.index.by_offset();
+        let before = |offset| u64::from(by_offset.count_before(Offset(offset)));
+        before(offsets.end).saturating_sub(before(offsets.start))
+    }
+
     fn ordinals_of(&self, offsets: &[u64]) -> Result<Vec<u32>, Error> {
         let by_offset = self.index.by_offset();
         let found = offsets.iter().map(|offset| {

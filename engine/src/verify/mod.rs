@@ -153,7 +153,7 @@ impl<'a> Check<'a> {
                 self.unreadable(&path, error);
             }
         }
-        const KNOWN: [&str; 13] = [
+        const KNOWN: [&str; 14] = [
             "DAYBOOK",
             "LOCK",
             "journal",
@@ -164,6 +164,8 @@ impl<'a> Check<'a> {
             "quarantine",
             "retention.json",
             "erasing.json",
+            // What is in them is in the log.
+            "feeds",
             // The server's; what is half written is of no use, and harms nothing.
             "tokens.json",
             "tokens.json.tmp",

@@ -156,7 +156,11 @@ pub(crate) fn base(codec: Codec) -> Result<WriterPropertiesBuilder, Error> {
     Ok(builder)
 }
 
-fn properties(options: Options) -> Result<WriterProperties, Error> {
+/// How a file of daybook's own columns is written.
+///
+/// # Errors
+/// None: the level of compression is one that there is.
+pub(crate) fn properties(options: Options) -> Result<WriterProperties, Error> {
     let path = |name: &str| ColumnPath::from(name);
     let version = KeyValue::new("daybook.schema_version".to_owned(), VERSION.to_string());
     let mut builder = base(options.codec)?.set_key_value_metadata(Some(vec![version]));

@@ -8,7 +8,7 @@ use daybook_engine::block::Record;
 use daybook_engine::session::SessionState;
 use parquet::arrow::ArrowWriter;
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::EnabledStatistics;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use std::io::Write;
 
@@ -50,19 +50,9 @@ impl<W: Write + Send> Writer<W> {
         class: Class,
         codec: Codec,
     ) -> Result<Writer<W>, Error> {
-        let version = KeyValue::new("ocsf.version".to_owned(), mapping.version.name().to_owned());
-        let name = KeyValue::new("ocsf.class".to_owned(), class.name().to_owned());
-        let mut builder = base(codec)?
-            .set_key_value_metadata(Some(vec![version, name]))
-            .set_data_page_size_limit(PAGE_BYTES);
-        for path in PROSE {
-            let path = ColumnPath::new(path.iter().map(|part| (*part).to_owned()).collect());
-            builder = builder
-                .set_column_dictionary_enabled(path.clone(), false)
-                .set_column_statistics_enabled(path, EnabledStatistics::None);
-        }
         let schema = schema(class, mapping.version);
-        let writer = ArrowWriter::try_new(out, schema, Some(builder.build()))?;
+        let properties = properties(mapping, class, codec)?;
+        let writer = ArrowWriter::try_new(out, schema, Some(properties))?;
         Ok(Writer {
             batches: Batches::new(mapping, Some(class)),
             out: Out::Parquet(Box::new(writer)),
@@ -108,6 +98,29 @@ impl<W: Write + Send> Writer<W> {
         }
         Ok(())
     }
+}
+
+/// How a Parquet file of a class is written.
+///
+/// # Errors
+/// None: the level of compression is one that there is.
+pub(crate) fn properties(
+    mapping: Mapping,
+    class: Class,
+    codec: Codec,
+) -> Result<WriterProperties, Error> {
+    let version = KeyValue::new("ocsf.version".to_owned(), mapping.version.name().to_owned());
+    let name = KeyValue::new("ocsf.class".to_owned(), class.name().to_owned());
+    let mut builder = base(codec)?
+        .set_key_value_metadata(Some(vec![version, name]))
+        .set_data_page_size_limit(PAGE_BYTES);
+    for path in PROSE {
+        let path = ColumnPath::new(path.iter().map(|part| (*part).to_owned()).collect());
+        builder = builder
+            .set_column_dictionary_enabled(path.clone(), false)
+            .set_column_statistics_enabled(path, EnabledStatistics::None);
+    }
+    Ok(builder.build())
 }
 
 impl<W: Write + Send> Out<W> {

@@ -47,6 +47,7 @@ mod words;
 
 pub use columns::{Batches, schema};
 pub use files::Writer;
+pub(crate) use files::properties;
 pub use rows::{Mapping, Outputs};
 
 use serde::{Deserialize, Serialize};

@@ -20,6 +20,7 @@ pub(crate) mod login;
 mod rules;
 pub mod tokens;
 
+use crate::feeds;
 use crate::problem::Problem;
 use crate::state::App;
 use axum::extract::{FromRequestParts, Request};
@@ -130,6 +131,9 @@ pub fn refuse(app: &App, request: &mut Request) -> Option<Response> {
         return None;
     }
     let needed = rules::needed(request.method(), request.uri().path())?;
+    if matches!(*request.method(), Method::GET | Method::HEAD) && feeds::is_signed(request.uri()) {
+        return None;
+    }
     let caller = match secret(request.headers()).map(|secret| app.tokens.find(&secret)) {
         Some(Found::Valid(token)) => token,
         found => return Some(unknown(request, found.as_ref()).into_response()),

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | the pages and their files, `/openapi.json`, `/login`, `/healthz`, `/readyz` | none |
 //! | what takes events: `/v1/events`, `/_bulk`, `/{index}/_bulk`, `/v1/logs`, and what shippers probe | `ingest` |
-//! | `/v1/export` | `export` |
+//! | `/v1/export`, `/v1/feeds`, `/v1/parquet`, `/delta-sharing` | `export`; a signed link to a file none |
 //! | `/v1/reviews/...` | `review` |
 //! | `/v1/stats`, `/metrics` | `read`, `admin` |
 //! | `/v1/searches/...` | `read`, `admin`; what more a change takes, the handlers say |
@@ -27,7 +27,8 @@ pub(super) fn needed(method: &Method, path: &str) -> Option<&'static [Scope]> {
     }
     Some(match path {
         "/v1/events" | "/v1/logs" | "/_bulk" => &[Ingest],
-        "/v1/export" => &[Export],
+        "/v1/export" | "/v1/feeds" | "/v1/parquet" => &[Export],
+        _ if below("/v1/parquet") || below("/delta-sharing") => &[Export],
         "/v1/stats" | "/metrics" => &[Read, Admin],
         "/v1/searches" => &[Read, Admin],
         _ if below("/v1/searches") => &[Read, Admin],

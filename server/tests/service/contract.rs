@@ -35,6 +35,9 @@ async fn every_documented_path_answers_as_the_document_says() {
             "/v1/export",
             vec!["?format=ndjson", "?format=csv", "?format=parquet", "?format=arrow", ""],
         ),
+        ("/v1/feeds", vec!["", "?x=1"]),
+        ("/v1/parquet", vec!["", "?feed=x", "?table=x", "?cursor=x", "?x=1"]),
+        ("/v1/parquet/{feed}/{table}/{file}", vec!["none", "none?expires=1", "none?x=1"]),
         ("/v1/checkpoint", vec!["", "?fresh=true", "?fresh=no"]),
         ("/v1/tile/{path}", vec!["0/000.p/1", "entries/000.p/1", "0/001", "0/1", "0/000.p/1?x=1"]),
         ("/v1/sessions/{id}/proof", vec!["s", "none", "s?x=1"]),
@@ -69,6 +72,8 @@ async fn every_documented_path_answers_as_the_document_says() {
         for call in calls {
             let (id, query) = call.split_once('?').unwrap_or((call, ""));
             let at = path.replace("{id}", id).replace("{path}", id);
+            let at = at.replace("{feed}", "native").replace("{table}", "events");
+            let at = at.replace("{file}", id);
             let url = format!("{at}?{query}");
             let response = service.raw(&url).await;
             check(&document, &paths[path]["get"], response, &url).await;
@@ -212,6 +217,10 @@ async fn every_documented_parameter_is_taken() {
         ("fresh", "true"),
         ("from", "0"),
         ("window", "7d"),
+        ("feed", "native"),
+        ("table", "events"),
+        ("link", "1h"),
+        ("wait", "1s"),
     ]);
     for (path, item) in document["paths"].as_object().unwrap() {
         let Some(parameters) = item["get"]["parameters"].as_array() else { continue };
@@ -228,12 +237,16 @@ async fn every_documented_parameter_is_taken() {
             query.push((name.into(), value.into()));
         }
         let id = if path.starts_with("/v1/searches") { &saved } else { "s" };
+        let signed = path.ends_with("/{file}");
         let path = path.replace("{id}", id).replace("{path}", "0/000.p/1");
+        let path = path.replace("{feed}", "native").replace("{table}", "events");
         let url = format!("{}{path}", service.url);
         let url = reqwest::Url::parse_with_params(&url, &query).unwrap();
         let response = service.http.get(url).send().await.unwrap();
         // A WebSocket, which this client does not ask for; its parameters were taken all the same.
         let expected = if item["get"]["responses"]["101"].is_object() { 426 } else { 200 };
+        // A link that nobody signed.
+        let expected = if signed { 403 } else { expected };
         assert_eq!(response.status(), expected, "{path}: {}", response.text().await.unwrap());
     }
 }

@@ -12,6 +12,7 @@ mod bodies;
 mod bulk;
 mod clients;
 mod contract;
+mod feeds;
 mod limits;
 mod lines;
 mod otlp;

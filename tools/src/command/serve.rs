@@ -59,7 +59,7 @@ pub async fn run(args: Args, quiet: bool) -> anyhow::Result<Exit> {
     if args.demo {
         load_demo(&engine, &config.data).await?;
     }
-    let server = Server::bind(config.server, Arc::clone(&engine)).await?;
+    let server = Server::bind(config.server(), Arc::clone(&engine)).await?;
     output::print(&format!("daybook is open at {}/\n", server.url()))?;
     if let Some(address) = server.sudo_address() {
         output::print(&format!("sudo's logs are taken at {address}\n"))?;

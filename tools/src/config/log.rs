@@ -205,8 +205,8 @@ pub(super) const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "parquet",
-        what: "does each sealed segment get a Parquet copy?",
-        at: "without it, there is none to pull",
+        what: "is what is sealed written as a feed of Parquet files, too?",
+        at: "without it, there are none to pull",
         field: Field::Switch(|config| &mut config.parquet),
     },
 ];

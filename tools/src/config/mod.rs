@@ -34,7 +34,6 @@ use crate::keys::KeyArgs;
 use anyhow::{Context as _, bail};
 use daybook_engine::Options;
 use daybook_engine::retention::Policy;
-use daybook_query::columnar::parquet::SegmentParquet;
 use daybook_query::holds::QueryHolds;
 use setting::Setting;
 use std::path::{Path, PathBuf};
@@ -48,11 +47,11 @@ pub const SETTINGS: [&[Setting]; 2] = [service::SETTINGS, log::SETTINGS];
 pub struct Config {
     /// Where the log is.
     pub data: PathBuf,
-    /// Does each sealed segment get its Parquet copy?
+    /// Is the log a feed of Parquet files, too?
     pub parquet: bool,
     /// The file of encryption keys; [`Config::options`] reads it.
     pub encryption_key_file: Option<PathBuf>,
-    /// The log's settings; the columnar writer is put in by [`Config::options`].
+    /// The log's settings.
     pub engine: Options,
     /// The service's settings.
     pub server: daybook_server::Config,
@@ -103,13 +102,22 @@ impl Config {
         setting.set(self, value).map_err(|error| anyhow::anyhow!("`{key}`: {error}"))
     }
 
+    /// The service's settings.
+    #[must_use]
+    pub fn server(&self) -> daybook_server::Config {
+        let mut server = self.server.clone();
+        if !self.parquet {
+            server.feeds.clear();
+        }
+        server
+    }
+
     /// The settings of a log that is written to, with its encryption keys.
     ///
     /// # Errors
     /// Keys that can't be read.
     pub fn options(&self) -> anyhow::Result<Options> {
         let mut options = self.engine.clone();
-        options.columnar = self.parquet.then(|| Arc::new(SegmentParquet::default()) as _);
         options.hold_queries = Some(Arc::new(QueryHolds));
         options.encryption = KeyArgs::of(self.encryption_key_file.clone()).read()?;
         Ok(options)

@@ -26,7 +26,7 @@
 //! swapped, left out or added, and an end that is cut off, are found. Opening a file opens its last
 //! chunk, so its length is certain before a byte is read; other chunks are opened as they are read.
 //!
-//! Which files: by name `index.bin`, `leaves.bin` and its copy, `events.parquet`, what stands beside the log
+//! Which files: by name `index.bin`, `leaves.bin` and its copy, `retries.bin`, `*.parquet`, what stands beside the log
 //! ([`crate::Beside`]), and all that tantivy keeps in `text/`, `*.text/`, `.tmp-text-*/`, `catalog/` and `catalog-*/` (one that was set aside). All others go through untouched: journals and `events.blk` seal
 //! their blocks themselves ([`crate::block`]), the rest holds no text of anybody's.
 //!
@@ -111,7 +111,8 @@ pub fn is_encrypted(path: &Path) -> bool {
         return false;
     };
     match file.strip_suffix(".tmp").unwrap_or(&file) {
-        "index.bin" | "leaves.bin" | "leaves.copy" | "retries.bin" | "events.parquet" => true,
+        "index.bin" | "leaves.bin" | "leaves.copy" | "retries.bin" => true,
+        name if name.ends_with(".parquet") => true,
         name if Beside::of(name).is_some() => true,
         // A data directory may itself be called `text` or `catalog`.
         "DAYBOOK" | "LOCK" | "retention.json" | "segment.json" | "events.blk" => false,

@@ -266,6 +266,25 @@ impl ByOffset<'_> {
         u32::try_from(self.ordinals.get(at)?).ok()
     }
 
+    /// How many events have offsets before this one.
+    #[must_use]
+    pub fn count_before(&self, offset: Offset) -> u32 {
+        let after = u32::try_from(offset.0.saturating_sub(self.base.0)).unwrap_or(u32::MAX);
+        if self.span == self.events {
+            return after.min(self.events);
+        }
+        let (mut low, mut high) = (0, self.events);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let earlier = self
+                .nth(middle)
+                .and_then(|ordinal| self.offsets.get(ordinal))
+                .is_some_and(|place| place < u64::from(after));
+            if earlier { low = middle + 1 } else { high = middle }
+        }
+        low
+    }
+
     /// The ordinal of an offset (from the base) where some offsets were erased.
     fn search(&self, after: u32) -> Option<u32> {
         let (mut low, mut high) = (0, self.events);

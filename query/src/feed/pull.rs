@@ -1,0 +1,158 @@
+//! The files after a cursor: each row once, whatever became of the files meanwhile.
+//!
+//! A cursor says up to which offset its reader has the table's rows, and up to when it was told what went. The answer
+//! are the units behind that offset, in order. Where small units have become a larger one that begins before it, the
+//! small ones are given as long as they are kept; after that the larger one, with the offset from which its rows are
+//! new ([`Entry::skip_before`]).
+//!
+//! ```text
+//! cursor  "feed" | table's id | offset | time of the latest removal (ms) | check     base64
+//! ```
+
+use super::Error;
+use super::table::Table;
+use super::units::{self, File, Unit, Went, Why};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use std::cmp::Reverse;
+use std::ops::Range;
+
+/// A file that is new to the reader.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The file.
+    pub file: File,
+    /// The offsets that it and the others of its unit are of.
+    pub offsets: Range<u64>,
+    /// The reader has its rows with smaller offsets than this; it can't have any if it is `offsets.start`.
+    pub skip_before: u64,
+}
+
+/// What is behind a cursor.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// Files that went since, because events of them were erased, and what has the others.
+    pub went: Vec<Went>,
+    /// Files that are new.
+    pub entries: Vec<Entry>,
+    /// Where the next page begins; the same where nothing is new.
+    pub next: String,
+    /// Is there more already?
+    pub more: bool,
+}
+
+/// A reader's place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Cursor {
+    offset: u64,
+    told: i64,
+}
+
+/// The page behind a cursor (the first, without one), of about `limit` files: a unit's are never torn apart.
+///
+/// # Errors
+/// A cursor that is not of this table, with what is wrong; or the store's.
+pub fn page(
+    table: &Table,
+    node: &str,
+    kept_ms: i64,
+    cursor: Option<&str>,
+    limit: usize,
+) -> Result<Result<Page, &'static str>, Error> {
+    let state = table.state();
+    let id = state.metadata.as_ref().map_or("", |metadata| metadata.id.as_str());
+    let from = match cursor.map(|text| decode(id, text)).transpose() {
+        Ok(cursor) => cursor,
+        Err(what) => return Ok(Err(what)),
+    };
+    // Who begins has had nothing that could have gone.
+    let last_gone = units::went(&state, node).map(|went| went.at).max().unwrap_or(0);
+    let Cursor { offset, told } = from.unwrap_or(Cursor { offset: 0, told: last_gone });
+    let mut went: Vec<Went> = units::went(&state, node)
+        .filter(|went| went.at > told && went.why == Why::Erased && went.offsets.start < offset)
+        .collect();
+    went.sort_by(|a, b| (a.at, &a.file.path).cmp(&(b.at, &b.file.path)));
+    let mut entries = Vec::new();
+    let (mut place, mut more) = (offset, false);
+    let mut live = units::live(&state, node);
+    live.sort_by_key(|unit| unit.offsets.start);
+    for unit in live.iter().filter(|unit| unit.offsets.end > offset) {
+        if entries.len() >= limit {
+            more = true;
+            break;
+        }
+        let kept = match unit.offsets.start < place {
+            true => kept(table, node, kept_ms, place..unit.offsets.end)?,
+            false => None,
+        };
+        let parts = kept.unwrap_or_else(|| vec![unit.clone()]);
+        for part in &parts {
+            let skip_before = place.max(part.offsets.start);
+            entries.extend(part.files.iter().map(|file| Entry {
+                file: file.clone(),
+                offsets: part.offsets.clone(),
+                skip_before,
+            }));
+        }
+        place = unit.offsets.end;
+    }
+    let next = encode(id, Cursor { offset: place, told: last_gone.max(told) });
+    Ok(Ok(Page { went, entries, next, more }))
+}
+
+/// The kept units that have exactly these offsets, the longest first, if they are all still there.
+fn kept(
+    table: &Table,
+    node: &str,
+    kept_ms: i64,
+    offsets: Range<u64>,
+) -> Result<Option<Vec<Unit>>, Error> {
+    let mut replaced = units::replaced(&table.state(), node, kept_ms);
+    replaced.sort_by_key(|unit| (unit.offsets.start, Reverse(unit.offsets.end)));
+    let mut chain = Vec::new();
+    let mut place = offsets.start;
+    for unit in replaced {
+        if place < offsets.end && unit.offsets.start >= place && unit.offsets.end <= offsets.end {
+            for file in &unit.files {
+                if !table.store().exists(&file.path)? {
+                    return Ok(None);
+                }
+            }
+            place = unit.offsets.end;
+            chain.push(unit);
+        }
+    }
+    // Between units there may be offsets without rows, but the last one of them ends where the large one does.
+    let begins = chain.first().is_some_and(|unit| unit.offsets.start >= offsets.start);
+    Ok((begins && place == offsets.end).then_some(chain))
+}
+
+fn encode(id: &str, Cursor { offset, told }: Cursor) -> String {
+    let text = format!("feed|{id}|{offset}|{told}");
+    let check = crc(text.as_bytes());
+    URL_SAFE_NO_PAD.encode(format!("{text}|{check:08x}"))
+}
+
+fn decode(id: &str, text: &str) -> Result<Cursor, &'static str> {
+    let garbled = "is not one of a feed's";
+    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| garbled)?;
+    let text = String::from_utf8(bytes).map_err(|_| garbled)?;
+    let (text, check) = text.rsplit_once('|').ok_or(garbled)?;
+    if check != format!("{:08x}", crc(text.as_bytes())) {
+        return Err(garbled);
+    }
+    let parts: Vec<&str> = text.split('|').collect();
+    let ["feed", of, offset, told] = parts.as_slice() else { return Err(garbled) };
+    if *of != id {
+        return Err("is of another table");
+    }
+    match (offset.parse(), told.parse()) {
+        (Ok(offset), Ok(told)) => Ok(Cursor { offset, told }),
+        _ => Err(garbled),
+    }
+}
+
+/// Tells a garbled cursor; it keeps nobody from making one up, who then gets what he asks for.
+fn crc(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+}

@@ -1,0 +1,153 @@
+//! A feed's thread: what is closed becomes files, what is erased goes, what is small becomes large.
+
+use super::place::{Place, Places};
+use super::{Running, open};
+use daybook_engine::Engine;
+use daybook_engine::event::Micros;
+use daybook_query::feed::{Error, Feed};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+/// How often it is looked whether something is closed.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How long a feed waits that failed; longer each time, up to the second.
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// How often it is looked for what was erased, what is small, and what is not kept any longer.
+const TIDY_EVERY: Duration = Duration::from_secs(5);
+
+/// How a feed is doing.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Live {
+    /// Since it began: events that were looked at, rows, files and their bytes.
+    pub events: u64,
+    pub rows: u64,
+    pub files: u64,
+    pub bytes: u64,
+    /// Since when it does not succeed.
+    pub failing_since: Option<Micros>,
+    pub last_error: Option<String>,
+    /// When it wrote files last.
+    pub last_written: Option<Micros>,
+}
+
+/// A feed's thread.
+pub(super) struct Worker {
+    pub engine: Arc<Engine>,
+    pub places: Arc<Places>,
+    pub running: Arc<Running>,
+    pub stopping: Arc<AtomicBool>,
+}
+
+impl Worker {
+    /// Runs until it is to stop.
+    pub fn run(&self) {
+        let name = &self.running.spec.name;
+        let mut wait = RETRY.0;
+        while !self.stopping() {
+            match self.try_run() {
+                Ok(()) => return,
+                Err(error) => {
+                    let mut live = self.running.live.lock();
+                    if live.failing_since.is_none() {
+                        tracing::warn!(feed = name, %error, "a feed failed; it is tried again");
+                        live.failing_since = Some(Micros::now());
+                        wait = RETRY.0;
+                    }
+                    live.last_error = Some(error.to_string());
+                }
+            }
+            self.sleep(wait);
+            wait = (wait * 2).min(RETRY.1);
+        }
+    }
+
+    /// Runs until it is to stop, or something fails.
+    fn try_run(&self) -> Result<(), Error> {
+        let feed = match self.running.feed() {
+            Some(feed) => feed,
+            None => {
+                let feed = Arc::new(open(&self.engine, &self.running.spec, &self.places.node())?);
+                *self.running.feed.lock() = Some(Arc::clone(&feed));
+                feed
+            }
+        };
+        let mut tidied: Option<Instant> = None;
+        while !self.stopping() {
+            let worked = self.ship(&feed)?;
+            if tidied.is_none_or(|at| at.elapsed() >= TIDY_EVERY) {
+                self.tidy(&feed)?;
+                tidied = Some(Instant::now());
+            }
+            self.succeeded();
+            if !worked {
+                self.sleep(LOOK_EVERY);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the next unit; `false` if there was nothing for it.
+    fn ship(&self, feed: &Feed) -> Result<bool, Error> {
+        let name = &self.running.spec.name;
+        let place = self.places.of(name);
+        let closed = self.engine.closed_through().0;
+        if place.through >= closed {
+            return Ok(false);
+        }
+        let snapshot = self.engine.snapshot();
+        let shipped = self.engine.feeding(|| -> Result<_, Error> {
+            let Some(shipped) = feed.ship(&snapshot, place.through, closed)? else {
+                return Ok(None);
+            };
+            let unknown = place.unknown + shipped.unknown;
+            self.places.keep(name, Place { through: shipped.through, unknown })?;
+            Ok(Some(shipped))
+        })?;
+        let Some(shipped) = shipped else { return Ok(false) };
+        let mut live = self.running.live.lock();
+        live.events += shipped.events;
+        live.rows += shipped.rows;
+        live.files += shipped.files;
+        live.bytes += shipped.bytes;
+        if shipped.files > 0 {
+            live.last_written = Some(Micros::now());
+        }
+        if shipped.unknown > 0 {
+            tracing::warn!(
+                feed = name,
+                events = shipped.unknown,
+                "events were left out of a feed of some sessions: theirs have not said who they are"
+            );
+        }
+        Ok(true)
+    }
+
+    fn tidy(&self, feed: &Feed) -> Result<(), Error> {
+        let snapshot = self.engine.snapshot();
+        self.engine.feeding(|| {
+            feed.follow_erasures(&snapshot)?;
+            feed.merge(&snapshot)?;
+            feed.sweep()
+        })
+    }
+
+    fn succeeded(&self) {
+        let mut live = self.running.live.lock();
+        if live.failing_since.take().is_some() {
+            live.last_error = None;
+            tracing::info!(feed = self.running.spec.name, "a feed goes on");
+        }
+    }
+
+    fn stopping(&self) -> bool {
+        self.stopping.load(Relaxed)
+    }
+
+    fn sleep(&self, time: Duration) {
+        let until = Instant::now() + time;
+        while !self.stopping() && Instant::now() < until {
+            std::thread::sleep(LOOK_EVERY.min(time));
+        }
+    }
+}
