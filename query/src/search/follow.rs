@@ -16,15 +16,17 @@ use crate::error::QueryError;
 use crate::item::Hit;
 use crate::lang::{Matcher, Query, Tri};
 use daybook_engine::Error;
+use daybook_engine::block::Record;
 use daybook_engine::catalog::filter::SessionFilter;
 use daybook_engine::event::{Offset, SessionKey};
 use daybook_engine::view::{Ordinals, Part, SessionSet, Snapshot};
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// Offsets in a window, at most.
-const EVENTS_MAX: u64 = 4_096;
+pub(super) const EVENTS_MAX: u64 = 4_096;
 /// Sessions in a window that are asked about, at most: so few are a part of what the catalog is asked.
 const SESSIONS_MAX: usize = 64;
 
@@ -73,67 +75,132 @@ pub fn follow(
     from: Offset,
     limit: usize,
 ) -> Result<Followed, QueryError> {
-    let all = matches!(scope, SessionFilter::All);
-    let asks = !all || query.asks_sessions();
-    let sessions_max = if asks { SESSIONS_MAX } else { usize::MAX };
-    let (window, mut next, end) = window(snapshot, from, sessions_max)?;
-    let mut unreadable = 0;
-    let keys: SessionSet = window.values().map(|found| found.session).collect();
-    let keys = SessionFilter::Keys(Arc::new(keys));
-    let seen = match (asks, all) {
-        (false, _) => None,
-        (true, true) => sets::scope(snapshot, &keys)?,
-        (true, false) => sets::scope(snapshot, &SessionFilter::And(vec![keys, scope.clone()]))?,
-    };
-    let limits = SearchLimits::default();
-    let plan = Plan::new(snapshot, query, seen.as_ref(), limits)?;
-    let mut of_parts: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
-    for candidate in window.values() {
-        of_parts.entry(candidate.part).or_default().push(candidate.ordinal);
+    let look = Look::new(snapshot, query, scope, from, Offset(u64::MAX), EVENTS_MAX)?;
+    let mut hits = Hits::new(&look.plan);
+    let step = look.collect(limit, usize::MAX, &mut |found, _| Ok(Some((hits.make(found)?, 0))))?;
+    let Step { found, next, at_end, unreadable, gone, cut: _ } = step;
+    Ok(Followed { hits: found, next, at_end, unreadable, gone })
+}
+
+/// What one look found.
+pub(super) struct Step<T> {
+    /// The matches, in the order of offsets.
+    pub(super) found: Vec<T>,
+    pub(super) next: Offset,
+    pub(super) at_end: bool,
+    pub(super) unreadable: u64,
+    pub(super) gone: u64,
+    /// Was there more in the window than could be taken?
+    pub(super) cut: bool,
+}
+
+/// A window of the log, and the query made ready for it.
+pub(super) struct Look<'a> {
+    pub(super) plan: Plan<'a>,
+    window: BTreeMap<Offset, Candidate>,
+    from: Offset,
+    next: Offset,
+    end: Offset,
+}
+
+/// What is made of an event that matches, and how many bytes of the look's bound that takes.
+pub(super) type Make<'m, T> =
+    &'m mut dyn FnMut(&Found<'_>, &Record<'_>) -> Result<Option<(T, usize)>, QueryError>;
+
+impl<'a> Look<'a> {
+    /// The events at `from` or later and before `until`, at most `events_max` of them.
+    pub(super) fn new(
+        snapshot: &'a Snapshot,
+        query: &Query,
+        scope: &SessionFilter,
+        from: Offset,
+        until: Offset,
+        events_max: u64,
+    ) -> Result<Look<'a>, QueryError> {
+        let all = matches!(scope, SessionFilter::All);
+        let asks = !all || query.asks_sessions();
+        let sessions_max = if asks { SESSIONS_MAX } else { usize::MAX };
+        let (window, next, end) = window(snapshot, from, until, events_max, sessions_max)?;
+        let keys: SessionSet = window.values().map(|found| found.session).collect();
+        let keys = SessionFilter::Keys(Arc::new(keys));
+        let seen = match (asks, all) {
+            (false, _) => None,
+            (true, true) => sets::scope(snapshot, &keys)?,
+            (true, false) => sets::scope(snapshot, &SessionFilter::And(vec![keys, scope.clone()]))?,
+        };
+        let plan = Plan::new(snapshot, query, seen.as_ref(), SearchLimits::default())?;
+        Ok(Look { plan, window, from, next, end })
     }
-    let mut spent = Spent::new(limits);
-    let mut hits = Hits::new(&plan);
-    let mut found: BTreeMap<Offset, Hit> = BTreeMap::new();
-    for (index, mut ordinals) in of_parts {
-        let Some(part) = snapshot.parts.get(index).map(AsRef::as_ref) else { continue };
-        let may = |ordinal: &u32| part.facts(*ordinal).is_some_and(|f| plan.accepts(&f) != Tri::No);
-        ordinals.retain(may);
-        part.check()?;
-        ordinals.sort_unstable();
-        let mut failed = None;
-        unreadable += plan.verify(
-            part,
-            ordinals,
-            &mut spent,
-            |_| true,
-            |matched| match hits.make(matched) {
-                Ok(hit) => {
-                    found.insert(matched.facts.offset, hit);
-                    if found.len() > limit.max(1) {
-                        // Left to the next step.
-                        found.pop_last();
-                    }
-                }
-                Err(error) => failed = Some(error),
-            },
-        )?;
-        if let Some(error) = failed {
-            return Err(error);
+
+    /// Reads the events that match, and keeps of what `make` makes of them the first `limit`, of `bytes_max`
+    /// bytes together unless the first alone has more. Memory is bounded by that, and one event.
+    pub(super) fn collect<T>(
+        &self,
+        limit: usize,
+        bytes_max: usize,
+        make: Make<'_, T>,
+    ) -> Result<Step<T>, QueryError> {
+        let snapshot = self.plan.snapshot;
+        let mut of_parts: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
+        for candidate in self.window.values() {
+            of_parts.entry(candidate.part).or_default().push(candidate.ordinal);
         }
+        let mut spent = Spent::new(SearchLimits::default());
+        let mut found: BTreeMap<Offset, (T, usize)> = BTreeMap::new();
+        // What comes at it or later is left to the next step.
+        let cut = Cell::new(Offset(u64::MAX));
+        let (mut bytes, mut unreadable) = (0, Vec::new());
+        for (index, mut ordinals) in of_parts {
+            let Some(part) = snapshot.parts.get(index).map(AsRef::as_ref) else { continue };
+            let may = |ordinal: &u32| {
+                part.facts(*ordinal).is_some_and(|f| self.plan.accepts(&f) != Tri::No)
+            };
+            ordinals.retain(may);
+            part.check()?;
+            ordinals.sort_unstable();
+            let mut failed = None;
+            let lost = self.plan.verify_naming(
+                part,
+                ordinals,
+                &mut spent,
+                |facts| facts.offset < cut.get(),
+                |matched, record| match make(matched, record) {
+                    Ok(None) => {}
+                    Ok(Some((made, weight))) => {
+                        bytes += weight;
+                        found.insert(matched.facts.offset, (made, weight));
+                        while found.len() > limit.max(1) || (bytes > bytes_max && found.len() > 1) {
+                            let Some((offset, (_, weight))) = found.pop_last() else { break };
+                            bytes -= weight;
+                            cut.set(offset);
+                        }
+                    }
+                    Err(error) => failed = Some(error),
+                },
+            )?;
+            if let Some(error) = failed {
+                return Err(error);
+            }
+            unreadable.extend(lost.into_iter().filter_map(|ordinal| part.facts(ordinal)));
+        }
+        let mut next = self.next.min(cut.get());
+        if found.len() >= limit.max(1)
+            && let Some((last, _)) = found.last_key_value()
+        {
+            next = next.min(Offset(last.0 + 1));
+        }
+        let missing = missing(snapshot, &self.window, self.from, next);
+        // What is behind the place is counted when it is come to.
+        let unreadable = unreadable.iter().filter(|facts| facts.offset < next).count() as u64;
+        Ok(Step {
+            found: found.into_values().map(|(made, _)| made).collect(),
+            next,
+            at_end: next >= self.end,
+            unreadable: unreadable + missing.unreadable,
+            gone: missing.gone,
+            cut: cut.get() < Offset(u64::MAX),
+        })
     }
-    if found.len() >= limit.max(1)
-        && let Some((last, _)) = found.last_key_value()
-    {
-        next = Offset(last.0 + 1);
-    }
-    let missing = missing(snapshot, &window, from, next);
-    Ok(Followed {
-        hits: found.into_values().collect(),
-        next,
-        at_end: next >= end,
-        unreadable: unreadable + missing.unreadable,
-        gone: missing.gone,
-    })
 }
 
 /// The hits of events that a query matched before, by their offsets; they are not asked again.
@@ -213,8 +280,14 @@ fn missing(
 /// The events, where they end, and where the log does.
 type Window = (BTreeMap<Offset, Candidate>, Offset, Offset);
 
-/// The events from an offset on, as many as a step looks at; where they end; and where the log does.
-fn window(snapshot: &Snapshot, from: Offset, sessions_max: usize) -> Result<Window, Error> {
+/// The events from an offset on and before another, as many as a step looks at; where they end; and where the log does.
+fn window(
+    snapshot: &Snapshot,
+    from: Offset,
+    until: Offset,
+    events_max: u64,
+    sessions_max: usize,
+) -> Result<Window, Error> {
     let end = snapshot.parts.last().map_or(Offset(0), |part| part.end());
     let mut window = BTreeMap::new();
     let mut sessions = HashSet::new();
@@ -226,7 +299,10 @@ fn window(snapshot: &Snapshot, from: Offset, sessions_max: usize) -> Result<Wind
         // What was erased between parts has no events.
         next = next.max(part.base());
         while next < part.end() {
-            if window.len() as u64 >= EVENTS_MAX || next.0 - from.0 >= EVENTS_MAX << 8 {
+            if next >= until
+                || window.len() as u64 >= events_max
+                || next.0 - from.0 >= EVENTS_MAX << 8
+            {
                 part.check()?;
                 return Ok((window, next, end));
             }

@@ -85,7 +85,7 @@ pub(super) fn newest(
             ordinals,
             spent,
             |facts| enters((facts.time, facts.offset)),
-            |found| match visit(found) {
+            |found, _| match visit(found) {
                 Ok(bytes) => kept = bytes as u64,
                 Err(error) => failed = failed.take().or(Some(error)),
             },

@@ -9,6 +9,7 @@
 //! | `tally` | the totals of all matches |
 //! | `groups` | the sessions that have matches |
 //! | `follow` | the matches as they arrive |
+//! | `lines` | the same as lines, for who wants the events themselves |
 //! | `limits` | how much it may take |
 //! | `sets` | which sessions have matches |
 //! | `snippet`, `histogram` | what is shown of them |
@@ -18,6 +19,8 @@ mod fronts;
 mod groups;
 mod histogram;
 mod limits;
+#[cfg(feature = "columnar")]
+mod lines;
 mod page;
 pub(crate) mod plan;
 mod ranked;
@@ -38,6 +41,8 @@ pub use groups::{Group, GroupPage, by_session};
 pub use histogram::{Bucket, Histogram};
 pub use limits::SearchLimits;
 pub(crate) use limits::Spent;
+#[cfg(feature = "columnar")]
+pub use lines::{Bounds, Form, Lines, Told, lines};
 
 /// The most hits of a page.
 pub const LIMIT_MAX: usize = 1000;

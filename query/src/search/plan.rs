@@ -276,18 +276,31 @@ impl<'a> Plan<'a> {
         part: &dyn Part,
         ordinals: Vec<u32>,
         spent: &mut Spent,
-        mut wanted: impl FnMut(&EventFacts) -> bool,
-        mut visit: impl FnMut(&Found<'_>),
+        wanted: impl FnMut(&EventFacts) -> bool,
+        visit: impl FnMut(&Found<'_>, &Record<'_>),
     ) -> Result<u64, QueryError> {
+        Ok(self.verify_naming(part, ordinals, spent, wanted, visit)?.len() as u64)
+    }
+
+    /// As [`Plan::verify`], but answers which can't be read, by their ordinals.
+    pub(crate) fn verify_naming(
+        &self,
+        part: &dyn Part,
+        ordinals: Vec<u32>,
+        spent: &mut Spent,
+        mut wanted: impl FnMut(&EventFacts) -> bool,
+        mut visit: impl FnMut(&Found<'_>, &Record<'_>),
+    ) -> Result<Vec<u32>, QueryError> {
         let (terminals, others): (Vec<u32>, Vec<u32>) = match self.prefilter {
             Some(_) => ordinals.into_iter().partition(|ordinal| self.asks_seen(part, *ordinal)),
             None => (ordinals, Vec::new()),
         };
         let mut unreadable = self.read(part, others, true, spent, &mut wanted, &mut visit)?;
-        unreadable += self.read(part, terminals, false, spent, &mut wanted, &mut visit)?;
+        unreadable.extend(self.read(part, terminals, false, spent, &mut wanted, &mut visit)?);
         Ok(unreadable)
     }
 
+    /// Answers which can't be read.
     fn read(
         &self,
         part: &dyn Part,
@@ -295,10 +308,10 @@ impl<'a> Plan<'a> {
         prefiltered: bool,
         spent: &mut Spent,
         wanted: &mut dyn FnMut(&EventFacts) -> bool,
-        visit: &mut dyn FnMut(&Found<'_>),
-    ) -> Result<u64, QueryError> {
+        visit: &mut dyn FnMut(&Found<'_>, &Record<'_>),
+    ) -> Result<Vec<u32>, QueryError> {
         if ordinals.is_empty() {
-            return Ok(0);
+            return Ok(Vec::new());
         }
         spent.events += ordinals.len() as u64;
         let bytes = Cell::new(0);
@@ -309,10 +322,10 @@ impl<'a> Plan<'a> {
                 test(raw)
             }
         });
-        let (mut unreadable, mut unseen) = (0, 0);
-        let mut lost = |_: u32, error: &Error| match error {
+        let (mut unreadable, mut unseen) = (Vec::new(), Vec::new());
+        let mut lost = |ordinal: u32, error: &Error| match error {
             Error::Corrupt { .. } => {
-                unreadable += 1;
+                unreadable.push(ordinal);
                 Ok(())
             }
             other => Err(other.clone()),
@@ -327,9 +340,11 @@ impl<'a> Plan<'a> {
                 if wanted(&facts) {
                     let event = record.event()?;
                     match self.matches(&facts, &record, &event) {
-                        Ok(Some(seen)) => visit(&Found { facts, event: &event, seen: &seen }),
+                        Ok(Some(seen)) => {
+                            visit(&Found { facts, event: &event, seen: &seen }, &record);
+                        }
                         Ok(None) => {}
-                        Err(Error::Corrupt { .. }) => unseen += 1,
+                        Err(Error::Corrupt { .. }) => unseen.push(ordinal),
                         Err(error) => return Err(error),
                     }
                 }
@@ -337,6 +352,7 @@ impl<'a> Plan<'a> {
             },
         )?;
         spent.bytes += bytes.get();
-        Ok(unreadable + unseen)
+        unreadable.extend(unseen);
+        Ok(unreadable)
     }
 }

@@ -194,7 +194,7 @@ fn each_match<T>(
                     std::mem::take(&mut chunk),
                     &mut spent,
                     |facts| wanted(&shared.borrow(), facts),
-                    |found| add(&mut shared.borrow_mut(), &found.facts),
+                    |found, _| add(&mut shared.borrow_mut(), &found.facts),
                 )?;
                 // A session that is left out by mistake may be one that `-session(...)` lets in.
                 if unreadable > 0 {

@@ -47,7 +47,7 @@ impl<'a, 'b> Hits<'a, 'b> {
             vec![ordinal],
             &mut spent,
             |_| true,
-            |found| hit = Some(self.make(found)),
+            |found, _| hit = Some(self.make(found)),
         )?;
         hit.transpose()
     }

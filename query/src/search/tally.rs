@@ -221,7 +221,7 @@ pub(super) fn walk(
                 chunk.to_vec(),
                 &mut spent,
                 |_| true,
-                |found| count.add(&found.facts),
+                |found, _| count.add(&found.facts),
             )?;
         }
         part.check()?;

@@ -3,11 +3,11 @@
 use super::lines::model;
 use super::searches::QUERIES;
 use daybook_engine::catalog::filter::NumberFact;
-use daybook_engine::event::Micros;
+use daybook_engine::event::{Micros, Offset};
 use daybook_engine::view::Snapshot;
 use daybook_engine::{Batch, Engine, Options};
 use daybook_query::lang::{Query, parse};
-use daybook_query::search::{CountMode, SearchPage, SearchRequest, search};
+use daybook_query::search::{Bounds, CountMode, Form, SearchPage, SearchRequest, lines, search};
 use daybook_query::sessions::{ListParams, details, list, parse_sort};
 use daybook_query::timeline::{TimelineRequest, timeline};
 use proptest::prelude::*;
@@ -117,8 +117,8 @@ fn a_search_goes_past_a_block_that_is_damaged_and_says_so() {
     let dir = tempfile::tempdir().unwrap();
     let engine = Engine::open(dir.path(), Options::default()).unwrap();
     let mut batch = Batch::new();
-    let lines = (0..4).flat_map(|session| (0..50).map(move |seq| (session, seq)));
-    for (number, (session, seq)) in (1..).zip(lines) {
+    let places = (0..4).flat_map(|session| (0..50).map(move |seq| (session, seq)));
+    for (number, (session, seq)) in (1..).zip(places) {
         batch.push(number, line(session, seq).as_bytes()).unwrap();
     }
     assert_eq!(engine.append_blocking(batch).unwrap().accepted, 200);
@@ -148,6 +148,25 @@ fn a_search_goes_past_a_block_that_is_damaged_and_says_so() {
         assert_eq!((totals.count, totals.count_at_least), (None, Some(found as u64)));
         assert!(!page.complete);
     }
+    // Whoever follows the log goes past it, too, and is told of each event once.
+    let (mut at, mut told, mut lost) = (Offset(0), 0, 0);
+    loop {
+        let bounds = Bounds {
+            until: Offset(u64::MAX),
+            events_max: 7,
+            bytes_max: usize::MAX,
+            time_max: std::time::Duration::ZERO,
+            window: u64::MAX,
+        };
+        let step = lines(&engine.snapshot(), &query, Form::Native, at, &bounds).unwrap();
+        told += step.told.len();
+        lost += step.unreadable as usize;
+        at = step.next;
+        if step.at_end {
+            break;
+        }
+    }
+    assert_eq!((told, lost), (found, unreadable));
     // The sessions beside it can be opened.
     let page = timeline(&engine.snapshot(), "s0", &TimelineRequest::default()).unwrap();
     assert_eq!(page.unwrap().items.len(), 50);

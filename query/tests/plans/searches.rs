@@ -6,8 +6,10 @@ use daybook_engine::catalog::filter::{Pattern, SessionFilter, TextFact};
 use daybook_engine::event::{Kind, Micros, Offset, Seq, Verdict};
 use daybook_query::item::Hit;
 use daybook_query::lang::parse;
+use daybook_query::ocsf::Mapping;
 use daybook_query::search::{
-    self, Again, CountMode, Order, SearchLimits, SearchRequest, by_session, follow, search,
+    self, Again, Bounds, CountMode, Form, Order, SearchLimits, SearchRequest, Told, by_session,
+    follow, lines, search,
 };
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashSet};
@@ -292,5 +294,52 @@ proptest! {
             at = step.next;
         }
         prop_assert_eq!(got, wanted);
+    }
+
+    #[test]
+    fn lines_of_any_bounds_are_each_match_once_in_the_order_of_arrival(
+        model in model(120),
+        query in 0..QUERIES.len(),
+        events_max in 1..20usize,
+        bytes_max in prop_oneof![1..200usize, 200..20_000usize],
+        window in prop_oneof![Just(u64::MAX), 1..40u64],
+        until in prop_oneof![Just(u64::MAX), 0..130u64],
+        rows in any::<bool>(),
+    ) {
+        let (text, test) = QUERIES[query];
+        let query = parse(text, Micros(0)).unwrap();
+        let form = if rows { Form::Ocsf(Mapping::default()) } else { Form::Native };
+        let no_row =
+            |kind: Kind| matches!(kind, Kind::Output | Kind::TerminalOutput | Kind::TerminalInput);
+        let mut wanted: Vec<_> = model.events.iter().filter(|e| test(&model, e)).collect();
+        wanted.retain(|e| !(rows && no_row(e.facts.kind)) && e.facts.offset.0 < until);
+        wanted.sort_unstable_by_key(|e| e.facts.offset);
+        let (mut at, mut window, mut got) = (Offset(0), window, Vec::new());
+        loop {
+            let (until, time_max) = (Offset(until), std::time::Duration::ZERO);
+            let bounds = Bounds { until, events_max, bytes_max, time_max, window };
+            let step = lines(&model.snapshot, &query, form, at, &bounds).unwrap();
+            let bytes: usize = step.told.iter().map(Told::bytes).sum();
+            prop_assert!(step.told.len() <= events_max);
+            prop_assert!(bytes <= bytes_max || step.told.len() == 1);
+            prop_assert_eq!((step.unreadable, step.gone), (0, 0));
+            got.extend(step.told);
+            prop_assert!(got.last().is_none_or(|last| last.offset < step.next));
+            if step.at_end || step.next >= until {
+                break;
+            }
+            prop_assert!(step.next > at);
+            (at, window) = (step.next, step.window);
+        }
+        prop_assert_eq!(got.len(), wanted.len());
+        for (told, stored) in got.iter().zip(wanted) {
+            prop_assert_eq!(told.offset, stored.facts.offset);
+            prop_assert_eq!((&*told.session, told.seq), (&*stored.id, stored.facts.seq));
+            if !rows {
+                let line: serde_json::Value = serde_json::from_str(&told.lines[0]).unwrap();
+                prop_assert_eq!(line["offset"].as_u64(), Some(told.offset.0));
+                prop_assert_eq!(line["seq"].as_u64(), Some(u64::from(told.seq.0)));
+            }
+        }
     }
 }
