@@ -5,6 +5,7 @@
 //! | `searches.json` | saved searches, with the addresses and the secrets of their webhooks |
 //! | `alerts.json` | how far each alert has come |
 //! | `feeds.json` | how far each feed has come, and what its links are signed with |
+//! | `push.json` | how far each sink has been sent, and the events that it refused |
 //!
 //! Each is one JSON document that knows its checksum ([`crate::sealed`]). It is replaced as a whole and durably,
 //! only its owner can read it, and it is encrypted where the directory is. A backup has it from before the
@@ -27,11 +28,14 @@ pub enum Beside {
     Alerts,
     /// How far each feed has come.
     Feeds,
+    /// How far each sink has been sent.
+    Push,
 }
 
 impl Beside {
     /// All of them.
-    pub const ALL: [Beside; 3] = [Beside::Searches, Beside::Alerts, Beside::Feeds];
+    pub const ALL: [Beside; 4] =
+        [Beside::Searches, Beside::Alerts, Beside::Feeds, Beside::Push];
 
     /// Its name in the data directory.
     #[must_use]
@@ -40,6 +44,7 @@ impl Beside {
             Beside::Searches => "searches.json",
             Beside::Alerts => "alerts.json",
             Beside::Feeds => "feeds.json",
+            Beside::Push => "push.json",
         }
     }
 

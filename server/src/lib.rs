@@ -34,6 +34,7 @@ mod listener;
 mod merkle;
 mod metrics;
 mod openapi;
+mod outbound;
 mod page;
 mod params;
 mod pool;

@@ -11,7 +11,7 @@
 //!   keys/       the key that signs checkpoints
 //!   quarantine/ torn tails that were cut off
 //!   retention.json  the policy and the legal holds
-//!   searches.json, alerts.json  what the server keeps beside the log
+//!   searches.json, alerts.json, push.json  what the server keeps beside the log
 //! ```
 //!
 //! A start reads the journals that are not sealed yet, no segment: it costs the same with ten segments

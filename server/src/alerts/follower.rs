@@ -2,6 +2,7 @@
 
 use super::delivery::Outcome;
 use super::place::{Paused, Pending, Place};
+use crate::outbound::Live;
 use crate::problem::Problem;
 use crate::searches::{Alert, Saved};
 use crate::state::App;
@@ -28,18 +29,6 @@ const GATHER: Duration = Duration::from_millis(500);
 const KEEP_AFTER: u64 = 1 << 16;
 /// and after this time: no more is looked at again after a crash.
 const KEEP_EVERY: Duration = Duration::from_secs(30);
-
-/// What is known of an alert as long as it runs.
-#[derive(Clone, Debug, Default)]
-pub struct Live {
-    failures: u32,
-    /// Since when it does not succeed.
-    pub failing_since: Option<Micros>,
-    /// What went wrong last.
-    pub last_error: Option<String>,
-    /// When it is tried again.
-    pub next_attempt: Option<Micros>,
-}
 
 /// What is posted.
 #[derive(Debug, Serialize)]
@@ -233,9 +222,8 @@ impl Follower {
             match self.app.alerts.courier.post(url, secret, &id, body).await {
                 Outcome::Delivered(_) => {}
                 outcome @ Outcome::Gone(_) => return self.pause(&outcome).await,
-                Outcome::Refused(answer, asked) => {
-                    let outcome = Outcome::Refused(answer, asked);
-                    return self.failed(outcome.to_string(), asked).await;
+                Outcome::Refused(answer) => {
+                    return self.failed(answer.to_string(), answer.asks).await;
                 }
                 outcome => return self.failed(outcome.to_string(), None).await,
             }
@@ -266,26 +254,18 @@ impl Follower {
     }
 
     fn note_failure(&self, error: String, asked: Option<Duration>) -> Instant {
-        let mut live = self.live.lock();
-        live.failures = live.failures.saturating_add(1);
-        let wait = self.app.alerts.courier.wait(live.failures, asked);
-        let now = Micros::now();
-        if live.failing_since.is_none() {
+        let wait_max = self.app.config.alert_wait_max;
+        let (until, first) = self.live.lock().failed(error.clone(), asked, wait_max);
+        if first {
             // Once; how it goes on is in its status.
             tracing::warn!(search = %self.saved.id, %error, "an alert is not delivered; it is tried again");
         }
-        live.failing_since.get_or_insert(now);
-        live.last_error = Some(error);
-        let micros = i64::try_from(wait.as_micros()).unwrap_or(i64::MAX);
-        live.next_attempt = Some(Micros(now.0.saturating_add(micros)));
-        Instant::now() + wait
+        until
     }
 
     fn succeeded(&self) {
-        let mut live = self.live.lock();
-        if live.failing_since.is_some() {
-            tracing::info!(search = %self.saved.id, failures = live.failures, "an alert goes on");
-            *live = Live::default();
+        if let Some(failures) = self.live.lock().succeeded() {
+            tracing::info!(search = %self.saved.id, failures, "an alert goes on");
         }
     }
 

@@ -35,16 +35,16 @@ pub use place::{Paused, Place};
 pub use secret::Secret;
 
 use crate::Config;
+use crate::outbound::{Live, Places};
 use crate::pool::Pool;
 use crate::searches::{Alert, Saved};
 use crate::state::App;
 use daybook_engine::event::Micros;
-use daybook_engine::{Engine, Error};
+use daybook_engine::{Beside, Engine, Error};
 use daybook_query::item::Time;
 use delivery::Courier;
-use follower::{Follower, Live};
+use follower::Follower;
 use parking_lot::Mutex;
-use place::Places;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -53,7 +53,7 @@ use tokio::task::JoinHandle;
 /// The alerts of a server.
 #[derive(Debug)]
 pub struct Alerts {
-    places: Places,
+    places: Places<Place>,
     courier: Courier,
     /// What they may take of the read pool.
     share: Pool,
@@ -117,7 +117,7 @@ impl Alerts {
     /// Places that can't be read.
     pub fn open(engine: &Arc<Engine>, config: &Config) -> Result<Alerts, Error> {
         Ok(Alerts {
-            places: Places::open(engine)?,
+            places: Places::open(engine, Beside::Alerts)?,
             courier: Courier::new(config),
             share: Pool::new(config.reads() / 4),
             running: Mutex::default(),
@@ -171,7 +171,10 @@ impl Alerts {
     /// How far a search's alert is.
     #[must_use]
     pub fn place(&self, saved: &Saved, alert: &Alert) -> Place {
-        self.places.of(&saved.id, alert.began, alert.from)
+        // One of another beginning is out of date.
+        let place = self.places.get(&saved.id).filter(|place| place.began == alert.began);
+        let (began, through) = (alert.began, alert.from);
+        place.unwrap_or_else(|| Place { began, through, ..Place::default() })
     }
 
     /// Has an alert that stood still go on, once it begins.
