@@ -34,8 +34,7 @@ pub enum Beside {
 
 impl Beside {
     /// All of them.
-    pub const ALL: [Beside; 4] =
-        [Beside::Searches, Beside::Alerts, Beside::Feeds, Beside::Push];
+    pub const ALL: [Beside; 4] = [Beside::Searches, Beside::Alerts, Beside::Feeds, Beside::Push];
 
     /// Its name in the data directory.
     #[must_use]

@@ -7,6 +7,8 @@
 //! | `doors` | the ways in for producers that speak other protocols: Elasticsearch's bulk, OTLP, sudo's |
 //! | `sessions`, `timeline`, `search`, `tail`, `export` | what investigators ask |
 //! | `searches`, `alerts` | searches that are saved; those of them that post what matches to a webhook |
+//! | [`push`] | sinks: collectors that are sent events, over HTTP or as syslog |
+//! | `outbound` | what alerts and sinks have in common |
 //! | `retention` | how long what is kept, and legal holds |
 //! | `merkle` | checkpoints, tiles and proofs |
 //! | `stats`, `metrics`, `health` | how the server is doing |
@@ -39,6 +41,7 @@ mod page;
 mod params;
 mod pool;
 mod problem;
+pub mod push;
 mod ranges;
 mod rekey;
 mod repair;
@@ -109,6 +112,7 @@ use daybook_engine::Engine;
 use daybook_query::feed::Spec;
 use feeds::Feeds;
 use listener::Bounded;
+use push::Push;
 use searches::Searches;
 use state::Shared;
 use std::future::Future;
@@ -166,6 +170,8 @@ pub struct Config {
     pub alert_time_max: Duration,
     /// The longest wait before a delivery that failed is tried again, unless the receiver asks for more.
     pub alert_wait_max: Duration,
+    /// Where events are sent, by themselves.
+    pub push: Vec<push::Sink>,
     /// How many producers may stream at once.
     pub streams_max: usize,
     /// The most bytes of a stream's frame, as it is sent.
@@ -220,6 +226,7 @@ impl Default for Config {
             alerts_max: 100,
             alert_time_max: Duration::from_secs(15),
             alert_wait_max: Duration::from_secs(300),
+            push: Vec::new(),
             streams_max: 1_000,
             stream_frame_bytes_max: 1 << 20,
             stream_credit_bytes: 4 << 20,
@@ -258,6 +265,20 @@ pub enum Error {
     /// The places of the feeds can't be read. Put `feeds.json` back from a backup.
     #[error("the places of the feeds can't be read: {0}; put the file back from a backup")]
     Feeds(daybook_engine::Error),
+    /// A sink can't be used as it is configured. Change its table `[push.NAME]`, or what it names.
+    #[error("the sink `{name}` ([push.{name}]) can't be used: {what}")]
+    Sink {
+        /// Its name.
+        name: Box<str>,
+        /// What is wrong with it, and what would be right.
+        what: String,
+    },
+    /// How far the sinks are can't be read. Put `push.json` back from a backup, or move it away: each sink then begins
+    /// where its `from` says.
+    #[error(
+        "how far the sinks are can't be read: {0}; put the file back from a backup, or move it away to have each begin where its `from` says"
+    )]
+    Places(daybook_engine::Error),
     /// TLS can't be spoken with what the settings name.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -289,8 +310,8 @@ impl Server {
     /// Listens. Requests wait until [`Server::serve`].
     ///
     /// # Errors
-    /// An address that is not loopback though there are no tokens, or that can't be had; tokens, saved searches or
-    /// TLS files that can't be used.
+    /// An address that is not loopback though there are no tokens, or that can't be had; tokens, saved searches, sinks
+    /// or TLS files that can't be used.
     pub async fn bind(config: Config, engine: Arc<Engine>) -> Result<Server, Error> {
         let asked = config.listen;
         let tokens = Tokens::open(engine.dir()).map_err(Error::Tokens)?;
@@ -308,7 +329,8 @@ impl Server {
         let searches = Searches::open(&engine).map_err(Error::Searches)?;
         let alerts = Alerts::open(&engine, &config).map_err(Error::Searches)?;
         let feeds = Feeds::open(&engine, &config.feeds).map_err(Error::Feeds)?;
-        let shared = Arc::new(Shared::new(engine, config, tokens, searches, alerts, feeds));
+        let push = Push::open(&engine, &config).await?;
+        let shared = Arc::new(Shared::new(engine, config, tokens, searches, alerts, feeds, push));
         Ok(Server { listener, address, tls, reload: Reload::default(), sudo, shared })
     }
 
@@ -349,6 +371,7 @@ impl Server {
         let _watch = Watch(tokio::spawn(health::watch(Arc::clone(&self.shared))));
         alerts::start(&self.shared);
         self.shared.feeds.start();
+        push::start(&self.shared);
         let _reload = self.tls.map(|tls| {
             let now = Arc::clone(&self.reload.0);
             Watch(tokio::spawn(tls::files::watch(tls, look, now)))
@@ -367,6 +390,7 @@ impl Server {
             stopped_streams.streams.stop();
             stopped_streams.alerts.stop();
             stopped_streams.feeds.stop();
+            stopped_streams.push.stop();
             // Nobody hears it where sudo is not listened for.
             let _ = stop_sudo.send(true);
             let _ = stopping.send(());
@@ -398,6 +422,7 @@ impl Server {
         }
         app.alerts.keep_places().await;
         app.feeds.ended().await;
+        app.push.keep_places().await;
     }
 }
 

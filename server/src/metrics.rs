@@ -158,6 +158,7 @@ fn render(app: &App, stats: &Stats) -> Result<String, fmt::Error> {
     out.head(name, "counter", "TLS handshakes that failed.")?;
     out.sample(name, &[], app.connections.handshakes_failed())?;
     alerts(app, &mut out)?;
+    sinks(app, &mut out)?;
     let uptime = app.started.elapsed().as_secs();
     out.gauge("daybook_uptime_seconds", "Seconds since the start.", uptime)?;
 
@@ -236,6 +237,34 @@ fn alerts(app: &App, out: &mut Text) -> fmt::Result {
     Ok(())
 }
 
+/// How each sink is doing.
+fn sinks(app: &App, out: &mut Text) -> fmt::Result {
+    let end = app.engine.follow().borrow().0;
+    let all: Vec<_> = app.push.statuses(end).collect();
+    type Value = fn(&crate::push::Status) -> u64;
+    let values: [(&str, &str, &str, Value); 9] = [
+        ("sent_events_total", "counter", "Events that sinks took.", |s| s.sent_events),
+        ("sent_bytes_total", "counter", "Bytes of their lines.", |s| s.sent_bytes),
+        ("failures_total", "counter", "Attempts that failed.", |s| s.failures),
+        ("refused_total", "counter", "Events that sinks refused for good.", |s| s.refused_ever),
+        ("gone_total", "counter", "Events that were erased before they were sent.", |s| s.gone),
+        ("refused", "gauge", "Events that are noted as refused.", |s| s.refused.len() as u64),
+        ("failing", "gauge", "1 if it does not succeed.", |s| u64::from(s.failing())),
+        ("behind_events", "gauge", "Events that it was not sent yet.", |s| s.behind),
+        ("behind_seconds", "gauge", "The age of the oldest of them.", |s| s.behind_seconds),
+    ];
+    for (name, kind, help, value) in values {
+        if !all.is_empty() {
+            let name = format!("daybook_push_{name}");
+            out.head(&name, kind, help)?;
+            for status in &all {
+                out.sample(&name, &[("sink", &status.name)], value(status))?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Writes the text format.
 struct Text(String);
 
@@ -249,7 +278,7 @@ impl Text {
         self.sample(name, &[], value)
     }
 
-    /// Label values are names of the program's own: nothing in them has to be escaped.
+    /// Label values are names of the program's own, and of sinks: nothing in them has to be escaped.
     fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) -> fmt::Result {
         self.0.push_str(name);
         for (index, (label, text)) in labels.iter().enumerate() {

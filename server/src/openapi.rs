@@ -5,7 +5,7 @@ use crate::params::{NoParams, Params};
 use crate::problem::{self, Problem};
 use crate::state::{App, json_response};
 use crate::{
-    auth, backup, doors, export, feeds, health, ingest, merkle, metrics, page, rekey, repair,
+    auth, backup, doors, export, feeds, health, ingest, merkle, metrics, page, push, rekey, repair,
     retention, search, searches, security, sessions, stats, tail, timeline,
 };
 use axum::extract::{Request, State};
@@ -39,6 +39,7 @@ use utoipa_axum::routes;
         (name = "search", description = "Events by what is in them"),
         (name = "alerts", description = "Searches that are saved, and post what matches to a webhook"),
         (name = "export", description = "Events as files"),
+        (name = "push", description = "Collectors that are sent events"),
         (name = "proof", description = "What shows that nothing was altered"),
         (name = "retention", description = "How long what is kept, and legal holds"),
         (name = "operation", description = "How the server is doing"),
@@ -62,6 +63,8 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(searches::list_searches, searches::post_search))
         .routes(routes!(searches::get_search, searches::put_search, searches::delete_search))
         .routes(routes!(searches::test_search))
+        .routes(routes!(push::api::list_sinks))
+        .routes(routes!(push::api::resend))
         .routes(routes!(export::get_export))
         .routes(routes!(feeds::list_feeds))
         .routes(routes!(feeds::pull))

@@ -12,6 +12,7 @@ use crate::listener::Connections;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::problem::Problem;
+use crate::push::Push;
 use crate::searches::Searches;
 use axum::body::Body;
 use axum::http::{HeaderValue, header};
@@ -48,6 +49,8 @@ pub struct Shared {
     pub alerts: Alerts,
     /// The feeds of Parquet files.
     pub feeds: Feeds,
+    /// Where events are sent, by themselves.
+    pub push: Push,
     /// Those who follow the log.
     pub tails: Arc<Semaphore>,
     /// Exports: they run for long.
@@ -81,6 +84,7 @@ impl Shared {
         searches: Searches,
         alerts: Alerts,
         feeds: Feeds,
+        push: Push,
     ) -> Shared {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let uploads_kib = usize::try_from(config.uploads_bytes_max >> 10).unwrap_or(usize::MAX);
@@ -94,6 +98,7 @@ impl Shared {
             searches,
             alerts,
             feeds,
+            push,
             parsers: Pool::new(cores),
             admission: Admission::new(uploads_kib),
             queue: QueuePart::half(queue_bytes),

@@ -1,8 +1,8 @@
 //! The command line: what can be asked for, and where it goes.
 
 use crate::command::{
-    backup, config, export, hold, import, inspect, keygen, load, proof, record, rekey, repair,
-    retention, search, searches, serve, sessions, show, tail, token, verify,
+    backup, config, export, hold, import, inspect, keygen, load, proof, push, record, rekey,
+    repair, retention, search, searches, serve, sessions, show, tail, token, verify,
 };
 use clap::{Parser, Subcommand};
 
@@ -35,6 +35,8 @@ pub enum Command {
     Search(search::Args),
     /// Save searches on a server, and have what matches posted to a webhook
     Searches(searches::Args),
+    /// Show the collectors that a server sends events to, and have refused ones sent again
+    Push(push::Args),
     /// Follow events as they arrive
     Tail(tail::Args),
     /// Show what happened in a session
@@ -92,6 +94,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Sessions(args) => sessions::run(args).await,
         Command::Search(args) => search::run(args).await,
         Command::Searches(args) => searches::run(args).await,
+        Command::Push(args) => push::run(args).await,
         Command::Tail(args) => tail::run(args).await,
         Command::Show(args) => show::run(args).await,
         Command::Export(args) => export::run(args, quiet).await,

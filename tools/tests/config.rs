@@ -5,7 +5,10 @@
 mod common;
 
 use common::{Server, daybook, run};
-use daybook_tools::config::{Config, SETTINGS, fixed_table, setting, settings_table, toml};
+use daybook_server::push::Sink;
+use daybook_tools::config::{
+    Config, PUSH_SETTINGS, SETTINGS, fixed_table, setting, settings_table, toml,
+};
 use std::path::Path;
 
 fn refused(args: &[&str]) -> String {
@@ -16,11 +19,13 @@ fn refused(args: &[&str]) -> String {
 
 /// The page with its tables as the code has them: each stands under its heading.
 fn rewritten(page: &str) -> String {
-    let [service, log] = SETTINGS;
+    let ([service, log], config) = (SETTINGS, Config::default());
+    let sink = Sink::new("NAME").unwrap();
     let mut page = page.to_owned();
     for (heading, table) in [
-        ("## The service\n", settings_table(service)),
-        ("## The log\n", settings_table(log)),
+        ("## The service\n", settings_table(service, &config)),
+        ("## The log\n", settings_table(log, &config)),
+        ("## Sinks\n", settings_table(PUSH_SETTINGS, &sink)),
         ("## Bounds that can't be set\n", fixed_table()),
     ] {
         let from = page.find(heading).expect(heading);
@@ -52,7 +57,7 @@ fn the_page_has_every_bound_with_its_default_as_the_code_has_it() {
 fn every_bound_of_the_engine_and_the_server_can_be_set() {
     let config = Config::default();
     // What is no bound, or has another name in the file.
-    let others = ["read_only", "columnar", "hold_queries", "disk", "encryption", "mapping"];
+    let others = ["read_only", "columnar", "hold_queries", "disk", "encryption", "mapping", "push"];
     for settings in [format!("{:#?}", config.engine), format!("{:#?}", config.server)] {
         let fields = settings.lines().filter_map(|line| {
             let field = line.strip_prefix("    ")?.split_once(':')?.0;
@@ -64,6 +69,16 @@ fn every_bound_of_the_engine_and_the_server_can_be_set() {
             count += 1;
         }
         assert!(count > 5, "{settings}");
+    }
+    // What is no setting of a line: the table's name, and a table in it.
+    let sink = format!("{:#?}", Sink::new("NAME").unwrap());
+    for field in sink.lines().filter_map(|line| Some(line.strip_prefix("    ")?.split_once(':')?.0))
+    {
+        let known = PUSH_SETTINGS.iter().any(|setting| setting.key == field);
+        assert!(
+            known || ["name", "headers"].contains(&field),
+            "`{field}` has no setting in tools/src/config"
+        );
     }
 }
 

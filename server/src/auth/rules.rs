@@ -9,7 +9,7 @@
 //! | `/v1/stats`, `/metrics` | `read`, `admin` |
 //! | `/v1/searches/...` | `read`, `admin`; what more a change takes, the handlers say |
 //! | `/v1/checkpoint`, `/v1/tile/...` | any |
-//! | `/v1/admin/...` | `admin` |
+//! | `/v1/admin/...`, `/v1/push/...` | `admin` |
 //! | everything else below `/v1` that reads | `read` |
 //! | anything else | `admin` |
 
@@ -34,7 +34,8 @@ pub(super) fn needed(method: &Method, path: &str) -> Option<&'static [Scope]> {
         _ if below("/v1/searches") => &[Read, Admin],
         "/v1/checkpoint" => &Scope::ALL,
         _ if below("/v1/tile") => &Scope::ALL,
-        _ if below("/v1/admin") => &[Admin],
+        "/v1/push" => &[Admin],
+        _ if below("/v1/admin") || below("/v1/push") => &[Admin],
         "/v1/reviews" => &[Review],
         _ if below("/v1/reviews") => &[Review],
         _ if below("/v1") && reads => &[Read],

@@ -7,10 +7,9 @@
 
 use crate::alerts::Secret;
 use crate::auth::Limits;
+use crate::outbound::moves;
 use crate::problem::Problem;
 use axum::http::StatusCode;
-use daybook_engine::event::Micros;
-use daybook_query::lang::parse;
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
@@ -18,8 +17,6 @@ use serde::{Deserialize, Serialize};
 const NAME_BYTES_MAX: usize = 128;
 /// The longest address of a webhook, in bytes.
 const URL_BYTES_MAX: usize = 2_048;
-/// Further apart than two times of a query that are the same are.
-const LATER_US: i64 = 86_400_000_000;
 
 /// A saved search.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -87,11 +84,8 @@ pub fn check_name(name: &str) -> Result<(), Problem> {
 /// # Errors
 /// What is wrong with it, and where.
 pub fn check_query(query: &str, has_alert: bool) -> Result<(), Problem> {
-    let now = Micros::now();
-    let read = |at| parse(query, at).map_err(|error| Problem::from(error).about("query"));
-    let parsed = read(now)?;
-    // A time that moves would pass over events while the receiver is away.
-    if has_alert && parsed.to_string() != read(Micros(now.0 + LATER_US))?.to_string() {
+    let moves = moves(query).map_err(|error| Problem::from(error).about("query"))?;
+    if has_alert && moves {
         let what = "the query of an alert has no time that moves with the clock, such as `since:24h`: an alert begins where it is made, or at `from`";
         return Err(bad("query", what));
     }

@@ -4,9 +4,11 @@
 //! compares real answers with these shapes, field by field and both ways.
 #![expect(dead_code, reason = "only their schemas are used")]
 
+mod push;
 mod retention;
 mod searches;
 
+pub use push::*;
 pub use retention::*;
 pub use searches::*;
 

@@ -135,8 +135,7 @@ impl Files {
     fn config(&self, contents: &Contents) -> Result<ServerConfig, TlsError> {
         let provider = Arc::new(ring::default_provider());
         let chain = certificates(&self.cert, &contents.cert)?;
-        let key = PrivateKeyDer::from_pem_slice(&contents.key)
-            .map_err(|error| bad(&self.key, format!("it holds no private key in PEM ({error})")))?;
+        let key = private_key(&self.key, &contents.key)?;
         let verifier = self.verifier(contents, &provider)?;
         let builder = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -182,7 +181,11 @@ impl Contents {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+/// What is in a file.
+///
+/// # Errors
+/// It can't be read, or is far too large.
+pub fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     let said = |error| TlsError::Read { path: path.to_owned(), error };
     let length = std::fs::metadata(path).map_err(said)?.len();
     if length > FILE_BYTES_MAX {
@@ -192,7 +195,10 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
 }
 
 /// At least one certificate.
-fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+///
+/// # Errors
+/// There is none.
+pub fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let all: Result<Vec<_>, pem::Error> = CertificateDer::pem_slice_iter(pem).collect();
     match all {
         Ok(all) if all.is_empty() => Err(bad(path, "it holds no certificate in PEM".to_owned())),
@@ -201,6 +207,16 @@ fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>,
     }
 }
 
-fn bad(path: &Path, what: String) -> TlsError {
+/// A private key.
+///
+/// # Errors
+/// There is none.
+pub fn private_key(path: &Path, pem: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
+    PrivateKeyDer::from_pem_slice(pem)
+        .map_err(|error| bad(path, format!("it holds no private key in PEM ({error})")))
+}
+
+/// A file that can't be used; why.
+pub fn bad(path: &Path, what: String) -> TlsError {
     TlsError::Bad { path: path.to_owned(), what }
 }

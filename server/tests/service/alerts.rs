@@ -309,7 +309,7 @@ async fn a_restart_goes_on_where_it_was_with_the_same_delivery() {
     let mut ids = Vec::new();
     for life in 0..3 {
         let place = tempfile::tempdir().unwrap();
-        let mut service = Service::on(place, &data, Default::default(), soon()).await;
+        let service = Service::on(place, &data, Default::default(), soon()).await;
         if life == 0 {
             ids.push(alert(&service, "drop", &receiver).await);
             drops(&service, "s", 0..2).await;
@@ -319,9 +319,7 @@ async fn a_restart_goes_on_where_it_was_with_the_same_delivery() {
             let id = ids[0].clone();
             until("it is noted", async || status(&service, &id).await["delivered"] == 2).await;
         }
-        service.stop.take().unwrap().send(()).unwrap();
-        (&mut service.running).await.unwrap();
-        service.engine.close().unwrap();
+        service.end().await;
         receiver.mind.plan.lock().unwrap().clear();
     }
     let posts = receiver.posts();

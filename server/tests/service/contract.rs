@@ -1,16 +1,25 @@
 //! The OpenAPI document says what the server does: each path is called as the document has it, and
 //! each answer is compared with its schema, both ways: nothing is missing, nothing is extra.
 
-use crate::support::{Service, command, end, ndjson, start};
+use crate::clients::until;
+use crate::support::{Service, command, config, end, ndjson, start};
+use daybook_server::Config;
+use daybook_server::push::Sink;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 #[tokio::test]
 async fn every_documented_path_answers_as_the_document_says() {
-    let service = Service::start().await;
+    // What is sent to this one it refuses, each event for good.
+    let receiver = Service::start().await;
+    let url = format!("{}/v1/searches", receiver.url).parse().unwrap();
+    let sink = Sink { url: Some(url), ..Sink::new("siem").unwrap() };
+    let service = Service::with(Config { push: vec![sink], ..config() }).await;
     let document = service.get("/openapi.json").await.1;
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
     store(&service).await;
+    let refused = async || service.get("/v1/push").await.1["items"][0]["refused_ever"] == 7;
+    until("they are refused", refused).await;
 
     let calls: BTreeMap<&str, Vec<&str>> = BTreeMap::from([
         ("/v1/sessions", vec!["", "?facets=true&limit=1", "?limit=0", "?nonsense=1", "?q=("]),
@@ -42,6 +51,7 @@ async fn every_documented_path_answers_as_the_document_says() {
         ("/v1/tile/{path}", vec!["0/000.p/1", "entries/000.p/1", "0/001", "0/1", "0/000.p/1?x=1"]),
         ("/v1/sessions/{id}/proof", vec!["s", "none", "s?x=1"]),
         ("/v1/searches", vec!["", "?x=1"]),
+        ("/v1/push", vec!["", "?x=1"]),
         ("/v1/searches/{id}", vec!["none", "none?x=1"]),
         ("/v1/admin/retention", vec!["", "?x=1"]),
         ("/v1/admin/holds", vec!["", "?x=1"]),
@@ -64,6 +74,7 @@ async fn every_documented_path_answers_as_the_document_says() {
             "/v1/admin/retention/run",
             "/v1/admin/holds/{id}",
             "/v1/searches/{id}/test",
+            "/v1/push/{name}/resend",
         ])
         .collect();
     assert_eq!(paths.keys().map(String::as_str).collect::<BTreeSet<_>>(), known);
@@ -175,6 +186,11 @@ async fn every_documented_path_answers_as_the_document_says() {
         let request = service.http.request(verb, format!("{}{url}", service.url));
         let response = request.body(body).send().await.unwrap();
         check(&document, &paths[path][method], response, &format!("{method} {url} {body}")).await;
+    }
+    for call in ["siem/resend", "none/resend", "siem/resend?x=1"] {
+        let at = format!("/v1/push/{call}");
+        let response = service.http.post(format!("{}{at}", service.url)).send().await.unwrap();
+        check(&document, &paths["/v1/push/{name}/resend"]["post"], response, &at).await;
     }
     // Without keys there is nothing to encrypt with.
     let response =

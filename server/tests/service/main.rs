@@ -17,6 +17,7 @@ mod limits;
 mod lines;
 mod otlp;
 mod pages;
+mod push;
 mod reads;
 mod retention;
 mod stop;

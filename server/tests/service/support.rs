@@ -1,5 +1,6 @@
 //! A server for a test, and events for it.
 
+use crate::clients::until;
 use daybook_engine::{Engine, Options};
 use daybook_server::{Config, Reload, Server};
 use reqwest::{Client, Response, StatusCode};
@@ -72,6 +73,14 @@ impl Service {
         let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
         let (http, _dir) = (Client::new(), tempfile::tempdir().unwrap());
         Service { url, http, engine, reload, stop: Some(stop), running, _dir }
+    }
+
+    /// Stops it, and waits until nobody has the log any more: what was cut off in the middle of a read ends after that.
+    pub async fn end(mut self) {
+        self.stop.take().unwrap().send(()).unwrap();
+        (&mut self.running).await.unwrap();
+        self.engine.close().unwrap();
+        until("the log is let go", async || Arc::strong_count(&self.engine) == 1).await;
     }
 
     pub async fn post(&self, body: impl Into<reqwest::Body>) -> (StatusCode, Value) {

@@ -9,6 +9,7 @@ pub mod inspect;
 pub mod keygen;
 pub mod load;
 pub mod proof;
+pub mod push;
 pub mod record;
 pub mod rekey;
 pub mod repair;

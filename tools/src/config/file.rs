@@ -1,7 +1,8 @@
-//! Reading the configuration's file: TOML, all keys on its top level but for the tables `[retention]` and
-//! `[mapping]`.
+//! Reading the configuration's file: TOML, all keys on its top level but for the tables `[retention]`, `[mapping]` and
+//! `[push.NAME]`.
 
-use super::{Config, setting};
+use super::setting::Setting;
+use super::{Config, push, setting};
 use crate::output::clean;
 use daybook_engine::retention::Policy;
 use serde::Deserialize;
@@ -31,23 +32,40 @@ pub(super) fn read(text: &str, config: &mut Config) -> Result<(), String> {
             mapping(text, config).map_err(|what| said(clean::line(&what)))?;
             continue;
         }
+        if name == "push" {
+            let DeValue::Table(sinks) = value.get_ref() else {
+                return Err(said("`push` has a table for each sink: write [push.NAME]".to_owned()));
+            };
+            config.server.push = push::read(text, sinks)?;
+            continue;
+        }
         let setting = setting(name)
             .map_err(|hint| said(format!("unknown key `{}`; {hint}", clean::line(name))))?;
-        let value = match value.get_ref() {
-            DeValue::String(text) => text.to_string(),
-            DeValue::Integer(number) => number.as_str().to_owned(),
-            DeValue::Boolean(switch) => switch.to_string(),
-            other => {
-                let kind = other.type_str();
-                return Err(said(format!(
-                    "`{name}` can't be a {kind}: it is a {}",
-                    setting.range()
-                )));
-            }
-        };
-        setting.set(config, &value).map_err(|what| said(format!("`{name}`: {what}")))?;
+        set(setting, config, value.get_ref()).map_err(said)?;
     }
     Ok(())
+}
+
+/// Sets a setting from a value of the file.
+///
+/// # Errors
+/// The setting, and what would be right.
+pub(super) fn set<C: Clone>(
+    setting: &Setting<C>,
+    config: &mut C,
+    value: &DeValue<'_>,
+) -> Result<(), String> {
+    let name = setting.key;
+    let value = match value {
+        DeValue::String(text) => text.to_string(),
+        DeValue::Integer(number) => number.as_str().to_owned(),
+        DeValue::Boolean(switch) => switch.to_string(),
+        other => {
+            let kind = other.type_str();
+            return Err(format!("`{name}` can't be a {kind}: it is a {}", setting.range()));
+        }
+    };
+    setting.set(config, &value).map_err(|what| format!("`{name}`: {what}"))
 }
 
 /// The table `[retention]`: the policy, as the admin API has it too.
@@ -71,13 +89,13 @@ fn mapping(text: &str, config: &mut Config) -> Result<(), String> {
 }
 
 /// The line of a byte, from 1.
-fn line(text: &str, at: usize) -> usize {
+pub(super) fn line(text: &str, at: usize) -> usize {
     text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
     use super::*;
     use std::time::Duration;
 
@@ -123,6 +141,55 @@ mod tests {
         let error = refused("\n[mapping]\nusr = [\"x\"]\n");
         assert!(error.starts_with("line 2: `usr` is not a field"), "{error}");
         assert!(refused("[mapping]\nuser = \"x\"\n").contains("expected"), "a list");
+    }
+
+    #[test]
+    fn a_table_says_where_events_are_sent() {
+        let mut config = Config::default();
+        let text = "[push.siem]\nurl = \"https://siem.example.com/in\"\nformat = \"ocsf\"\nversion = \"1.3.0\"\n\
+                    query = 'verdict:blocked'\nbatch_bytes_max = \"4MiB\"\nwait_max = \"1m\"\n\
+                    headers = { x-key = \"hunter2\" }\n\
+                    [push.old]\nurl = \"syslog+tls://logs.example.com\"\nfacility = 16\nfrom = \"start\"\n";
+        read(text, &mut config).unwrap();
+        let [siem, old] = &*config.server.push else { panic!("{:?}", config.server.push) };
+        assert_eq!((&*siem.name, siem.batch_bytes_max), ("siem", 4 << 20));
+        assert_eq!((&*siem.query, siem.wait_max.as_secs()), ("verdict:blocked", 60));
+        assert!(siem.headers.contains_key("x-key") && !format!("{config:?}").contains("hunter2"));
+        assert_eq!(old.url.as_ref().unwrap().to_string(), "syslog+tls://logs.example.com:6514");
+        assert_eq!(
+            (&*old.name, old.facility, old.from),
+            ("old", 16, daybook_server::push::Begin::Start)
+        );
+        for (text, part) in [
+            ("push = 1", "line 1: `push` has a table for each sink"),
+            ("[push]\nurl = \"https://s/\"", "line 2: [push.url] is a table"),
+            ("[push.siem]\nquery = 'x'", "line 1: [push.siem]: `url` is missing"),
+            ("[push.siem]\nurl = \"siem\"", "line 2: [push.siem]: `url`: write https://"),
+            (
+                "[push.siem]\nurl = \"https://s/\"\nformt = 1",
+                "line 3: [push.siem]: unknown key `formt`; did you mean `format`",
+            ),
+            ("[push.siem]\nurl = \"https://s/\"\nheader = 1", "did you mean `headers`"),
+            (
+                "[push.siem]\nurl = \"https://s/\"\nquery = 'since:1h'",
+                "line 3: [push.siem]: `query`: a sink's query has no time",
+            ),
+            ("[push.siem]\nurl = \"https://s/\"\nquery = 'usr:x'", "line 3: [push.siem]: `query`:"),
+            ("[push.siem]\nurl = \"https://s/\"\nresend = 5", "`resend` goes with"),
+            ("[push.siem]\nurl = \"https://s/\"\ntimeout = 5", "such as 15m"),
+            (
+                "[push.siem]\nurl = \"https://s/\"\nheaders = { x-key = 7 }",
+                "line 3: [push.siem]: the header `x-key` is a text",
+            ),
+            (
+                "[push.siem]\nurl = \"https://s/\"\nheaders = { host = \"hunter2\" }",
+                "the sink's own",
+            ),
+            ("[push.\"a b\"]\nurl = \"https://s/\"", "a sink's name has"),
+        ] {
+            let said = refused(text);
+            assert!(said.contains(part) && !said.contains("hunter2"), "{text}: {said}");
+        }
     }
 
     #[test]

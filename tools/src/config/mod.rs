@@ -15,7 +15,7 @@
 //! | module | what is there |
 //! |---|---|
 //! | `setting` | a setting, its units and values |
-//! | `log`, `service` | the settings of the log and of the service |
+//! | `log`, `service`, `push` | the settings of the log, of the service and of each sink |
 //! | `fixed` | the bounds that can't be set |
 //! | `file` | reading TOML |
 //! | `print` | the effective configuration, and the tables of the page |
@@ -24,11 +24,13 @@ mod file;
 mod fixed;
 mod log;
 mod print;
+mod push;
 mod service;
 pub mod setting;
 
 pub use fixed::{FIXED, Fixed};
 pub use print::{fixed_table, settings_table, toml};
+pub use push::SETTINGS as PUSH_SETTINGS;
 
 use crate::keys::KeyArgs;
 use anyhow::{Context as _, bail};
@@ -129,16 +131,26 @@ impl Config {
 /// # Errors
 /// What may have been meant.
 pub fn setting(key: &str) -> Result<&'static Setting, String> {
-    let all = || SETTINGS.into_iter().flatten();
-    if let Some(setting) = all().find(|setting| setting.key == key) {
+    let hint = "`daybook config` lists them all";
+    named(SETTINGS.into_iter().flatten(), key, &[], hint)
+}
+
+/// The setting of a key among some, beside which there are others.
+fn named<'a, C: Clone>(
+    all: impl Iterator<Item = &'a Setting<C>> + Clone,
+    key: &str,
+    others: &[&'static str],
+    hint: &str,
+) -> Result<&'a Setting<C>, String> {
+    if let Some(setting) = all.clone().find(|setting| setting.key == key) {
         return Ok(setting);
     }
-    let nearest = all().map(|s| (distance(key, s.key), s.key)).min();
-    Err(match nearest {
+    let nearest = all.map(|setting| setting.key).chain(others.iter().copied());
+    Err(match nearest.map(|near| (distance(key, near), near)).min() {
         Some((distance, nearest)) if distance <= nearest.len() / 2 => {
-            format!("did you mean `{nearest}`? `daybook config` lists them all")
+            format!("did you mean `{nearest}`? {hint}")
         }
-        _ => "`daybook config` lists them all".to_owned(),
+        _ => hint.to_owned(),
     })
 }
 

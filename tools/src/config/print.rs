@@ -23,17 +23,16 @@ fn plain(text: &str) -> String {
     text.replace('`', "")
 }
 
-/// Some settings as a table in Markdown, as the page has it.
+/// Some settings as a table in Markdown, as the page has it, with their defaults.
 #[must_use]
-pub fn settings_table(settings: &[Setting]) -> String {
-    let defaults = Config::default();
+pub fn settings_table<C: Clone>(settings: &[Setting<C>], defaults: &C) -> String {
     let mut table =
         String::from("| key | default | may be | what it is | at it |\n|---|---|---|---|---|\n");
     for setting in settings {
         table.push_str(&format!(
             "| `{}` | `{}` | {} | {} | {} |\n",
             setting.key,
-            setting.value(&defaults).trim_matches('"'),
+            setting.value(defaults).trim_matches('"'),
             setting.range(),
             setting.what,
             setting.at

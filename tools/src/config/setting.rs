@@ -11,9 +11,9 @@
 use super::Config;
 use std::time::Duration;
 
-/// A setting.
-#[derive(Clone, Copy, Debug)]
-pub struct Setting {
+/// A setting of the configuration, or of a table in it.
+#[derive(Debug)]
+pub struct Setting<C = Config> {
     /// Its name in the file.
     pub key: &'static str,
     /// What it is, in a few words.
@@ -21,38 +21,38 @@ pub struct Setting {
     /// What happens at it.
     pub at: &'static str,
     /// Where it is kept, and what it may be.
-    pub field: Field,
+    pub field: Field<C>,
 }
 
 /// Where a setting is kept; sizes, ages and numbers have a least and a most, which they may be.
-#[derive(Clone, Copy, Debug)]
-pub enum Field {
+#[derive(Debug)]
+pub enum Field<C = Config> {
     /// Bytes.
-    Size(fn(&mut Config) -> &mut u64, u64, u64),
+    Size(fn(&mut C) -> &mut u64, u64, u64),
     /// Bytes that are memory.
-    Memory(fn(&mut Config) -> &mut usize, u64, u64),
+    Memory(fn(&mut C) -> &mut usize, u64, u64),
     /// A time.
-    Age(fn(&mut Config) -> &mut Duration, Duration, Duration),
+    Age(fn(&mut C) -> &mut Duration, Duration, Duration),
     /// How many.
-    Number(fn(&mut Config) -> &mut u64, u64, u64),
+    Number(fn(&mut C) -> &mut u64, u64, u64),
     /// How many, of what is held in memory.
-    Count(fn(&mut Config) -> &mut usize, u64, u64),
+    Count(fn(&mut C) -> &mut usize, u64, u64),
     /// Yes or no.
-    Switch(fn(&mut Config) -> &mut bool),
+    Switch(fn(&mut C) -> &mut bool),
     /// A text, and how it is put in its place.
-    Text(fn(&Config) -> String, fn(&mut Config, &str) -> Result<(), String>),
+    Text(fn(&C) -> String, fn(&mut C, &str) -> Result<(), String>),
 }
 
 const SIZES: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("", 1)];
 const AGES: [(&str, u64); 5] =
     [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
-impl Setting {
+impl<C: Clone> Setting<C> {
     /// Sets it from a text.
     ///
     /// # Errors
     /// What would be right.
-    pub fn set(&self, config: &mut Config, text: &str) -> Result<(), String> {
+    pub fn set(&self, config: &mut C, text: &str) -> Result<(), String> {
         match self.field {
             Field::Size(place, least, most) => {
                 *place(config) = within(size(text)?, least, most, show_size)?;
@@ -81,7 +81,7 @@ impl Setting {
 
     /// Its value in a configuration, as it is written in a file.
     #[must_use]
-    pub fn value(&self, config: &Config) -> String {
+    pub fn value(&self, config: &C) -> String {
         // The places are named once, for writing; a copy is as good for reading.
         let mut copy = config.clone();
         match self.field {
