@@ -89,13 +89,13 @@ pub(crate) fn sustained(dir: &Path, source: &Source, producers: usize) -> Result
     );
     print!("           CPU {cpu:.2} s:");
     let mut named = 0.0;
-    for stage in ["journal", "index", "merkle", "merge", "seal", "columnar"] {
+    for stage in ["journal", "index", "merkle", "merge", "seal"] {
         let seconds = stats["cpu_seconds"][stage].as_f64().unwrap_or(0.0);
         named += seconds;
         print!(" {stage} {:.0} %,", 100.0 * seconds / cpu);
     }
     // tantivy indexes on a thread of its own, which counts here.
-    println!(" HTTP, parsing and tantivy's thread {:.0} %", 100.0 * (cpu - named) / cpu);
+    println!(" HTTP, parsing, the feed and tantivy's thread {:.0} %", 100.0 * (cpu - named) / cpu);
     println!("           ack under full load: {}", percentiles(&run.acks));
     println!(
         "           stored {:.3} of the raw NDJSON ({}); memory at most {} MiB",

@@ -14,6 +14,7 @@
 mod clickhouse;
 mod costs;
 mod disk;
+mod feed;
 mod ingest;
 mod long_session;
 mod outcome;
@@ -89,6 +90,8 @@ enum Section {
     Sustained,
     /// What the Merkle log and encryption cost.
     Costs,
+    /// What feeds cost, and how fast and how small their files are.
+    Feed,
     /// A start after a crash with a full journal.
     Recovery,
     /// Acknowledgements at half the sustained rate, and when an event can be found.
@@ -156,6 +159,9 @@ fn main() -> Result<()> {
     }
     if wanted(Section::Costs) {
         costs::report(&dir.join("costs"), &source, arguments.producers, arguments.quick)?;
+    }
+    if wanted(Section::Feed) {
+        feed::report(&dir.join("feed"), &source, arguments.producers, arguments.quick)?;
     }
     if wanted(Section::Recovery) {
         recovery::report(&dir.join("recovery"), &source, arguments.producers, arguments.quick)?;

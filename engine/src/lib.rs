@@ -6,7 +6,7 @@ mod batch;
 mod beside;
 pub mod block;
 pub mod catalog;
-mod cpu;
+pub mod cpu;
 pub mod crypt;
 pub mod disk;
 mod engine;

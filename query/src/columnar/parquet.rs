@@ -160,7 +160,7 @@ pub(crate) fn base(codec: Codec) -> Result<WriterPropertiesBuilder, Error> {
 ///
 /// # Errors
 /// None: the level of compression is one that there is.
-pub(crate) fn properties(options: Options) -> Result<WriterProperties, Error> {
+pub fn properties(options: Options) -> Result<WriterProperties, Error> {
     let path = |name: &str| ColumnPath::from(name);
     let version = KeyValue::new("daybook.schema_version".to_owned(), VERSION.to_string());
     let mut builder = base(options.codec)?.set_key_value_metadata(Some(vec![version]));

@@ -83,6 +83,8 @@ pub struct FeedItem {
     rows_written: u64,
     /// Bytes that were written since the server started.
     bytes_written: u64,
+    /// CPU seconds that it took since the server started.
+    cpu_seconds: f64,
     /// When files were written last, since the server started.
     #[schema(value_type = Option<String>)]
     last_written_at: Option<Time>,
@@ -154,6 +156,7 @@ fn item(app: &App, running: &Running) -> FeedItem {
         unknown: place.unknown,
         rows_written: live.rows,
         bytes_written: live.bytes,
+        cpu_seconds: live.cpu_us as f64 / 1e6,
         last_written_at: live.last_written.map(Time),
         failing_since: live.failing_since.map(Time),
         last_error: live.last_error,

@@ -3,6 +3,7 @@
 use super::place::{Place, Places};
 use super::{Running, open};
 use daybook_engine::Engine;
+use daybook_engine::cpu::thread_cpu_us;
 use daybook_engine::event::Micros;
 use daybook_query::feed::{Error, Feed};
 use std::sync::Arc;
@@ -24,6 +25,8 @@ pub(super) struct Live {
     pub rows: u64,
     pub files: u64,
     pub bytes: u64,
+    /// The CPU time of its thread, in microseconds.
+    pub cpu_us: u64,
     /// Since when it does not succeed.
     pub failing_since: Option<Micros>,
     pub last_error: Option<String>,
@@ -134,6 +137,7 @@ impl Worker {
 
     fn succeeded(&self) {
         let mut live = self.running.live.lock();
+        live.cpu_us = thread_cpu_us();
         if live.failing_since.take().is_some() {
             live.last_error = None;
             tracing::info!(feed = self.running.spec.name, "a feed goes on");
