@@ -92,6 +92,16 @@ pub mod decoders {
         }
     }
 
+    /// A range of a file of a feed, and a predicate about its rows.
+    pub fn feed(text: &str) {
+        let mut headers = axum::http::HeaderMap::new();
+        if let Ok(value) = axum::http::HeaderValue::from_str(text) {
+            headers.insert(axum::http::header::RANGE, value);
+        }
+        let _ = crate::ranges::asked(&headers, 1_000, "\"x\"");
+        crate::feeds::sharing::may_match_any(text);
+    }
+
     /// What a client of sudo's port says, each message with its length in a byte before it.
     pub fn sudo(mut bytes: &[u8]) {
         let mut conversation = sudo::conversation::Conversation::default();

@@ -12,7 +12,7 @@
 //! ```
 
 use arrow::datatypes::{DataType, Schema};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -68,7 +68,7 @@ pub struct Metadata {
     /// The columns that are in the files' paths.
     pub partition_columns: Vec<String>,
     /// Its settings.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_none")]
     pub configuration: BTreeMap<String, String>,
     /// When it was made, in milliseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -81,7 +81,7 @@ pub struct Format {
     /// `parquet`.
     pub provider: String,
     /// None.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_none")]
     pub options: BTreeMap<String, String>,
 }
 
@@ -149,6 +149,11 @@ pub struct Remove {
     /// What daybook noted of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tags: Option<BTreeMap<String, String>>,
+}
+
+/// A map that may be null.
+fn or_none<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, String>, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
 /// What a file's rows are, as readers pass files over by it.

@@ -127,6 +127,12 @@ fn kept(
     Ok((begins && place == offsets.end).then_some(chain))
 }
 
+/// Is it a cursor of the table with this id?
+#[must_use]
+pub fn is_cursor(id: &str, text: &str) -> bool {
+    decode(id, text).is_ok()
+}
+
 fn encode(id: &str, Cursor { offset, told }: Cursor) -> String {
     let text = format!("feed|{id}|{offset}|{told}");
     let check = crc(text.as_bytes());

@@ -348,13 +348,18 @@ fn load(store: &dyn Store) -> Result<State, Error> {
     {
         let path = format!("{LOG_DIR}/{version:020}.checkpoint.parquet");
         // Without it the commits have everything, if none was deleted.
-        if let Some(bytes) = store.get(&path)? {
-            let actions = checkpoint::decode(bytes)
-                .map_err(|error| Error::Table(format!("{path}: {error}")))?;
-            state.version = version;
-            for action in actions {
-                state.take(action);
+        match store.get(&path)?.map(checkpoint::decode) {
+            Some(Ok(actions)) => {
+                state.version = version;
+                for action in actions {
+                    state.take(action);
+                }
             }
+            Some(Err(error)) if store.exists(&commit_path(0))? => {
+                tracing::warn!(%error, path, "a checkpoint is damaged; all commits are read instead");
+            }
+            Some(Err(error)) => return Err(Error::Table(format!("{path}: {error}"))),
+            None => {}
         }
     }
     while let Some(bytes) = store.get(&commit_path(state.version + 1))? {

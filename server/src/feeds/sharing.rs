@@ -558,6 +558,25 @@ fn of_changes(asked: &Asked, from: i64, to: Option<i64>) -> Answer {
     Ok(asked.answer(lines, to))
 }
 
+/// Asks a predicate of a file, for fuzzing.
+pub(crate) fn may_match_any(hint: &str) {
+    let add = Add {
+        path: "x.parquet".to_owned(),
+        partition_values: BTreeMap::from([("eventDay".to_owned(), Some("20260301".to_owned()))]),
+        size: 1,
+        modification_time: 0,
+        data_change: true,
+        stats: Some(
+            r#"{"numRecords":1,"minValues":{"time":"2026-03-01T00:00:00.000Z"},"maxValues":{"time":1}}"#
+                .to_owned(),
+        ),
+        tags: None,
+    };
+    if let Ok(hint) = serde_json::from_str(hint) {
+        let _ = may_match(&hint, &add, 0);
+    }
+}
+
 /// How deep predicates may be nested.
 const DEPTH_MAX: usize = 32;
 
