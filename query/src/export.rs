@@ -9,7 +9,8 @@
 //! In the schema of [OCSF](crate::ocsf) Parquet and Arrow files have the rows of one class, NDJSON those of any; CSV,
 //! whose cells have no objects, has none.
 //!
-//! Events come in the order of [`scan`](crate::scan). Nothing but the current batch (for Parquet: the
+//! Events come in the order of [`scan`](crate::scan): not in that of offsets, but an export of a stretch of offsets is
+//! always the same, as long as nothing of it is erased or merged. Nothing but the current batch (for Parquet: the
 //! current row group) is in memory. An output that fails, or a reader that goes away, ends the export
 //! with an error; a Parquet or Arrow file cut short has no footer, so no reader takes it for whole.
 
@@ -24,7 +25,7 @@ use daybook_engine::catalog::filter::SessionFilter;
 use daybook_engine::view::Snapshot;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 /// The format of an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,6 +105,8 @@ pub struct ExportRequest<'a> {
     pub query: Option<&'a Query>,
     /// Only events of these sessions: what the asker may see.
     pub scope: SessionFilter,
+    /// Only events of these offsets: an export in slices can be gone on with after a break.
+    pub offsets: Range<u64>,
     /// In which format.
     pub format: Format,
     /// In which schema.
@@ -114,7 +117,13 @@ impl<'a> ExportRequest<'a> {
     /// Everything that matches, in a format.
     #[must_use]
     pub fn new(query: Option<&'a Query>, format: Format) -> ExportRequest<'a> {
-        ExportRequest { query, scope: SessionFilter::All, format, schema: Schema::Native }
+        ExportRequest {
+            query,
+            scope: SessionFilter::All,
+            offsets: 0..u64::MAX,
+            format,
+            schema: Schema::Native,
+        }
     }
 }
 
@@ -130,7 +139,7 @@ pub fn export(
     let mut summary = ExportSummary::default();
     let mut sink =
         Sink::new(request.format, request.schema, Counted { out, bytes: &mut summary.bytes })?;
-    for_each_match(snapshot, request.query, &request.scope, &mut |found| {
+    for_each_match(snapshot, request.query, &request.scope, &request.offsets, &mut |found| {
         sink.push(found)?;
         summary.events += 1;
         Ok(ControlFlow::Continue(()))

@@ -20,7 +20,7 @@ use daybook_engine::event::SessionKey;
 use daybook_engine::view::{EventFacts, Ordinals, Part, Session, Snapshot};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 /// How many sessions are remembered between events. In a segment one would do; in the journal the
 /// events of all open sessions alternate.
@@ -37,7 +37,7 @@ pub struct Match<'a> {
     pub session: &'a Session,
 }
 
-/// Calls `visit` with each event that matches `query` (all of them, without one) and is in a session
+/// Calls `visit` with each event of these offsets that matches `query` (all of them, without one) and is in a session
 /// that `scope` admits, until it answers [`ControlFlow::Break`].
 ///
 /// # Errors
@@ -46,6 +46,7 @@ pub fn for_each_match(
     snapshot: &Snapshot,
     query: Option<&Query>,
     scope: &SessionFilter,
+    offsets: &Range<u64>,
     visit: &mut dyn FnMut(Match<'_>) -> Result<ControlFlow<()>, QueryError>,
 ) -> Result<(), QueryError> {
     let all = Query::all();
@@ -55,7 +56,7 @@ pub fn for_each_match(
     let plan = Plan::new(snapshot, query.unwrap_or(&all), scope.as_ref(), limits)?;
     let mut sessions = SessionCache::new(snapshot);
     for part in &snapshot.parts {
-        let Some(ordinals) = candidates(&plan, part.as_ref())? else { continue };
+        let Some(ordinals) = candidates(&plan, part.as_ref(), offsets)? else { continue };
         // A part's reader knows only the engine's errors, so any other waits here.
         let mut outcome = Ok(ControlFlow::Continue(()));
         let asks_seen = |ordinal| plan.asks_seen(part.as_ref(), ordinal);
@@ -84,10 +85,17 @@ pub fn for_each_match(
 }
 
 /// The events of a part that may match, ascending; `None` if there are none.
-fn candidates(plan: &Plan<'_>, part: &dyn Part) -> Result<Option<Ordinals>, QueryError> {
+fn candidates(
+    plan: &Plan<'_>,
+    part: &dyn Part,
+    offsets: &Range<u64>,
+) -> Result<Option<Ordinals>, QueryError> {
+    if part.end().0 <= offsets.start || offsets.end <= part.base().0 {
+        return Ok(None);
+    }
     let mut left = Vec::new();
     part.each_facts(&plan.ordinals(part)?, &mut |ordinal, facts| {
-        if plan.accepts(facts) != Tri::No {
+        if offsets.contains(&facts.offset.0) && plan.accepts(facts) != Tri::No {
             left.push(ordinal);
         }
     });

@@ -11,7 +11,7 @@ use crate::problem::{Document, Problem};
 use crate::state::App;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::Response;
 use bytes::Bytes;
 
@@ -54,6 +54,12 @@ pub struct ExportQuery {
     /// What rows of OCSF have of the outputs that commands carry: `hash` (if unsaid), `text` or `none`.
     #[param(value_type = Option<String>)]
     outputs: Option<Outputs>,
+    /// Only events from this offset on.
+    #[param(value_type = Option<u64>)]
+    from: u64,
+    /// Only events before this offset. With `from` an export can be had in slices, and gone on with after a break.
+    #[param(value_type = Option<u64>)]
+    to: u64,
     /// In OCSF, is a blocked command a row of `detection_finding`, too? `false` if unsaid.
     #[param(value_type = Option<bool>)]
     findings: bool,
@@ -112,11 +118,17 @@ impl FromFields for ExportQuery {
             class: class.transpose()?,
             outputs: fields.one_of("outputs", &Outputs::ALL.map(|of| (of.name(), of)))?,
             findings: fields.flag("findings", false)?,
+            from: fields.offset("from")?.unwrap_or(0),
+            to: fields.offset("to")?.unwrap_or(u64::MAX),
         })
     }
 }
 
-/// Streams all events that match, as a file.
+/// In an answer: where the log ended when it was asked.
+const LOG_END: HeaderName = HeaderName::from_static("daybook-log-end");
+
+/// Streams all events that match, as a file. The header `daybook-log-end` is the offset behind the last event that the log
+/// had.
 #[utoipa::path(
     get,
     path = "/v1/export",
@@ -145,6 +157,8 @@ pub async fn get_export(
     let format = asked.format;
     let (sender, mut pieces) = mpsc::channel(PIECES_MAX);
     let engine = Arc::clone(&app.engine);
+    // Before the snapshot: what it has behind that belongs to a later slice.
+    let end = engine.follow().borrow().0;
     let mut out = Pieces {
         sender,
         buffer: Vec::with_capacity(PIECE_BYTES),
@@ -156,6 +170,7 @@ pub async fn get_export(
         let request = ExportRequest {
             query: asked.q.as_ref(),
             scope: caller.sees(),
+            offsets: asked.from..asked.to,
             format: asked.format,
             schema,
         };
@@ -192,6 +207,7 @@ pub async fn get_export(
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(LOG_END, HeaderValue::from(end));
     let disposition = format!("attachment; filename=\"daybook.{}\"", format.name());
     if let Ok(value) = HeaderValue::try_from(disposition) {
         headers.insert(header::CONTENT_DISPOSITION, value);

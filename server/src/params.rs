@@ -173,6 +173,18 @@ impl Fields {
         }
     }
 
+    /// A place in the log.
+    ///
+    /// # Errors
+    /// Anything else than a whole number.
+    pub fn offset(&mut self, name: &'static str) -> Result<Option<u64>, Problem> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        text.parse().map(Some).map_err(|_| {
+            let what = format!("`{name}` is an offset, a whole number, not `{}`", excerpt(&text));
+            Problem::parameter(name, what)
+        })
+    }
+
     /// A time: RFC 3339, or a date (its first moment in UTC).
     ///
     /// # Errors

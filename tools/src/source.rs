@@ -18,7 +18,7 @@ use daybook_query::{QueryError, search, sessions, timeline};
 use serde::Serialize;
 use serde_json::Value;
 use std::io::Write;
-use std::ops::Bound;
+use std::ops::{Bound, Range};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -266,7 +266,7 @@ impl Source {
         }
     }
 
-    /// Writes every event that a query matches; answers how many bytes that were.
+    /// Writes every event of these offsets that a query matches; answers where the log ended when that began.
     ///
     /// # Errors
     /// An output that can't be written, or what the server or the log says.
@@ -274,6 +274,7 @@ impl Source {
         &self,
         query: &Query,
         (format, schema): (Format, Schema),
+        offsets: Range<u64>,
         out: &mut (dyn Write + Send),
     ) -> anyhow::Result<u64> {
         match self {
@@ -281,20 +282,29 @@ impl Source {
                 let mut params =
                     vec![("format", format.name().to_owned()), ("q", query.to_string())];
                 params.extend(params_of(schema));
+                if offsets.start > 0 {
+                    params.push(("from", offsets.start.to_string()));
+                }
+                if offsets.end < u64::MAX {
+                    params.push(("to", offsets.end.to_string()));
+                }
                 let mut response = client.open("/v1/export", &params).await?;
-                let mut bytes = 0;
+                let end = response.headers().get("daybook-log-end");
+                let end = end.and_then(|end| end.to_str().ok()?.parse().ok());
                 while let Some(piece) =
                     response.chunk().await.context("the server broke the export off")?
                 {
                     out.write_all(&piece).context("can't write the export")?;
-                    bytes += piece.len() as u64;
                 }
-                Ok(bytes)
+                // One that does not say has taken no notice of the offsets, and has sent everything.
+                Ok(end.unwrap_or(0))
             }
             Source::Data(engine) => {
-                let request =
-                    ExportRequest { query: Some(query), scope: SessionFilter::All, format, schema };
-                Ok(export(&engine.snapshot(), &request, out)?.bytes)
+                let end = engine.follow().borrow().0;
+                let scope = SessionFilter::All;
+                let request = ExportRequest { query: Some(query), scope, offsets, format, schema };
+                export(&engine.snapshot(), &request, out)?;
+                Ok(end)
             }
         }
     }

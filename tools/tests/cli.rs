@@ -9,6 +9,9 @@ use daybook_engine::event::Micros;
 use daybook_tools::demo;
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
 
 fn sample(sessions: usize) -> String {
     let options = demo::Options { seed: 5, now: Micros(1_773_500_000_000_000), sessions };
@@ -59,7 +62,7 @@ fn importing_a_file_twice_stores_it_once() {
     std::fs::write(&plain, &text).unwrap();
     let packed = dir.path().join("a.ndjson.zst");
     std::fs::write(&packed, zstd::encode_all(text.as_bytes(), 3).unwrap()).unwrap();
-    let import = |file: &std::path::Path| -> Value {
+    let import = |file: &Path| -> Value {
         let args = ["import", "--json", "--server", &server.address, file.to_str().unwrap()];
         serde_json::from_str(&run(0, &args)).unwrap()
     };
@@ -131,6 +134,45 @@ fn an_export_holds_every_event_and_leaves_no_half_file() {
     run(2, &["export", "--server", &server.address, "-o", "a.xlsx"]);
     server.stop();
     assert!(run(0, &["inspect", "--json", data.to_str().unwrap()]).contains("journal"));
+}
+
+#[test]
+fn an_export_that_is_killed_is_gone_on_with_and_has_every_event_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(&dir.path().join("data"), &[]);
+    let text = sample(40);
+    let file = dir.path().join("a.ndjson");
+    std::fs::write(&file, &text).unwrap();
+    run(0, &["import", "--server", &server.address, file.to_str().unwrap()]);
+    for name in ["all.ndjson", "all.csv"] {
+        let whole = dir.path().join(format!("whole-{name}"));
+        run(0, &["export", "--server", &server.address, "-o", whole.to_str().unwrap()]);
+        let out = dir.path().join(name);
+        let export =
+            ["export", "--server", &server.address, "--slice", "9", "-o", out.to_str().unwrap()];
+        let mut gone_on = 0;
+        for patience in 1..40 {
+            let mut child = daybook().args(export).stdout(Stdio::null()).spawn().unwrap();
+            std::thread::sleep(Duration::from_millis(10 + patience * 7 % 60));
+            child.kill().unwrap();
+            child.wait().unwrap();
+            gone_on += u32::from(dir.path().join(format!("{name}.part.json")).exists());
+            if out.exists() {
+                break;
+            }
+        }
+        assert!(gone_on > 0, "it was killed in the middle at least once");
+        run(0, &export);
+        let sorted = |path: &Path| {
+            let text = std::fs::read_to_string(path).unwrap();
+            let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            lines.sort();
+            lines
+        };
+        assert_eq!(sorted(&out), sorted(&whole), "{name}");
+        let left = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        assert!(left.filter(|left| left.to_string_lossy().contains(".part")).count() == 0);
+    }
 }
 
 fn named(line: &str) -> (String, u64) {
@@ -260,7 +302,7 @@ fn a_data_directory_that_can_not_be_used_is_refused_with_what_to_do() {
         names.into_iter().find(|path| !path.file_name().unwrap().to_str().unwrap().starts_with('.'))
     };
     while sealed().is_none() {
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        std::thread::sleep(Duration::from_millis(50));
     }
     server.stop();
     let segment = sealed().unwrap();
@@ -279,9 +321,9 @@ fn a_data_directory_that_can_not_be_used_is_refused_with_what_to_do() {
         std::fs::rename(copy.join(&file), dir.path().join(part.replace('/', ""))).unwrap();
         // What is damaged may be served read-only; here only what is said counts.
         let mut child = daybook();
-        child.args(serve).arg("--data").arg(&copy).stdout(std::process::Stdio::null());
-        let child = child.stderr(std::process::Stdio::piped()).spawn().unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(500));
+        child.args(serve).arg("--data").arg(&copy).stdout(Stdio::null());
+        let child = child.stderr(Stdio::piped()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(500));
         let pid = child.id().to_string();
         let _ = std::process::Command::new("kill").args(["-TERM", &pid]).output();
         let output = child.wait_with_output().unwrap();
@@ -363,7 +405,7 @@ fn a_token_is_made_used_and_revoked_while_the_server_runs() {
         let lines = String::from_utf8(output.stdout).unwrap();
         (output.status.code(), lines.lines().map(str::to_owned).collect::<Vec<_>>())
     };
-    std::thread::sleep(std::time::Duration::from_millis(400));
+    std::thread::sleep(Duration::from_millis(400));
     assert_eq!(sessions("").0, Some(2));
     let (code, seen) = sessions(&token);
     assert_eq!(code, Some(0));
@@ -378,7 +420,7 @@ fn a_token_is_made_used_and_revoked_while_the_server_runs() {
     );
     let id = list.split_whitespace().next().unwrap();
     run(0, &["token", "revoke", "--data", at, id]);
-    std::thread::sleep(std::time::Duration::from_millis(400));
+    std::thread::sleep(Duration::from_millis(400));
     assert_eq!(sessions(&token).0, Some(2));
     assert!(run(0, &["token", "list", "--data", at]).contains("revoked"));
     run(2, &["token", "revoke", "--data", at, "none"]);
@@ -395,7 +437,7 @@ fn a_tail_goes_on_over_a_restart_of_the_server() {
     let mut tail = daybook()
         .args(["tail", "--json", "-n", "4", "--from", "0", "--server", &server.address])
         .arg("verdict:blocked")
-        .stdout(std::process::Stdio::piped())
+        .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let mut lines = std::io::BufRead::lines(std::io::BufReader::new(tail.stdout.take().unwrap()));

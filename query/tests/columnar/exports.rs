@@ -74,6 +74,19 @@ fn check(lines: &[Vec<u8>]) {
         seen += 1;
     }
     assert_eq!(seen, lines.len());
+    // In slices it is the same.
+    let mut slices = Vec::new();
+    for from in (0..lines.len() as u64).step_by(7) {
+        let request = ExportRequest::new(None, Format::Ndjson);
+        let request = ExportRequest { offsets: from..from + 7, ..request };
+        export(&snapshot, &request, &mut slices).unwrap();
+    }
+    let sorted = |bytes: &[u8]| {
+        let mut lines: Vec<Vec<u8>> = bytes.split(|byte| *byte == b'\n').map(Vec::from).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(sorted(&slices), sorted(&ndjson));
 
     let (csv, _) = exported(&snapshot, Format::Csv);
     let mut reader = csv::Reader::from_reader(csv.as_slice());

@@ -233,6 +233,7 @@ async fn every_documented_parameter_is_taken() {
         ("fresh", "true"),
         ("from", "0"),
         ("window", "7d"),
+        ("to", "100"),
         ("feed", "native"),
         ("table", "events"),
         ("link", "1h"),

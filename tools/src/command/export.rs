@@ -1,15 +1,20 @@
 //! `daybook export`: matching events to a file.
 
+mod slices;
+
 use crate::cli::Exit;
 use crate::filter::FilterArgs;
 use crate::output;
 use crate::source::{Source, TargetArgs};
 use anyhow::{Context as _, anyhow};
 use daybook_query::export::{Format, Schema};
+use daybook_query::lang::Query;
 use daybook_query::ocsf::{Class, Mapping, Outputs, Version};
+use indicatif::{ProgressBar, ProgressStyle};
 use std::fs::File;
-use std::io::{BufWriter, Write as _};
+use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The arguments of `daybook export`.
 #[derive(Debug, clap::Args)]
@@ -23,6 +28,9 @@ pub struct Args {
     output: PathBuf,
     #[command(flatten)]
     schema: SchemaArgs,
+    /// How many offsets of the log are asked for at once
+    #[arg(long, hide = true, default_value_t = 250_000, value_parser = clap::value_parser!(u64).range(1..))]
+    slice: u64,
     /// Which events; all of them if unsaid
     query: Vec<String>,
 }
@@ -80,40 +88,88 @@ pub async fn run(args: Args, quiet: bool) -> anyhow::Result<Exit> {
     let format = (format_of(&args.output)?, args.schema.schema());
     let source = Source::open(&args.target)?;
     if args.output == Path::new("-") {
-        source.export(&query, format, &mut std::io::stdout()).await?;
+        source.export(&query, format, 0..u64::MAX, &mut io::stdout()).await?;
         return Ok(Exit::Well);
     }
+    let bar = progress(quiet);
     // Written beside and renamed, so that an export that breaks leaves no half file that looks whole.
-    let mut name = args.output.clone().into_os_string();
-    name.push(".part");
-    let part = PathBuf::from(name);
-    let written = write(&source, &query, format, &part).await;
-    let bytes = match written {
-        Ok(bytes) => bytes,
-        Err(error) => {
-            let _ = std::fs::remove_file(&part);
-            return Err(error);
+    let part = beside(&args.output, ".part");
+    match format.0 {
+        // What is appended to a file of lines is as good as what was written at once.
+        Format::Ndjson | Format::Csv => {
+            slices::export(&source, &query, format, &part, args.slice, &bar).await?;
         }
-    };
+        Format::Parquet | Format::Arrow => {
+            let written = whole(&source, &query, format, &part, &bar).await;
+            if written.is_err() {
+                let _ = std::fs::remove_file(&part);
+            }
+            written?;
+        }
+    }
+    bar.finish_and_clear();
+    let bytes = std::fs::metadata(&part).map_or(0, |file| file.len());
     std::fs::rename(&part, &args.output)
         .with_context(|| format!("can't rename {} to {}", part.display(), args.output.display()))?;
+    slices::forget(&part);
     if !quiet {
         output::print(&format!("{} to {}\n", output::bytes(bytes), args.output.display()))?;
     }
     Ok(Exit::Well)
 }
 
-async fn write(
+/// A file beside another one.
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.to_owned().into_os_string();
+    name.push(ending);
+    PathBuf::from(name)
+}
+
+/// A bar that shows how much was written, and of how much of the log.
+fn progress(hidden: bool) -> ProgressBar {
+    if hidden || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::no_length();
+    if let Ok(style) = ProgressStyle::with_template("exporting {spinner} {msg} {bytes_per_sec}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+async fn whole(
     source: &Source,
-    query: &daybook_query::lang::Query,
+    query: &Query,
     format: (Format, Schema),
     part: &Path,
-) -> anyhow::Result<u64> {
+    bar: &ProgressBar,
+) -> anyhow::Result<()> {
     let file = File::create(part).with_context(|| format!("can't create {}", part.display()))?;
-    let mut out = BufWriter::with_capacity(1 << 20, file);
-    let bytes = source.export(query, format, &mut out).await?;
-    out.flush().with_context(|| format!("can't write {}", part.display()))?;
-    Ok(bytes)
+    let mut out = Shown { out: BufWriter::with_capacity(1 << 20, file), bar, bytes: 0 };
+    source.export(query, format, 0..u64::MAX, &mut out).await?;
+    out.flush().with_context(|| format!("can't write {}", part.display()))
+}
+
+/// Writes, and shows how much.
+struct Shown<'a, W> {
+    out: W,
+    bar: &'a ProgressBar,
+    bytes: u64,
+}
+
+impl<W: Write> Write for Shown<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.bytes += written as u64;
+        self.bar.set_position(self.bytes);
+        self.bar.set_message(output::bytes(self.bytes));
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
 }
 
 fn format_of(path: &Path) -> anyhow::Result<Format> {

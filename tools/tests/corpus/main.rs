@@ -26,6 +26,7 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 const PRODUCERS: usize = 8;
 
@@ -122,7 +123,7 @@ fn every_event_is_there_once_and_every_search_counts_exactly() {
         if server.get("/v1/stats")["journal_bytes"] == 0 {
             break;
         }
-        std::thread::sleep(std::time::Duration::from_millis(100));
+        std::thread::sleep(Duration::from_millis(100));
     }
     assert_eq!(server.get("/v1/stats")["journal_bytes"], 0, "not everything was sealed");
     check_searches(&server, &input, "on sealed segments only");
@@ -219,18 +220,22 @@ fn check_timelines(server: &Server, input: &Input) {
     println!("{} timelines give the bytes that were sent", sessions.len());
 }
 
-/// DuckDB, pyarrow and polars count the same in an export and in the segments' own copies.
+/// DuckDB, pyarrow and polars count the same in an export and in the feed's files.
 fn check_parquet(server: &Server, data: &Path, events: usize) {
     let export = data.join("all.parquet");
     std::fs::write(&export, server.client().bytes("/v1/export?format=parquet")).unwrap();
     let mut files = vec![(export, events as u64)];
-    for segment in std::fs::read_dir(data.join("segments")).unwrap() {
-        let dir = segment.unwrap().path();
-        let manifest: Value =
-            serde_json::from_slice(&std::fs::read(dir.join("segment.json")).unwrap()).unwrap();
-        files.push((dir.join("events.parquet"), manifest["events"].as_u64().unwrap()));
+    let until = Instant::now() + Duration::from_secs(60);
+    while files.iter().skip(1).map(|(_, rows)| rows).sum::<u64>() < events as u64 {
+        assert!(Instant::now() < until, "the feed has all that is sealed: {files:?}");
+        let page = server.client().bytes("/v1/parquet?limit=1000&wait=1s");
+        let page: Value = serde_json::from_slice(&page).unwrap();
+        files.truncate(1);
+        for file in page["items"].as_array().unwrap() {
+            let path = data.join("feeds").join(file["file"].as_str().unwrap());
+            files.push((path, file["rows"].as_u64().unwrap()));
+        }
     }
-    assert_eq!(files.iter().skip(1).map(|(_, events)| events).sum::<u64>(), events as u64);
     for (file, events) in files {
         let expected = data.join("expected.json");
         std::fs::write(&expected, format!("{{\"events\": {events}}}")).unwrap();
