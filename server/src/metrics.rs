@@ -159,6 +159,7 @@ fn render(app: &App, stats: &Stats) -> Result<String, fmt::Error> {
     out.sample(name, &[], app.connections.handshakes_failed())?;
     alerts(app, &mut out)?;
     sinks(app, &mut out)?;
+    feeds(app, &mut out)?;
     let uptime = app.started.elapsed().as_secs();
     out.gauge("daybook_uptime_seconds", "Seconds since the start.", uptime)?;
 
@@ -265,6 +266,31 @@ fn sinks(app: &App, out: &mut Text) -> fmt::Result {
     Ok(())
 }
 
+/// How each feed is doing.
+fn feeds(app: &App, out: &mut Text) -> fmt::Result {
+    let all: Vec<_> = app.feeds.statuses().collect();
+    type Value = fn(&crate::feeds::Status) -> u64;
+    let values: [(&str, &str, &str, Value); 7] = [
+        ("rows_total", "counter", "Rows that were written.", |s| s.rows),
+        ("files_total", "counter", "Files that were written.", |s| s.files),
+        ("bytes_total", "counter", "Bytes of these files.", |s| s.bytes),
+        ("cpu_microseconds_total", "counter", "CPU time that it took.", |s| s.cpu_us),
+        ("behind_events", "gauge", "Events that are closed and not in it yet.", |s| s.behind),
+        ("unknown_events", "gauge", "Events that it left out.", |s| s.unknown),
+        ("failing", "gauge", "1 if it does not succeed.", |s| u64::from(s.failing)),
+    ];
+    for (name, kind, help, value) in values {
+        if !all.is_empty() {
+            let name = format!("daybook_feed_{name}");
+            out.head(&name, kind, help)?;
+            for status in &all {
+                out.sample(&name, &[("feed", &status.name)], value(status))?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Writes the text format.
 struct Text(String);
 
@@ -278,7 +304,7 @@ impl Text {
         self.sample(name, &[], value)
     }
 
-    /// Label values are names of the program's own, and of sinks: nothing in them has to be escaped.
+    /// Label values are names of the program's own, of sinks and of feeds: nothing in them has to be escaped.
     fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) -> fmt::Result {
         self.0.push_str(name);
         for (index, (label, text)) in labels.iter().enumerate() {

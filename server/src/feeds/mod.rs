@@ -64,6 +64,27 @@ pub(crate) struct Running {
     live: Mutex<Live>,
 }
 
+/// How a feed is doing, in numbers.
+#[derive(Debug)]
+pub struct Status {
+    /// Its name.
+    pub name: String,
+    /// Since the start: rows, files, their bytes, CPU time in microseconds.
+    pub rows: u64,
+    /// Files that were written.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// CPU time of its thread.
+    pub cpu_us: u64,
+    /// Events that are closed and not in it yet.
+    pub behind: u64,
+    /// Events that it left out, because their sessions had not said who they are.
+    pub unknown: u64,
+    /// Does it not succeed?
+    pub failing: bool,
+}
+
 impl Running {
     /// The feed, if it could be opened.
     pub(crate) fn feed(&self) -> Option<Arc<Feed>> {
@@ -133,6 +154,25 @@ impl Feeds {
     /// The feeds.
     pub(crate) fn all(&self) -> &[Arc<Running>] {
         &self.feeds
+    }
+
+    /// How they are doing.
+    pub fn statuses(&self) -> impl Iterator<Item = Status> + '_ {
+        let closed = self.engine.closed_through().0;
+        self.feeds.iter().map(move |running| {
+            let place = self.places.of(&running.spec.name);
+            let live = running.live();
+            Status {
+                name: running.spec.name.clone(),
+                rows: live.rows,
+                files: live.files,
+                bytes: live.bytes,
+                cpu_us: live.cpu_us,
+                behind: closed.saturating_sub(place.through),
+                unknown: place.unknown,
+                failing: live.failing_since.is_some(),
+            }
+        })
     }
 
     /// A feed that has begun.

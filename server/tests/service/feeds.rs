@@ -57,6 +57,8 @@ async fn what_is_sealed_is_in_the_feed_soon_and_comes_once() {
     assert_eq!(second["items"][0]["offsets"][0], items[0]["offsets"][1]);
     let (_, feeds) = service.get("/v1/feeds").await;
     assert_eq!(feeds["items"][0]["behind"], json!(0), "{feeds}");
+    let metrics = service.raw("/metrics").await.text().await.unwrap();
+    assert!(metrics.contains("daybook_feed_rows_total{feed=\"native\"} 9\n"), "{metrics}");
 
     // Erased: told, and gone at once.
     let policy = json!({"policy": {"bytes_max": 1}, "by": "eve@example.com"}).to_string();
