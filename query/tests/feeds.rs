@@ -4,16 +4,21 @@
 
 use arrow::array::{AsArray as _, RecordBatch};
 use arrow::datatypes::Int64Type;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use daybook_engine::event::Micros;
 use daybook_engine::retention::Policy;
 use daybook_engine::view::{Ordinals, Snapshot};
 use daybook_engine::{Batch, Engine, Options};
+use daybook_query::columnar::outputs::Outputs;
+use daybook_query::columnar::parquet::Codec;
 use daybook_query::feed::store::{DiskStore, Store};
 use daybook_query::feed::table::Table;
-use daybook_query::feed::{Error, Feed, Partition, Spec, pull};
+use daybook_query::feed::{Columns, Error, Feed, Partition, Spec, pull};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::prelude::*;
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::{ControlFlow, Range};
 use std::path::Path;
@@ -356,5 +361,66 @@ proptest! {
             }
         }
         run.settle();
+    }
+}
+
+/// What outputs show, which no file may have.
+const SECRET: &str = "kQ7wZr2MxVb9LpTn";
+
+/// Where `what` is in `bytes`, if it is.
+fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
+    bytes.windows(what.len()).position(|window| window == what)
+}
+
+#[test]
+fn a_feed_without_outputs_has_no_byte_of_one_in_its_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { text_index: false, merge: false, ..Options::default() };
+    let engine = Engine::open(&dir.path().join("data"), options).unwrap();
+    let base64 = |bytes: &[u8]| STANDARD.encode(bytes);
+    // Not UTF-8: in files with texts, such bytes are in `details`, too.
+    let torn = [b"\xff\xfe!".as_slice(), SECRET.as_bytes()].concat();
+    let bodies = [
+        json!({"kind": "command", "input": "select 1", "output": SECRET}),
+        json!({"kind": "output", "command": 0, "text": SECRET, "truncated": true}),
+        json!({"kind": "output", "command": 0, "data": base64(SECRET.as_bytes())}),
+        json!({"kind": "output", "command": 0, "data": base64(&torn)}),
+        json!({"kind": "terminal.output", "text": SECRET}),
+        json!({"kind": "terminal.output", "data": base64(&torn)}),
+    ];
+    let mut batch = Batch::new();
+    for (seq, mut body) in bodies.into_iter().enumerate() {
+        body["session"] = json!("s");
+        body["seq"] = json!(seq);
+        body["time"] = json!("2026-03-01T10:00:00Z");
+        batch.push(seq as u64 + 1, body.to_string().as_bytes()).unwrap();
+    }
+    engine.append_blocking(batch).unwrap();
+    engine.seal_now().unwrap();
+    for outputs in Outputs::ALL {
+        // The whole event is in no column then, also if it is asked for. In snappy's pages texts can be seen.
+        let columns = Columns::Native { event_data: true, outputs };
+        let name = outputs.name().to_owned();
+        let spec = Spec { columns, codec: Codec::Snappy, name: name.clone(), ..Spec::native() };
+        let disk = &engine.options().disk;
+        let root = dir.path().join(&name);
+        let store = Arc::new(DiskStore::open(disk, &root).unwrap());
+        let feed =
+            Feed::open(spec, "5f0c7b1e", disk, &dir.path().join("tmp"), vec![store]).unwrap();
+        let closed = engine.closed_through().0;
+        let shipped = feed.ship(&engine.snapshot(), 0, closed).unwrap().unwrap();
+        assert!(shipped.rows >= 6);
+        let file = std::fs::read(root.join(feed.tables()[0].1.state().live.keys().next().unwrap()));
+        let file = Bytes::from(file.unwrap());
+        let cells = format!("{:?}", batches(&file));
+        let has = |what: &str| {
+            find(&file, what.as_bytes()).is_some()
+                || find(cells.as_bytes(), what.as_bytes()).is_some()
+        };
+        let texts = outputs == Outputs::Text;
+        for what in [SECRET, &base64(SECRET.as_bytes()), &base64(&torn)] {
+            assert_eq!(has(what), texts, "{name}: {what}");
+        }
+        assert_eq!(has("sha256"), outputs == Outputs::Hash);
     }
 }

@@ -1,6 +1,7 @@
 //! Record batches to an Arrow IPC file, uncompressed: a reader maps it and reads in place.
 
 use super::Error;
+use super::outputs::Outputs;
 use super::rows::Rows;
 use super::schema::{VERSION, schema};
 use arrow::ipc::writer::FileWriter;
@@ -22,7 +23,7 @@ impl<W: Write> Writer<W> {
     pub fn new(out: W) -> Result<Writer<W>, Error> {
         let mut writer = FileWriter::try_new(out, &schema())?;
         writer.write_metadata("daybook.schema_version", VERSION.to_string());
-        Ok(Writer { rows: Rows::new(true), writer })
+        Ok(Writer { rows: Rows::new(true, Outputs::Text), writer })
     }
 
     /// Adds an event of the session named `session`, whose state is `state`.

@@ -1,5 +1,6 @@
 //! What an event says, by the columns that only some kinds fill.
 
+use super::outputs::{self, Outputs};
 use base64::Engine as _;
 use daybook_engine::event::Seq;
 use daybook_engine::event::wire::{Body, Content, Start};
@@ -32,8 +33,8 @@ pub(super) struct Cells<'a> {
 }
 
 impl<'a> Cells<'a> {
-    /// The cells of an event.
-    pub(super) fn of(body: Body<'a>) -> Cells<'a> {
+    /// The cells of an event, with `outputs` of its output.
+    pub(super) fn of(body: Body<'a>, outputs: Outputs) -> Cells<'a> {
         let mut cells = Cells { command: body.command(), ..Cells::default() };
         match body {
             Body::SessionStart(start) => cells.details = start_details(*start),
@@ -43,7 +44,9 @@ impl<'a> Cells<'a> {
                 cells.rule = command.rule;
                 cells.language = command.language;
                 cells.input = Some(command.input);
-                cells.output = command.output;
+                if let Some(output) = command.output {
+                    cells.output(Content::Text(output), outputs);
+                }
                 cells.exit_code = command.exit_code;
                 cells.duration_ms = command.duration_ms;
                 cells.rows = command.rows;
@@ -53,7 +56,7 @@ impl<'a> Cells<'a> {
             }
             Body::Output { stream, content, truncated, .. } => {
                 cells.stream = stream.map(|s| s.name());
-                cells.output = Some(cells.content(content));
+                cells.output(content, outputs);
                 cells.detail("truncated", truncated.then_some(true));
             }
             Body::CommandEnd(end) => {
@@ -65,7 +68,7 @@ impl<'a> Cells<'a> {
                 cells.error = end.error;
                 cells.masked_types(end.masked_types);
             }
-            Body::TerminalOutput(content) => cells.output = Some(cells.content(content)),
+            Body::TerminalOutput(content) => cells.output(content, outputs),
             Body::TerminalInput(content) => cells.input = Some(cells.content(content)),
             Body::TerminalMarker(content) => cells.text = Some(cells.content(content)),
             Body::TerminalResize { cols, rows } => {
@@ -121,6 +124,22 @@ impl<'a> Cells<'a> {
 
     fn masked_types(&mut self, types: BTreeMap<Box<str>, u64>) {
         self.detail("masked_types", (!types.is_empty()).then(|| json!(types)));
+    }
+
+    /// An output, or what stands for it.
+    fn output(&mut self, content: Content<'a>, outputs: Outputs) {
+        match outputs {
+            Outputs::Text => self.output = Some(self.content(content)),
+            Outputs::Hash => {
+                let bytes = match &content {
+                    Content::Text(text) => text.as_bytes(),
+                    Content::Data(data) => data,
+                };
+                let about = json!({"sha256": outputs::sha256(bytes), "bytes": bytes.len()});
+                self.detail("output", Some(about));
+            }
+            Outputs::None => {}
+        }
     }
 
     /// The content as text; bytes that are not UTF-8 also go into the details as they were sent.

@@ -12,6 +12,7 @@
 
 use super::Error;
 use super::cells::Cells;
+use super::outputs::Outputs;
 use super::rows::Rows;
 use super::schema::{COLUMNS, TELEPORT};
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -79,7 +80,7 @@ pub fn item(item: &Value) -> Result<[String; ITEM_COLUMNS.len()], String> {
     let line = Value::Object(sent).to_string();
     let event = Event::decode(line.as_bytes())?;
     let kind = event.body.kind().name().to_owned();
-    let cells = Cells::of(event.body);
+    let cells = Cells::of(event.body, Outputs::Text);
     let text = |cell: Option<Cow<'_, str>>| cell.map(Cow::into_owned).unwrap_or_default();
     let word = |cell: Option<&str>| cell.unwrap_or_default().to_owned();
     let count = |cell: Option<u64>| cell.map(|n| n.to_string()).unwrap_or_default();
@@ -134,7 +135,7 @@ impl<W: Write> Writer<W> {
         writer
             .write_record(names.filter(|name| !TELEPORT.contains(name)))
             .map_err(std::io::Error::from)?;
-        Ok(Writer { rows: Rows::new(false), writer })
+        Ok(Writer { rows: Rows::new(false, Outputs::Text), writer })
     }
 
     /// Adds an event of the session named `session`, whose state is `state`.

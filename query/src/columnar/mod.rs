@@ -4,12 +4,14 @@
 //! |---|---|
 //! | [`schema`] | the columns: names, types, field ids |
 //! | [`rows`], `cells` | events to record batches |
+//! | [`outputs`] | what rows have of outputs |
 //! | [`parquet`] | record batches to Parquet, for segments and exports |
 //! | [`arrow_file`], [`csv`] | record batches to Arrow IPC and to CSV, for exports |
 
 pub mod arrow_file;
 mod cells;
 pub mod csv;
+pub mod outputs;
 pub mod parquet;
 pub mod rows;
 pub mod schema;

@@ -14,6 +14,7 @@
 //! Parquet's pages carry no checksums here; who keeps the file also keeps its SHA-256.
 
 use super::Error;
+use super::outputs::Outputs;
 use super::rows::Rows;
 use super::schema::{COLUMNS, VERSION, Values, schema};
 use daybook_engine::block::Record;
@@ -69,7 +70,12 @@ impl<W: Write + Send> Writer<W> {
     /// Parquet's.
     pub fn new(out: W, options: Options) -> Result<Writer<W>, Error> {
         let writer = ArrowWriter::try_new(out, schema(), Some(properties(options)?))?;
-        Ok(Writer { rows: Rows::new(options.event_data), writer, offsets: None, events: 0 })
+        Ok(Writer {
+            rows: Rows::new(options.event_data, Outputs::Text),
+            writer,
+            offsets: None,
+            events: 0,
+        })
     }
 
     /// Adds an event of the session named `session`, whose state is `state`.

@@ -5,6 +5,7 @@
 
 use super::Error;
 use super::cells::Cells;
+use super::outputs::Outputs;
 use super::schema::{COLUMNS, schema, tag_element};
 use arrow::array::{
     ArrayBuilder, ArrayRef, Int64Builder, ListBuilder, RecordBatch, StringBuilder,
@@ -27,6 +28,7 @@ pub const BATCH_BYTES: usize = 4 << 20;
 pub struct Rows {
     columns: Columns,
     event_data: bool,
+    outputs: Outputs,
     bytes: usize,
 }
 
@@ -74,10 +76,12 @@ struct Columns {
 }
 
 impl Rows {
-    /// An empty collection. `event_data` says whether that column is filled.
+    /// An empty collection. `event_data` says whether that column is filled: it has outputs, so it is not where rows
+    /// have less than their text.
     #[must_use]
-    pub fn new(event_data: bool) -> Rows {
-        Rows { columns: Columns::new(), event_data, bytes: 0 }
+    pub fn new(event_data: bool, outputs: Outputs) -> Rows {
+        let event_data = event_data && outputs == Outputs::Text;
+        Rows { columns: Columns::new(), event_data, outputs, bytes: 0 }
     }
 
     /// Adds an event of the session named `session`, whose state is `state`.
@@ -91,7 +95,7 @@ impl Rows {
         state: &SessionState,
     ) -> Result<(), daybook_engine::Error> {
         let event = record.event()?;
-        let cells = Cells::of(event.body);
+        let cells = Cells::of(event.body, self.outputs);
         self.bytes += record.json.len();
         self.columns.push_record(record, session);
         self.columns.push_cells(cells);

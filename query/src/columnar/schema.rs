@@ -23,6 +23,9 @@
 //! runs. `event_data` repeats the whole event: exports fill it, while the file of a segment leaves
 //! it null, because its bytes are in the segment already and would come near to doubling the file.
 //!
+//! A [feed](crate::feed) may have less of outputs than their text: then `output` is null, and with `hash`
+//! `details` has `"output": {"sha256": …, "bytes": …}` of the bytes that were sent.
+//!
 //! Base64 `data` is in `input`, `output` or `text` as the text that it decodes to; where it is not
 //! UTF-8, `details` also has the base64 itself, so nothing is lost.
 

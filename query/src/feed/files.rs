@@ -123,7 +123,9 @@ enum Maker {
 impl Maker {
     fn new(job: &Job<'_>) -> Maker {
         match job.spec.columns {
-            Columns::Native { event_data } => Maker::Native(Box::new(Rows::new(event_data))),
+            Columns::Native { event_data, outputs } => {
+                Maker::Native(Box::new(Rows::new(event_data, outputs)))
+            }
             Columns::Ocsf(mapping) => Maker::Ocsf(Batches::new(mapping, job.only.flatten())),
         }
     }
@@ -207,7 +209,7 @@ impl<'a> Sheets<'a> {
         let out = Hashing::new(disk.open(&file, Open::Create).map_err(failed)?);
         let properties = match (spec.columns, class) {
             (Columns::Ocsf(mapping), Some(class)) => ocsf::properties(mapping, class, spec.codec)?,
-            (Columns::Native { event_data }, _) => {
+            (Columns::Native { event_data, .. }, _) => {
                 properties(Options { codec: spec.codec, event_data, by_time: true })?
             }
             (Columns::Ocsf(_), None) => return Err(Error::Table("rows have no class".to_owned())),

@@ -39,6 +39,7 @@ pub mod units;
 pub use ship::{Feed, Shipped};
 
 use crate::columnar;
+use crate::columnar::outputs::Outputs;
 use crate::columnar::parquet::Codec;
 use crate::columnar::schema;
 use crate::ocsf::{self, Class, Mapping};
@@ -72,7 +73,7 @@ impl Spec {
     pub fn native() -> Spec {
         Spec {
             name: "native".to_owned(),
-            columns: Columns::Native { event_data: false },
+            columns: Columns::Native { event_data: false, outputs: Outputs::Text },
             sessions: SessionFilter::All,
             codec: Codec::Zstd,
             partition: Partition::None,
@@ -86,10 +87,12 @@ impl Spec {
 /// The columns of a feed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Columns {
-    /// daybook's own; `event_data` says whether that column is filled.
+    /// daybook's own.
     Native {
-        /// Fill the column `event_data`.
+        /// Fill the column `event_data`; it is not filled where rows have less of outputs than their text.
         event_data: bool,
+        /// What rows have of outputs.
+        outputs: Outputs,
     },
     /// OCSF's, a table for each class.
     Ocsf(Mapping),

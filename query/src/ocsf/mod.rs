@@ -45,10 +45,11 @@ mod row;
 mod rows;
 mod words;
 
+pub use crate::columnar::outputs::Outputs;
 pub use columns::{Batches, schema};
 pub use files::Writer;
 pub(crate) use files::properties;
-pub use rows::{Mapping, Outputs};
+pub use rows::Mapping;
 
 use serde::{Deserialize, Serialize};
 

@@ -7,6 +7,7 @@ use super::row::{
 use super::words::{Activity, OTHER, of_cluster, of_statement};
 use super::{Class, Version};
 use crate::columnar;
+use crate::columnar::outputs::{self, Outputs};
 use arrow::error::ArrowError;
 use daybook_engine::Error;
 use daybook_engine::block::Record;
@@ -15,37 +16,8 @@ use daybook_engine::event::{Decision, EndStatus, Micros, RetentionAction, Scope,
 use daybook_engine::session::SessionState;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 use std::borrow::Cow;
 use std::net::IpAddr;
-
-/// What rows have of the outputs that commands carry.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Outputs {
-    /// Their SHA-256 and their size.
-    #[default]
-    Hash,
-    /// All of them.
-    Text,
-    /// Nothing.
-    None,
-}
-
-impl Outputs {
-    /// Every choice.
-    pub const ALL: [Outputs; 3] = [Outputs::Hash, Outputs::Text, Outputs::None];
-
-    /// Its name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Outputs::Hash => "hash",
-            Outputs::Text => "text",
-            Outputs::None => "none",
-        }
-    }
-}
 
 /// How events become rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -604,9 +576,7 @@ impl<'a> About<'a> {
             Outputs::None => None,
             Outputs::Text => self.bounded(&mut row.unmapped, output),
             Outputs::Hash => {
-                let hash = Sha256::digest(output.as_bytes());
-                let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-                row.put("output_sha256", hex);
+                row.put("output_sha256", outputs::sha256(output.as_bytes()));
                 row.put("output_bytes", output.len());
                 None
             }

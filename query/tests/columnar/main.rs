@@ -13,5 +13,6 @@ mod interop;
 mod log;
 mod measure;
 mod ocsf;
+mod outputs;
 mod queries;
 mod round_trip;
