@@ -46,6 +46,9 @@ use crate::ocsf::{self, Class, Mapping};
 use arrow::datatypes::SchemaRef;
 use daybook_engine::catalog::filter::SessionFilter;
 
+/// The most feeds of a server beside the one that nobody asked for: each has a thread.
+pub const FEEDS_MAX: usize = 32;
+
 /// What a feed has, and how.
 #[derive(Clone, Debug)]
 pub struct Spec {

@@ -314,14 +314,48 @@ fn wanted(shape: &Shape, state: &State) -> Result<Option<Metadata>, Error> {
         }));
     };
     if metadata.partition_columns != partition_columns {
-        let what = format!(
-            "its files are in directories by {:?}, and are to be by {partition_columns:?}: give the feed another name or place",
-            metadata.partition_columns
-        );
-        return Err(Error::Table(what));
+        let by = |columns: &[String]| match columns {
+            [] => "in no directories".to_owned(),
+            columns => format!("in directories by {}", columns.join(", ")),
+        };
+        return Err(Error::Table(format!(
+            "its files are {}, and would be {}: set the feed's `partition` back, or give the feed another name",
+            by(&metadata.partition_columns),
+            by(&partition_columns)
+        )));
+    }
+    let columns = |text: &str| {
+        serde_json::from_str::<Value>(text)
+            .map_err(|error| Error::Table(format!("its columns can't be read: {error}")))
+    };
+    if let Some(column) = lost(&columns(&metadata.schema_string)?, &columns(&schema_string)?) {
+        return Err(Error::Table(format!(
+            "its column `{column}` would go, or be of another type: set the feed's `version` back, or give the feed another name"
+        )));
     }
     Ok((metadata.schema_string != schema_string)
         .then(|| Metadata { schema_string, ..metadata.clone() }))
+}
+
+/// The first column of a schema that another one has not, or has with another type: files that are there can't be read
+/// by such a one.
+fn lost(old: &Value, new: &Value) -> Option<String> {
+    let fields = |schema: &Value| schema.get("fields").and_then(Value::as_array).cloned();
+    let (Some(old), Some(new)) = (fields(old), fields(new)) else {
+        return match (old.get("elementType"), new.get("elementType")) {
+            (Some(old), Some(new)) => lost(old, new),
+            _ => (old != new).then(String::new),
+        };
+    };
+    old.iter().find_map(|field| {
+        let name = field.get("name")?.as_str()?;
+        let same = new.iter().find(|other| other.get("name") == field.get("name"));
+        let inner = match same {
+            None => String::new(),
+            Some(same) => lost(field.get("type")?, same.get("type")?)?,
+        };
+        Some(if inner.is_empty() { name.to_owned() } else { format!("{name}.{inner}") })
+    })
 }
 
 /// A random id in the form of a UUID (version 4).

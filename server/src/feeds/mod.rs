@@ -32,8 +32,9 @@ pub use pull::{__path_list_feeds, __path_pull, list_feeds, pull};
 use crate::problem::Problem;
 use daybook_engine::{Engine, Error};
 use daybook_query::feed::store::{DiskStore, Store};
-use daybook_query::feed::table::Table;
-use daybook_query::feed::{self, Feed, Spec, table_name};
+use daybook_query::feed::table::{LOG_DIR, Table};
+use daybook_query::feed::{self, Columns, Feed, Spec, table_name};
+use daybook_query::ocsf::Class;
 use parking_lot::Mutex;
 use place::Places;
 use run::Live;
@@ -219,11 +220,31 @@ pub(crate) fn table<'a>(feed: &'a Feed, name: Option<&str>) -> Result<&'a Table,
 fn open(engine: &Engine, spec: &Spec, node: &str) -> Result<Feed, feed::Error> {
     let disk = &engine.options().disk;
     let root = engine.dir().join(DIR).join(&spec.name);
+    keeps_its_schema(spec, &root)?;
     let mut stores: Vec<Arc<dyn Store>> = Vec::new();
     for class in spec.columns.tables() {
         stores.push(Arc::new(DiskStore::open(disk, &root.join(table_name(class)))?));
     }
     Feed::open(spec.clone(), node, disk, &scratch(&root), stores)
+}
+
+/// A feed that has tables in one schema can't go on in another: the new ones would begin in the middle of the log.
+fn keeps_its_schema(spec: &Spec, root: &Path) -> Result<(), feed::Error> {
+    let tables = Class::ALL.into_iter().map(Some).chain([None]);
+    let (ours, other) = match spec.columns {
+        Columns::Native { .. } => ("native", "ocsf"),
+        Columns::Ocsf(_) => ("ocsf", "native"),
+    };
+    let of_other = |class: &Option<Class>| class.is_some() == (other == "ocsf");
+    for class in tables.filter(of_other) {
+        let name = table_name(class);
+        if root.join(name).join(LOG_DIR).is_dir() {
+            return Err(feed::Error::Table(format!(
+                "the feed has the table `{name}` of the schema {other}, and would be in {ours}: set its `schema` back, or give the feed another name"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Where files are until they are whole.

@@ -60,7 +60,7 @@ pub struct ConfigArgs {
     /// Do not index texts: searches read the log
     #[arg(long)]
     no_text_index: bool,
-    /// Write no Parquet copy of sealed segments
+    /// Leave out the feed `native` of Parquet files, if no table [feed.native] asks for it
     #[arg(long)]
     no_parquet: bool,
 }

@@ -1,8 +1,8 @@
-//! Reading the configuration's file: TOML, all keys on its top level but for the tables `[retention]`, `[mapping]` and
-//! `[push.NAME]`.
+//! Reading the configuration's file: TOML, all keys on its top level but for the tables `[retention]`, `[mapping]`,
+//! `[push.NAME]` and `[feed.NAME]`.
 
 use super::setting::Setting;
-use super::{Config, push, setting};
+use super::{Config, feed, push, setting};
 use crate::output::clean;
 use daybook_engine::retention::Policy;
 use serde::Deserialize;
@@ -37,6 +37,13 @@ pub(super) fn read(text: &str, config: &mut Config) -> Result<(), String> {
                 return Err(said("`push` has a table for each sink: write [push.NAME]".to_owned()));
             };
             config.server.push = push::read(text, sinks)?;
+            continue;
+        }
+        if name == "feed" {
+            let DeValue::Table(feeds) = value.get_ref() else {
+                return Err(said("`feed` has a table for each feed: write [feed.NAME]".to_owned()));
+            };
+            config.feeds = feed::read(text, feeds)?;
             continue;
         }
         let setting = setting(name)

@@ -47,6 +47,11 @@ pub const FIXED: &[Fixed] = &[
         value: daybook_server::push::SINKS_MAX as u64,
         at: "one more stops the start, with the bound",
     },
+    Fixed {
+        what: "feeds that have a table",
+        value: daybook_query::feed::FEEDS_MAX as u64,
+        at: "one more stops the start, with the bound",
+    },
     Fixed { what: "bytes of a query", value: QUERY_BYTES_MAX as u64, at: REFUSED },
     Fixed { what: "parentheses in parentheses of a query", value: DEPTH_MAX as u64, at: REFUSED },
     Fixed { what: "terms of a query", value: NODES_MAX as u64, at: REFUSED },

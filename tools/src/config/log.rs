@@ -205,8 +205,8 @@ pub(super) const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "parquet",
-        what: "is what is sealed written as a feed of Parquet files, too?",
-        at: "without it, there are none to pull",
+        what: "is there the feed `native` of Parquet files, if no table `[feed.native]` asks for it?",
+        at: "without it, there are the feeds that have a table",
         field: Field::Switch(|config| &mut config.parquet),
     },
 ];

@@ -15,11 +15,12 @@
 //! | module | what is there |
 //! |---|---|
 //! | `setting` | a setting, its units and values |
-//! | `log`, `service`, `push` | the settings of the log, of the service and of each sink |
+//! | `log`, `service`, `push`, `feed` | the settings of the log, of the service, of each sink and of each feed |
 //! | `fixed` | the bounds that can't be set |
 //! | `file` | reading TOML |
 //! | `print` | the effective configuration, and the tables of the page |
 
+mod feed;
 mod file;
 mod fixed;
 mod log;
@@ -28,6 +29,7 @@ mod push;
 mod service;
 pub mod setting;
 
+pub use feed::{Feed, SETTINGS as FEED_SETTINGS};
 pub use fixed::{FIXED, Fixed};
 pub use print::{fixed_table, settings_table, toml};
 pub use push::SETTINGS as PUSH_SETTINGS;
@@ -36,6 +38,7 @@ use crate::keys::KeyArgs;
 use anyhow::{Context as _, bail};
 use daybook_engine::Options;
 use daybook_engine::retention::Policy;
+use daybook_query::feed::Spec;
 use daybook_query::holds::QueryHolds;
 use setting::Setting;
 use std::path::{Path, PathBuf};
@@ -49,8 +52,10 @@ pub const SETTINGS: [&[Setting]; 2] = [service::SETTINGS, log::SETTINGS];
 pub struct Config {
     /// Where the log is.
     pub data: PathBuf,
-    /// Is the log a feed of Parquet files, too?
+    /// Is there the feed `native`, if nothing else is said of it?
     pub parquet: bool,
+    /// The feeds of which something is said.
+    pub feeds: Vec<Spec>,
     /// The file of encryption keys; [`Config::options`] reads it.
     pub encryption_key_file: Option<PathBuf>,
     /// The log's settings.
@@ -66,6 +71,7 @@ impl Default for Config {
         Config {
             data: PathBuf::from("data"),
             parquet: true,
+            feeds: Vec::new(),
             encryption_key_file: None,
             engine: Options::default(),
             server: daybook_server::Config::default(),
@@ -108,8 +114,10 @@ impl Config {
     #[must_use]
     pub fn server(&self) -> daybook_server::Config {
         let mut server = self.server.clone();
-        if !self.parquet {
-            server.feeds.clear();
+        server.feeds.clone_from(&self.feeds);
+        let native = Spec::native();
+        if self.parquet && !self.feeds.iter().any(|feed| feed.name == native.name) {
+            server.feeds.insert(0, native);
         }
         server
     }

@@ -1,6 +1,6 @@
 //! The settings of sinks: a table `[push.NAME]` each.
 
-use super::setting::{Field, Setting};
+use super::setting::{Field, Setting, one_of};
 use super::{file, named};
 use crate::output::clean;
 use daybook_query::ocsf::{Outputs, Version};
@@ -265,12 +265,6 @@ fn set(sink: &mut Sink, key: &str, value: &DeValue<'_>) -> Result<(), String> {
     let setting = named(SETTINGS.iter(), key, &[HEADERS], hint)
         .map_err(|hint| format!("unknown key `{key}`; {hint}"))?;
     file::set(setting, sink, value)
-}
-
-fn one_of<T: Copy>(text: &str, all: &[(&'static str, T)]) -> Result<T, String> {
-    let found = all.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
-    let names = || all.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(" or ");
-    found.ok_or_else(|| format!("write {}", names()))
 }
 
 fn shown(path: Option<&Path>) -> String {

@@ -171,6 +171,13 @@ fn within<T: PartialOrd + Copy>(
     Ok(value)
 }
 
+/// What a text names among a few things.
+pub(super) fn one_of<T: Copy>(text: &str, all: &[(&'static str, T)]) -> Result<T, String> {
+    let found = all.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
+    let names = || all.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(" or ");
+    found.ok_or_else(|| format!("write {}", names()))
+}
+
 fn too_large() -> String {
     "it is more than this machine can count".to_owned()
 }
