@@ -13,6 +13,7 @@ use daybook_engine::view::{Ordinals, Snapshot};
 use daybook_engine::{Batch, Engine, Options};
 use daybook_query::columnar::outputs::Outputs;
 use daybook_query::columnar::parquet::Codec;
+use daybook_query::feed::mirror::Mirror;
 use daybook_query::feed::store::{DiskStore, Store};
 use daybook_query::feed::table::Table;
 use daybook_query::feed::{Columns, Error, Feed, Partition, Spec, pull};
@@ -118,6 +119,9 @@ struct Reader {
     files: HashSet<String>,
     /// Which rows came with which file.
     rows: BTreeMap<u64, String>,
+    /// Files that it keeps, with their rows, and deletes when that is due.
+    mirror: Mirror,
+    kept: BTreeMap<String, Vec<u64>>,
 }
 
 struct Run {
@@ -239,6 +243,7 @@ impl Run {
                     .map(|row| (row, path.clone())),
             );
         }
+        self.mirror(reader, &page);
         let reader = &mut self.readers[reader];
         for entry in page.entries {
             assert!(reader.files.insert(entry.file.path.clone()), "{} came twice", entry.file.path);
@@ -249,6 +254,30 @@ impl Run {
         }
         reader.cursor = Some(page.next);
         Ok(page.more)
+    }
+
+    /// A reader that keeps files does what a page says.
+    fn mirror(&mut self, reader: usize, page: &pull::Page) {
+        for went in &page.went {
+            for path in self.readers[reader].mirror.erased_by(&went.file.path) {
+                self.readers[reader].mirror.delete(&path);
+                self.readers[reader].kept.remove(&path);
+            }
+        }
+        let new = page.remaining.iter().chain(&page.entries).map(|entry| &entry.file.path);
+        for path in new.clone() {
+            if self.readers[reader].mirror.wants(path) {
+                let rows = offsets(&self.read(path));
+                assert!(self.readers[reader].mirror.put(path));
+                self.readers[reader].kept.insert(path.clone(), rows);
+            }
+        }
+        for path in new {
+            for path in self.readers[reader].mirror.replaced_by(path) {
+                self.readers[reader].mirror.delete(&path);
+                self.readers[reader].kept.remove(&path);
+            }
+        }
     }
 
     fn read(&self, path: &str) -> Bytes {
@@ -300,6 +329,10 @@ impl Run {
             let had: BTreeSet<u64> = self.readers[reader].rows.keys().copied().collect();
             let missing: Vec<&u64> = log.difference(&had).collect();
             assert!(missing.is_empty(), "reader {reader} never got {missing:?}");
+            let mut kept: Vec<u64> =
+                self.readers[reader].kept.values().flatten().copied().collect();
+            kept.sort_unstable();
+            assert_eq!(kept, table, "what reader {reader} keeps is what the log has");
         }
     }
 }

@@ -23,6 +23,7 @@
 //! | `files` | events to files |
 //! | `by_time` | a stretch's events in the order of their times, in bounded memory |
 //! | [`pull`] | the files after a cursor |
+//! | [`mirror`] | a directory that has a table's files: which to take, and which to delete |
 //! | [`table`], [`delta`], `checkpoint` | the table's log |
 //! | [`store`] | where its files are |
 
@@ -30,6 +31,7 @@ mod by_time;
 mod checkpoint;
 pub mod delta;
 mod files;
+pub mod mirror;
 pub mod pull;
 mod ship;
 pub mod store;

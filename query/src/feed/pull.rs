@@ -33,6 +33,8 @@ pub struct Entry {
 pub struct Page {
     /// Files that went since, because events of them were erased, and what has the others.
     pub went: Vec<Went>,
+    /// The files that have what is left of their rows: for readers that keep files. Those that keep rows have them.
+    pub remaining: Vec<Entry>,
     /// Files that are new.
     pub entries: Vec<Entry>,
     /// Where the next page begins; the same where nothing is new.
@@ -96,8 +98,22 @@ pub fn page(
         }
         place = unit.offsets.end;
     }
+    let touched = |unit: &&Unit| {
+        let overlaps = |went: &Went| {
+            went.offsets.start < unit.offsets.end && unit.offsets.start < went.offsets.end
+        };
+        went.iter().any(overlaps)
+    };
+    let remaining = live.iter().filter(touched).flat_map(|unit| {
+        unit.files.iter().map(|file| Entry {
+            file: file.clone(),
+            offsets: unit.offsets.clone(),
+            skip_before: offset.min(unit.offsets.end),
+        })
+    });
+    let remaining = remaining.collect();
     let next = encode(id, Cursor { offset: place, told: last_gone.max(told) });
-    Ok(Ok(Page { went, entries, next, more }))
+    Ok(Ok(Page { went, remaining, entries, next, more }))
 }
 
 /// The kept units that have exactly these offsets, the longest first, if they are all still there.

@@ -205,6 +205,9 @@ pub struct FilePage {
     items: Vec<FileItem>,
     /// Files that the reader may have, of which events were erased since: they should be deleted.
     removed: Vec<RemovedItem>,
+    /// The files that have what is left of the rows of those: for who keeps files. Who keeps rows has them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    remaining: Vec<FileItem>,
     /// Where the next answer begins, also where nothing is new.
     next_cursor: String,
     /// Is there more already?
@@ -308,13 +311,14 @@ pub async fn pull(
         }
         tokio::time::sleep(LOOK_EVERY).await;
     };
-    let (table, Page { went, entries, next, more }) = found;
+    let (table, Page { went, remaining, entries, next, more }) = found;
     let signer = app.feeds.signer();
     let expires = Micros(Micros::now().0.saturating_add(asked.link));
     let links =
         Links { base: base(&app, &headers), signer, expires, feed: &asked.feed, table: &table };
     let answer = FilePage {
         items: entries.into_iter().map(|entry| links.item(entry)).collect(),
+        remaining: remaining.into_iter().map(|entry| links.item(entry)).collect(),
         removed: went.into_iter().map(|went| links.removed(went)).collect(),
         next_cursor: next,
         more,
