@@ -1,8 +1,8 @@
 //! The command line: what can be asked for, and where it goes.
 
 use crate::command::{
-    backup, config, export, hold, import, inspect, keygen, load, proof, push, record, rekey,
-    repair, retention, search, searches, serve, sessions, show, tail, token, verify,
+    backup, config, export, feed, hold, import, inspect, keygen, load, proof, push, record, rekey,
+    repair, retention, search, searches, serve, sessions, share_profile, show, tail, token, verify,
 };
 use clap::{Parser, Subcommand};
 
@@ -43,6 +43,8 @@ pub enum Command {
     Show(show::Args),
     /// Write matching events to a file: .parquet, .arrow, .ndjson or .csv
     Export(export::Args),
+    /// List the feeds of Parquet files, and pull their new files into a directory
+    Feed(feed::Args),
     /// Write the proof that a session is as it was recorded
     Proof(proof::Args),
     /// Check a data directory (every file, every event, the signed tree), or the proof of a session
@@ -63,6 +65,8 @@ pub enum Command {
     Hold(hold::Args),
     /// Make, list and revoke tokens: who may send events, and who may ask
     Token(token::Args),
+    /// Make a profile for clients of Delta Sharing, with a token
+    ShareProfile(share_profile::Args),
     /// Print a new encryption key for the file that --encryption-key-file names
     Keygen(keygen::Args),
     /// Send generated or recorded events to a server, and measure it
@@ -98,6 +102,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Tail(args) => tail::run(args).await,
         Command::Show(args) => show::run(args).await,
         Command::Export(args) => export::run(args, quiet).await,
+        Command::Feed(args) => feed::run(args, quiet).await,
         Command::Proof(args) => proof::run(args, quiet).await,
         Command::Verify(args) => verify::run(&args, quiet),
         Command::Repair(args) => repair::run(args, quiet).await,
@@ -108,6 +113,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Retention(args) => retention::run(args).await,
         Command::Hold(args) => hold::run(args).await,
         Command::Token(args) => token::run(args),
+        Command::ShareProfile(args) => share_profile::run(args),
         Command::Keygen(args) => keygen::run(&args),
         Command::Load(args) => load::run(args, quiet).await,
     }

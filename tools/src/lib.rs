@@ -12,6 +12,7 @@
 //! | [`filter`] | the flags that narrow lists and searches |
 //! | [`keys`] | the encryption keys that a command was given |
 //! | [`output`], [`show`] | what people see |
+//! | [`pull`] | a feed's files into a directory |
 //! | [`rows`] | what a list holds: rows for people, records for programs |
 //! | [`import`], [`asciicast`], [`foreign`] | files to events |
 //! | [`line`](mod@line) | one event as a line |
@@ -36,6 +37,7 @@ pub mod line;
 pub mod load;
 pub mod output;
 pub mod producer;
+pub mod pull;
 pub mod record;
 pub mod rows;
 pub mod show;

@@ -56,6 +56,11 @@ impl Mirror {
         self.files.remove(path);
     }
 
+    /// The paths of the files.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.files.keys().map(String::as_str)
+    }
+
     /// Should this file be taken? Not if it is there, or one that has its rows.
     #[must_use]
     pub fn wants(&self, path: &str) -> bool {

@@ -20,7 +20,7 @@ pub use events::{EventReader, ServerEvent};
 pub use send::{Attempt, Later, Sent};
 
 use anyhow::{Context as _, bail};
-use reqwest::{Certificate, Method, Response, Url};
+use reqwest::{Certificate, Method, Response, StatusCode, Url};
 use serde_json::Value;
 use std::path::Path;
 use std::time::Duration;
@@ -173,6 +173,23 @@ impl Client {
         bail!(problem(response).await)
     }
 
+    /// Opens a link that the server made, without the token: it may lead elsewhere. `None` if it leads to nothing any
+    /// more.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn link(&self, link: &str) -> anyhow::Result<Option<Response>> {
+        let base = Url::parse(&self.base).context("the server's address is none")?;
+        let url = base.join(link).with_context(|| format!("`{link}` is not a link"))?;
+        let response = self.http.get(url).send().await.map_err(|error| self.unreachable(&error))?;
+        match response.status() {
+            status if status.is_success() => Ok(Some(response)),
+            // Signed links that have expired are forbidden, too.
+            StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::FORBIDDEN => Ok(None),
+            _ => bail!(problem(response).await),
+        }
+    }
+
     /// Opens a path that answers for as long as both sides like.
     ///
     /// # Errors
@@ -235,7 +252,7 @@ async fn problem(response: Response) -> String {
 }
 
 /// A problem document, or whatever else was answered, in a sentence.
-fn said(status: reqwest::StatusCode, path: &str, body: &[u8]) -> String {
+fn said(status: StatusCode, path: &str, body: &[u8]) -> String {
     let said = match serde_json::from_slice::<Value>(body) {
         Ok(document) => {
             let field = |name: &str| document.get(name).and_then(Value::as_str).map(str::to_owned);

@@ -3,6 +3,7 @@
 pub mod backup;
 pub mod config;
 pub mod export;
+pub mod feed;
 pub mod hold;
 pub mod import;
 pub mod inspect;
@@ -18,6 +19,7 @@ pub mod search;
 pub mod searches;
 pub mod serve;
 pub mod sessions;
+pub mod share_profile;
 pub mod show;
 pub mod tail;
 pub mod token;

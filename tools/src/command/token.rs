@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use clap::Subcommand;
 use daybook_engine::event::Micros;
 use daybook_server::auth::tokens::{NewToken, Scope, Token, Tokens};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The arguments of `daybook token`.
 #[derive(Debug, clap::Args)]
@@ -90,8 +90,8 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
     }
 }
 
-fn open(place: &Place) -> anyhow::Result<Tokens> {
-    let dir = &place.data;
+/// The tokens of a data directory.
+pub(super) fn open(dir: &Path) -> anyhow::Result<Tokens> {
     if !dir.join("DAYBOOK").is_file() {
         bail!(
             "{} is not a data directory (there is no file DAYBOOK): start a server there once, or name another with --data",
@@ -101,15 +101,20 @@ fn open(place: &Place) -> anyhow::Result<Tokens> {
     Tokens::open(dir).context("can't read the tokens")
 }
 
-fn make(create: Create) -> anyhow::Result<Exit> {
-    let tokens = open(&create.place)?;
-    let expires = match create.expires.as_deref().map(age).transpose() {
-        Ok(age) => age.map(|age| {
+/// When something expires that is to be valid for an age.
+pub(super) fn expires(flag: Option<&str>) -> anyhow::Result<Option<Micros>> {
+    match flag.map(age).transpose() {
+        Ok(age) => Ok(age.map(|age| {
             let us = i64::try_from(age.as_micros()).unwrap_or(i64::MAX);
             Micros(Micros::now().0.saturating_add(us))
-        }),
+        })),
         Err(what) => bail!("--expires: {what}"),
-    };
+    }
+}
+
+fn make(create: Create) -> anyhow::Result<Exit> {
+    let tokens = open(&create.place.data)?;
+    let expires = expires(create.expires.as_deref())?;
     let new = NewToken {
         name: create.name,
         scopes: create.scopes,
@@ -131,7 +136,7 @@ fn make(create: Create) -> anyhow::Result<Exit> {
 }
 
 fn list(place: &Place) -> anyhow::Result<Exit> {
-    let tokens = open(place)?.list();
+    let tokens = open(&place.data)?.list();
     if place.json {
         for token in &tokens {
             output::print_json(&shown(token))?;
@@ -176,7 +181,7 @@ fn shown(token: &Token) -> serde_json::Value {
 }
 
 fn revoke(place: &Place, id: &str) -> anyhow::Result<Exit> {
-    let revoked = open(place)?.revoke(id).context("can't revoke it")?;
+    let revoked = open(&place.data)?.revoke(id).context("can't revoke it")?;
     let Some(token) = revoked else {
         bail!("there is no token `{}`; `daybook token list` shows them", clean::line(id));
     };
