@@ -11,7 +11,7 @@ use super::delta::{Action, Txn};
 use super::files::{self, Job, Made, Stretch};
 use super::store::Store;
 use super::table::{Shape, State, Table, now_ms};
-use super::units::{self, Unit, Why};
+use super::units::{self, Unit, Went, Why};
 use super::{Error, Spec, table_name};
 use crate::ocsf::Class;
 use daybook_engine::disk::SharedDisk;
@@ -213,7 +213,10 @@ impl Feed {
     pub fn merge(&self, snapshot: &Snapshot) -> Result<u64, Error> {
         for (class, table) in &self.tables {
             let units = units::live(&table.state(), &self.node);
-            if let Some(run) = mergeable(&units, &self.spec) {
+            // Of what something was erased of, nothing is to be kept: that is [`Feed::follow_erasures`]'s first.
+            let whole = |unit: &&Unit| count_in(snapshot, &unit.offsets) >= unit.events;
+            let run = mergeable(&units, &self.spec).filter(|run| run.iter().all(whole));
+            if let Some(run) = run {
                 self.make_again(snapshot, *class, table, &run, Why::Merged)?;
                 return Ok(run.len() as u64);
             }
@@ -228,11 +231,21 @@ impl Feed {
     pub fn sweep(&self) -> Result<(), Error> {
         let merged_since = now_ms() - self.spec.replaced_kept_ms;
         for (_, table) in &self.tables {
-            for went in units::went(&table.state(), &self.node) {
-                if went.why == Why::Erased || went.at < merged_since {
+            let all: Vec<Went> = units::went(&table.state(), &self.node).collect();
+            let (erased, merged): (Vec<&Went>, Vec<&Went>) =
+                all.iter().partition(|went| went.why == Why::Erased);
+            for went in &merged {
+                // Of the one that replaced it something was erased since, and an attempt to delete both did not end.
+                let has_erased = |other: &&Went| {
+                    other.at >= went.at
+                        && other.offsets.start < went.offsets.end
+                        && went.offsets.start < other.offsets.end
+                };
+                if went.at < merged_since || erased.iter().any(has_erased) {
                     self.delete(table, &went.file.path)?;
                 }
             }
+            erased.iter().try_for_each(|went| self.delete(table, &went.file.path))?;
         }
         Ok(())
     }
