@@ -5,6 +5,7 @@ use super::{Running, open};
 use daybook_engine::Engine;
 use daybook_engine::cpu::thread_cpu_us;
 use daybook_engine::event::Micros;
+use daybook_engine::view::Snapshot;
 use daybook_query::feed::{Error, Feed};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -16,6 +17,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// How often it is looked for what was erased, what is small, and what is not kept any longer.
 const TIDY_EVERY: Duration = Duration::from_secs(5);
+
+/// How often a step is tried at once, when what it reads is erased under it.
+const ATTEMPTS: u32 = 3;
 
 /// How a feed is doing.
 #[derive(Clone, Debug, Default)]
@@ -98,9 +102,8 @@ impl Worker {
         if place.through >= closed {
             return Ok(false);
         }
-        let snapshot = self.engine.snapshot();
-        let shipped = self.engine.feeding(|| -> Result<_, Error> {
-            let Some(shipped) = feed.ship(&snapshot, place.through, closed)? else {
+        let shipped = self.on_snapshot(|snapshot| {
+            let Some(shipped) = feed.ship(snapshot, place.through, closed)? else {
                 return Ok(None);
             };
             let unknown = place.unknown + shipped.unknown;
@@ -127,12 +130,25 @@ impl Worker {
     }
 
     fn tidy(&self, feed: &Feed) -> Result<(), Error> {
-        let snapshot = self.engine.snapshot();
-        self.engine.feeding(|| {
-            feed.follow_erasures(&snapshot)?;
-            feed.merge(&snapshot)?;
-            feed.sweep()
-        })
+        self.on_snapshot(|snapshot| feed.follow_erasures(snapshot))?;
+        self.on_snapshot(|snapshot| feed.merge(snapshot))?;
+        self.engine.feeding(|| feed.sweep())
+    }
+
+    /// Does a step on what the log has now. A session that is erased meanwhile is not known any more though its events
+    /// are in the snapshot: the next one has not got them, so that is no failure of the feed.
+    fn on_snapshot<T>(&self, step: impl Fn(&Snapshot) -> Result<T, Error>) -> Result<T, Error> {
+        let attempt = || {
+            let snapshot = self.engine.snapshot();
+            self.engine.feeding(|| step(&snapshot))
+        };
+        for _ in 1..ATTEMPTS {
+            match attempt() {
+                Err(Error::Engine(_)) if !self.stopping() => {}
+                other => return other,
+            }
+        }
+        attempt()
     }
 
     fn succeeded(&self) {
