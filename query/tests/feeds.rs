@@ -489,3 +489,51 @@ fn no_file_that_is_kept_has_what_was_erased_wherever_the_store_fails() {
         }
     }
 }
+
+/// A unit that a reader is in the middle of, whose parts are not kept any longer, though those that it became a part of
+/// with them are.
+#[test]
+fn a_reader_in_the_middle_of_what_became_large_twice_gets_its_rows() {
+    let mut run = Run::new(1000, false);
+    let add = [Step::Append(1), Step::Seal, Step::Ship];
+    let all = |run: &mut Run, steps: &[Step]| steps.iter().for_each(|s| run.step(s).unwrap());
+    all(&mut run, &add);
+    all(&mut run, &[Step::Pull(0)]);
+    all(&mut run, &add);
+    all(&mut run, &[Step::MergeUnits]);
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    all(&mut run, &add);
+    all(&mut run, &[Step::MergeUnits, Step::Pull(0)]);
+    run.settle();
+}
+
+#[test]
+fn who_has_small_files_is_told_what_was_erased_of_the_large_one() {
+    let mut run = Run::new(86_400_000, false);
+    let add = [Step::Append(4), Step::Seal, Step::Ship, Step::Pull(0)];
+    for step in add.iter().chain(&add).chain(&[Step::MergeUnits, Step::Erase]) {
+        run.step(step).unwrap();
+    }
+    let reader = &run.readers[0];
+    let kept_ms = run.spec.replaced_kept_ms;
+    let page = pull::page(run.table(), run.feed.node(), kept_ms, reader.cursor.as_deref(), 9);
+    let page = page.unwrap().unwrap();
+    let told: HashSet<String> = page.went.iter().map(|went| went.file.path.clone()).collect();
+    assert_eq!(reader.files.len(), 2);
+    assert!(reader.files.is_subset(&told), "{:?} are not in {told:?}", reader.files);
+    run.settle();
+}
+
+/// A reader that was told of what went until a moment is told of everything that goes after it was asked.
+#[test]
+fn nothing_goes_at_the_time_of_what_went_before() {
+    let mut run = Run::new(86_400_000, false);
+    let add = [Step::Append(4), Step::Seal, Step::Ship];
+    for step in add.iter().cycle().take(9).chain(&[Step::Erase]) {
+        run.step(step).unwrap();
+    }
+    let state = run.table().state();
+    let times: BTreeSet<i64> =
+        state.gone.values().filter_map(|gone| gone.remove.deletion_timestamp).collect();
+    assert_eq!((state.gone.len(), times.len()), (3, 3));
+}

@@ -10,7 +10,7 @@
 //! ```
 
 use super::Error;
-use super::table::Table;
+use super::table::{Table, now_ms};
 use super::units::{self, File, Unit, Went, Why};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -31,7 +31,7 @@ pub struct Entry {
 /// What is behind a cursor.
 #[derive(Clone, Debug)]
 pub struct Page {
-    /// Files that went since, because events of them were erased, and what has the others.
+    /// Files that went since, because events of them were erased, with the smaller ones that they had replaced.
     pub went: Vec<Went>,
     /// The files that have what is left of their rows: for readers that keep files. Those that keep rows have them.
     pub remaining: Vec<Entry>,
@@ -73,6 +73,17 @@ pub fn page(
     let mut went: Vec<Went> = units::went(&state, node)
         .filter(|went| went.at > told && went.why == Why::Erased && went.offsets.start < offset)
         .collect();
+    // The small files that one of them had replaced have the same rows, and may be what the reader has.
+    let small: Vec<Went> = units::went(&state, node)
+        .filter(|small| small.why == Why::Merged && small.offsets.start < offset)
+        .filter_map(|small| {
+            let of =
+                went.iter().filter(|went| small.at <= went.at && overlap(went, &small.offsets));
+            let at = of.map(|went| went.at).max()?;
+            Some(Went { why: Why::Erased, at, ..small })
+        })
+        .collect();
+    went.extend(small);
     went.sort_by(|a, b| (a.at, &a.file.path).cmp(&(b.at, &b.file.path)));
     let mut entries = Vec::new();
     let (mut place, mut more) = (offset, false);
@@ -84,7 +95,7 @@ pub fn page(
             break;
         }
         let kept = match unit.offsets.start < place {
-            true => kept(table, node, kept_ms, place..unit.offsets.end)?,
+            true => kept(table, node, kept_ms, unit, place)?,
             false => None,
         };
         let parts = kept.unwrap_or_else(|| vec![unit.clone()]);
@@ -98,12 +109,7 @@ pub fn page(
         }
         place = unit.offsets.end;
     }
-    let touched = |unit: &&Unit| {
-        let overlaps = |went: &Went| {
-            went.offsets.start < unit.offsets.end && unit.offsets.start < went.offsets.end
-        };
-        went.iter().any(overlaps)
-    };
+    let touched = |unit: &&Unit| went.iter().any(|went| overlap(went, &unit.offsets));
     let remaining = live.iter().filter(touched).flat_map(|unit| {
         unit.files.iter().map(|file| Entry {
             file: file.clone(),
@@ -116,31 +122,58 @@ pub fn page(
     Ok(Ok(Page { went, remaining, entries, next, more }))
 }
 
-/// The kept units that have exactly these offsets, the longest first, if they are all still there.
+fn overlap(went: &Went, offsets: &Range<u64>) -> bool {
+    went.offsets.start < offsets.end && offsets.start < went.offsets.end
+}
+
+/// The kept units that have exactly the rows of `unit` from `place` on, if they are all still there.
 fn kept(
     table: &Table,
     node: &str,
     kept_ms: i64,
-    offsets: Range<u64>,
+    unit: &Unit,
+    place: u64,
 ) -> Result<Option<Vec<Unit>>, Error> {
-    let mut replaced = units::replaced(&table.state(), node, kept_ms);
-    replaced.sort_by_key(|unit| (unit.offsets.start, Reverse(unit.offsets.end)));
-    let mut chain = Vec::new();
-    let mut place = offsets.start;
-    for unit in replaced {
-        if place < offsets.end && unit.offsets.start >= place && unit.offsets.end <= offsets.end {
+    let replaced = units::replaced(&table.state(), node, i64::MAX);
+    let since = now_ms().saturating_sub(kept_ms);
+    let mut found = Vec::new();
+    let mut open = vec![unit];
+    while let Some(unit) = open.pop() {
+        if unit.offsets.start >= place {
             for file in &unit.files {
-                if !table.store().exists(&file.path)? {
+                if file.written <= since || !table.store().exists(&file.path)? {
                     return Ok(None);
                 }
             }
-            place = unit.offsets.end;
-            chain.push(unit);
+            found.push(unit.clone());
+            continue;
+        }
+        let Some(parts) = parts(unit, &replaced) else { return Ok(None) };
+        open.extend(parts.into_iter().rev().filter(|part| part.offsets.end > place));
+    }
+    Ok(Some(found))
+}
+
+/// What a unit was made of, if that is known of all of it: between units there may be offsets without rows, so it is its
+/// rows that have to be theirs.
+fn parts<'a>(unit: &Unit, replaced: &'a [Unit]) -> Option<Vec<&'a Unit>> {
+    let within = |part: &&Unit| {
+        part.generation < unit.generation
+            && unit.offsets.start <= part.offsets.start
+            && part.offsets.end <= unit.offsets.end
+    };
+    let mut all: Vec<&Unit> = replaced.iter().filter(within).collect();
+    // Those that are parts of others come behind them.
+    all.sort_by_key(|part| (part.offsets.start, Reverse(part.offsets.end)));
+    let mut parts: Vec<&Unit> = Vec::new();
+    for part in all {
+        if parts.last().is_none_or(|last| last.offsets.end <= part.offsets.start) {
+            parts.push(part);
         }
     }
-    // Between units there may be offsets without rows, but the last one of them ends where the large one does.
-    let begins = chain.first().is_some_and(|unit| unit.offsets.start >= offsets.start);
-    Ok((begins && place == offsets.end).then_some(chain))
+    let rows = parts.iter().map(|part| part.rows()).sum::<u64>();
+    let ends = parts.first()?.offsets.start..parts.last()?.offsets.end;
+    (ends == unit.offsets && rows == unit.rows()).then_some(parts)
 }
 
 /// Is it a cursor of the table with this id?

@@ -281,12 +281,13 @@ impl Feed {
         // have had.
         let data_change = files.is_empty();
         table.commit(if why == Why::Merged { "OPTIMIZE" } else { "DELETE" }, |state| {
+            let at = units::going(state);
             // Another attempt may have been here.
             let gone: Vec<Action> = state
                 .live
                 .values()
                 .filter(|live| paths.contains(live.add.path.as_str()))
-                .map(|live| Action::Remove(units::remove(&live.add, why, data_change)))
+                .map(|live| Action::Remove(units::remove(&live.add, why, at, data_change)))
                 .collect();
             (gone.len() == paths.len()).then(|| {
                 let mut actions = gone;

@@ -74,6 +74,12 @@ impl Unit {
     pub fn bytes(&self) -> u64 {
         self.files.iter().map(|file| file.size).sum()
     }
+
+    /// Rows of its files.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.files.iter().map(|file| file.rows).sum()
+    }
 }
 
 /// What a file's tags say.
@@ -167,13 +173,20 @@ fn stats(made: &Made) -> Stats {
     }
 }
 
+/// When what goes now goes, in milliseconds since 1970: later than all that went before, also within a millisecond and
+/// where the clock was set back, as readers are told by it what is new.
+pub(super) fn going(state: &State) -> i64 {
+    let gone = state.gone.values().filter_map(|gone| gone.remove.deletion_timestamp);
+    gone.max().map_or(i64::MIN, |last| last.saturating_add(1)).max(now_ms())
+}
+
 /// The action that takes a file away.
-pub(super) fn remove(add: &Add, why: Why, data_change: bool) -> Remove {
+pub(super) fn remove(add: &Add, why: Why, at: i64, data_change: bool) -> Remove {
     let mut tags = add.tags.clone().unwrap_or_default();
     tags.insert(WHY.to_owned(), why.name().to_owned());
     Remove {
         path: add.path.clone(),
-        deletion_timestamp: Some(now_ms()),
+        deletion_timestamp: Some(at),
         data_change,
         extended_file_metadata: Some(true),
         partition_values: Some(add.partition_values.clone()),
