@@ -20,6 +20,7 @@ use daybook_engine::disk::{FileWriter, Open, SharedDisk};
 use daybook_engine::event::Micros;
 use daybook_engine::view::{Session, Snapshot};
 use parquet::arrow::ArrowWriter;
+use parquet::file::metadata::KeyValue;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -137,6 +138,8 @@ struct Sheet {
     path: String,
     rows: u64,
     times: (i64, i64),
+    /// The least and the greatest offset of its rows, where they have one.
+    offsets: Option<(i64, i64)>,
     partition: Vec<(&'static str, String)>,
 }
 
@@ -180,6 +183,10 @@ impl<'a> Sheets<'a> {
         sheet.writer.write(batch)?;
         sheet.rows += batch.num_rows() as u64;
         sheet.times = (sheet.times.0.min(first), sheet.times.1.max(last));
+        sheet.offsets = match (sheet.offsets, offsets(batch)) {
+            (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
+            (one, other) => one.or(other),
+        };
         let size = sheet.writer.bytes_written() + sheet.writer.in_progress_size();
         if size as u64 >= self.job.spec.file_bytes_max {
             self.close(class)?;
@@ -215,12 +222,17 @@ impl<'a> Sheets<'a> {
             (Columns::Ocsf(_), None) => return Err(Error::Table("rows have no class".to_owned())),
         };
         let writer = ArrowWriter::try_new(out, spec.columns.schema(class), Some(properties))?;
-        Ok(Sheet { writer, file, path, rows: 0, times: (i64::MAX, i64::MIN), partition })
+        let times = (i64::MAX, i64::MIN);
+        Ok(Sheet { writer, file, path, rows: 0, times, offsets: None, partition })
     }
 
     fn close(&mut self, class: Option<Class>) -> Result<(), Error> {
         let Some(sheet) = self.open.remove(&class) else { return Ok(()) };
-        let Sheet { writer, file, path, rows, times, partition } = sheet;
+        let Sheet { mut writer, file, path, rows, times, offsets, partition } = sheet;
+        if let Some((low, high)) = offsets {
+            let offsets = KeyValue::new("daybook.offsets".to_owned(), format!("{low}-{high}"));
+            writer.append_key_value_metadata(offsets);
+        }
         let failed = daybook_engine::Error::io("write", &file);
         let (size, sha256) = writer.into_inner()?.finish().map_err(failed)?;
         self.made.push(Made { class, path, file, size, sha256, rows, times, partition });
@@ -263,6 +275,12 @@ fn times(batch: &RecordBatch) -> Option<(i64, i64)> {
     debug_assert_eq!(column.null_count(), 0);
     let micros = |value: &i64| value.saturating_mul(factor);
     Some((micros(values.iter().min()?), micros(values.iter().max()?)))
+}
+
+/// The least and the greatest offset of a batch's rows; `None` where they have none.
+fn offsets(batch: &RecordBatch) -> Option<(i64, i64)> {
+    let column = batch.column_by_name("offset")?.as_primitive_opt::<Int64Type>()?;
+    Some((*column.values().iter().min()?, *column.values().iter().max()?))
 }
 
 /// The name of a day, such as `20260301`.
