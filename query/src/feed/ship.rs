@@ -268,6 +268,14 @@ impl Feed {
         why: Why,
     ) -> Result<(), Error> {
         let (Some(first), Some(last)) = (old.first(), old.last()) else { return Ok(()) };
+        let paths: HashSet<&str> =
+            old.iter().flat_map(|unit| &unit.files).map(|file| file.path.as_str()).collect();
+        // An attempt that failed may have been committed all the same: what it put in their place has the names that
+        // this one's files would have, and must stay what it is.
+        let state = table.refresh()?;
+        if !paths.iter().all(|path| state.live.contains_key(*path)) {
+            return Ok(());
+        }
         let offsets = first.offsets.start..last.offsets.end;
         let generation = old.iter().map(|unit| unit.generation).max().unwrap_or(0) + 1;
         let stretch = self.make(snapshot, offsets.clone(), generation, Some(class))?;
@@ -275,8 +283,6 @@ impl Feed {
             stretch.files.iter().partition(|file| file.class == class);
         self.discard(&others)?;
         self.put(table, &files)?;
-        let paths: HashSet<&str> =
-            old.iter().flat_map(|unit| &unit.files).map(|file| file.path.as_str()).collect();
         // Rows that are erased and nothing in their place: the table changes. Else its rows are those that readers
         // have had.
         let data_change = files.is_empty();
