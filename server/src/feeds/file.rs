@@ -217,7 +217,13 @@ impl Reader {
         let read = move || {
             let table = reader.feed.tables().iter().find(|(c, _)| table_name(*c) == reader.table);
             let (_, table) = table.ok_or_else(|| Problem::not_found("the table is gone"))?;
-            table.store().read(&reader.path, piece).map_err(Problem::internal)
+            let store = table.store();
+            store.read(&reader.path, piece).map_err(|error| match store.exists(&reader.path) {
+                // It is deleted before the table says so; or it was a small one that a larger one had replaced, of
+                // which events were erased.
+                Ok(false) => gone(units::Why::Erased),
+                _ => Problem::internal(error),
+            })
         };
         Ok(self.app.reads.run(read).await??.into())
     }

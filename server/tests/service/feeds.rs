@@ -82,6 +82,37 @@ async fn what_is_sealed_is_in_the_feed_soon_and_comes_once() {
 }
 
 #[tokio::test]
+async fn a_link_to_a_small_file_is_over_when_something_is_erased_of_the_large_one() {
+    let feed = Spec { merge_fewest: 2, ..Spec::native() };
+    let service = Service::with(Config { feeds: vec![feed], ..config() }).await;
+    let (mut cursor, mut links, mut names) = (None, Vec::new(), Vec::new());
+    for id in ["a", "b"] {
+        sessions(&service, &[id]).await;
+        seal(&service).await;
+        let page = pull(&service, "feed=native", cursor.as_deref()).await;
+        links.push(page["items"][0]["url"].as_str().unwrap().to_owned());
+        names.push(page["items"][0]["file"].clone());
+        cursor = page["next_cursor"].as_str().map(str::to_owned);
+    }
+    let until = Instant::now() + Duration::from_secs(30);
+    let files = async || service.get("/v1/feeds").await.1["items"][0]["tables"][0]["files"].clone();
+    while files().await != json!(1) {
+        assert!(Instant::now() < until);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let status = async |url: &str| service.http.get(url).send().await.unwrap().status().as_u16();
+    assert_eq!(status(&links[0]).await, 200, "small files are kept");
+    let policy = json!({"policy": {"bytes_max": 1}, "by": "eve@example.com"}).to_string();
+    service.send(Method::PUT, "/v1/admin/retention", &policy).await;
+    service.send(Method::POST, "/v1/admin/retention/run?by=eve@example.com", "").await;
+    let page = pull(&service, "feed=native", cursor.as_deref()).await;
+    let removed: Vec<&Value> =
+        page["removed"].as_array().unwrap().iter().map(|gone| &gone["file"]).collect();
+    assert!(names.iter().all(|name| removed.contains(&name)), "{page}");
+    assert_eq!((status(&links[0]).await, status(&links[1]).await), (410, 410));
+}
+
+#[tokio::test]
 async fn a_file_is_read_in_any_pieces() {
     let service = Service::start().await;
     sessions(&service, &["a"]).await;
