@@ -197,7 +197,7 @@ fn a_reader_that_is_killed_gets_each_row_once_from_a_server_that_is_killed() {
     let listen = server.listen();
     let client = place.client(&server.address);
     let policy =
-        json!({"policy": {"rules": [{"role": "lab-*", "keep": "1s"}]}, "by": "eve@example.com"});
+        json!({"policy": {"rules": [{"role": "lab-*", "keep": "3s"}]}, "by": "eve@example.com"});
     runtime
         .block_on(client.change(Method::PUT, "/v1/admin/retention", &[], Some(&policy)))
         .unwrap();
