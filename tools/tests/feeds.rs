@@ -24,8 +24,9 @@ use daybook_tools::client::{Client, Sent};
 use daybook_tools::demo::rng::Rng;
 use reqwest::Method;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{BufRead as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -142,12 +143,18 @@ impl Place {
 
     /// A directory for a check of a server.
     fn check(&self, name: &str, address: &str) -> PathBuf {
+        self.check_with(name, address, &json!({}))
+    }
+
+    fn check_with(&self, name: &str, address: &str, more: &Value) -> PathBuf {
         let dir = self.dir.path().join(name);
         std::fs::create_dir(&dir).unwrap();
         let seed = std::env::var("DAYBOOK_SEED").ok().and_then(|seed| seed.parse().ok());
         let seed = seed.unwrap_or(1_u64);
-        let settings = json!({"url": address, "token": self.token, "seed": seed, "kills": 24, "user": "user-3@example.com",
+        let mut settings = json!({"url": address, "token": self.token, "seed": seed, "kills": 24,
+            "user": "user-3@example.com", "in_order": true,
             "table": self.data().join("feeds/native/events")});
+        settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         std::fs::write(dir.join("settings.json"), settings.to_string()).unwrap();
         dir
     }
@@ -278,15 +285,21 @@ fn clients_read_links_the_table_and_what_is_shared() {
     server.stop();
 }
 
+/// A configuration with a feed in OCSF beside the native one.
+fn with_ocsf(place: &Place) -> String {
+    let config = place.dir.path().join("daybook.toml");
+    let feed = "[feed.ocsf]\nschema = \"ocsf\"\noutputs = \"text\"\nfindings = true\n";
+    std::fs::write(&config, feed).unwrap();
+    config.to_str().unwrap().to_owned()
+}
+
 #[test]
 fn a_feed_in_ocsf_has_what_exports_have() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let place = Place::new();
-    let config = place.dir.path().join("daybook.toml");
-    let feed = "[feed.ocsf]\nschema = \"ocsf\"\noutputs = \"text\"\nfindings = true\n";
-    std::fs::write(&config, feed).unwrap();
+    let config = with_ocsf(&place);
     let mut flags = flags(&["journal_age_max=300ms"]);
-    flags.extend(["--config", config.to_str().unwrap()]);
+    flags.extend(["--config", &config]);
     let server = Server::start(&place.data(), &flags);
     let client = place.client(&server.address);
     let mut sender = Sender::default();
@@ -297,5 +310,89 @@ fn a_feed_in_ocsf_has_what_exports_have() {
         }
     });
     checked("ocsf", &place.check("ocsf", &server.address));
+    server.stop();
+}
+
+#[test]
+#[ignore = "needs a corpus: DAYBOOK_CORPUS"]
+fn clients_read_every_row_of_a_corpus() {
+    let corpus = std::env::var_os("DAYBOOK_CORPUS").expect("DAYBOOK_CORPUS names a directory");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let place = Place::new();
+    let config = with_ocsf(&place);
+    let mut flags = flags(&["journal_bytes_max=4MiB", "journal_age_max=5s"]);
+    flags.extend(["--config", &config]);
+    let server = Server::start(&place.data(), &flags);
+    let client = place.client(&server.address);
+    let mut sender = Sender::default();
+    let mut starts: BTreeMap<String, (Value, Value)> = BTreeMap::new();
+    let began = Instant::now();
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(Path::new(&corpus)).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.to_string_lossy().ends_with(".ndjson.zst"));
+    files.sort();
+    let mut lines = String::new();
+    for path in files {
+        let file = zstd::Decoder::new(std::fs::File::open(path).unwrap()).unwrap();
+        for line in std::io::BufReader::new(file).lines() {
+            let line = line.unwrap();
+            let event: Value = serde_json::from_str(&line).unwrap();
+            let session = event["session"].as_str().unwrap().to_owned();
+            if event["kind"] == "session.start" {
+                starts.insert(session.clone(), (event["user"].clone(), event["role"].clone()));
+            }
+            let (user, role) = starts.get(&session).cloned().unwrap_or_default();
+            sender.expect(event, user.as_str(), role.as_str(), false);
+            lines.push_str(&line);
+            lines.push('\n');
+            if lines.len() > 4 << 20 {
+                runtime.block_on(send(&client, std::mem::take(&mut lines)));
+            }
+        }
+    }
+    runtime.block_on(send(&client, lines));
+    println!("{} events sent after {:?}", sender.expected.len(), began.elapsed());
+    let about = json!({"user": null, "in_order": false});
+    let dir = place.check_with("clients", &server.address, &about);
+    sender.write(&dir);
+    checked("clients", &dir);
+    println!("read after {:?}", began.elapsed());
+    checked("ocsf", &place.check("ocsf", &server.address));
+    println!("compared with exports after {:?}", began.elapsed());
+    server.stop();
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn a_large_event_among_a_million_small_ones_holds_up_nobody() {
+    const EVENTS: u64 = 1_000_000;
+    const LARGE: usize = (16 << 20) - 1000;
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let place = Place::new();
+    let server = Server::start(
+        &place.data(),
+        &flags(&["journal_bytes_max=32MiB", "journal_age_max=5s", "text_index=false"]),
+    );
+    let client = place.client(&server.address);
+    let began = Instant::now();
+    runtime.block_on(async {
+        let mut lines = String::new();
+        for n in 0..EVENTS {
+            let (session, seq) = (n / 1000, n % 1000);
+            let time = Micros(1_772_357_400_000_000 + i64::try_from(n).unwrap() * 1000);
+            let output = if n == EVENTS / 2 { "x".repeat(LARGE) } else { "y".to_owned() };
+            let _ = writeln!(
+                lines,
+                r#"{{"session":"s-{session}","seq":{seq},"time":"{time}","kind":"command","input":"select {n}","output":"{output}"}}"#
+            );
+            if lines.len() > 4 << 20 || n == EVENTS - 1 {
+                send(&client, std::mem::take(&mut lines)).await;
+            }
+        }
+    });
+    println!("{EVENTS} events sent after {:?}", began.elapsed());
+    let about = json!({"events": EVENTS, "large": LARGE});
+    checked("large", &place.check_with("large", &server.address, &about));
+    println!("read after {:?}", began.elapsed());
     server.stop();
 }
