@@ -152,6 +152,15 @@ pub struct Exactly {
     pub loose: Vec<u32>,
 }
 
+/// How many events satisfy what an index says exactly.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// So many do.
+    pub sure: u64,
+    /// The ordinals of others that only may, ascending: they have to be read.
+    pub loose: Vec<u32>,
+}
+
 /// A run of events: the journal or a segment.
 pub trait Part: Send + Sync {
     /// How many events; ordinals are below this.
@@ -302,6 +311,18 @@ pub trait Part: Send + Sync {
         Ok(None)
     }
 
+    /// As [`Part::narrow_exactly`], for who only counts.
+    ///
+    /// # Errors
+    /// The text index's.
+    fn count_exactly(&self, narrow: &Narrow, seen_too: bool) -> Result<Option<Counted>, Error> {
+        let found = self.narrow_exactly(narrow, seen_too)?;
+        Ok(found.map(|Exactly { ordinals, loose }| Counted {
+            sure: (ordinals.len() - loose.len()) as u64,
+            loose,
+        }))
+    }
+
     /// How many of its events were known to be lost when it was opened: they have no facts.
     fn unreadable(&self) -> u32 {
         0
@@ -428,7 +449,7 @@ pub trait Sessions: Send + Sync {
     ///
     /// # Errors
     /// The catalog's.
-    fn keys(&self, filter: &SessionFilter) -> Result<SessionSet, Error>;
+    fn keys(&self, filter: &SessionFilter) -> Result<Arc<SessionSet>, Error>;
 
     /// For each field, its most frequent values among the sessions that match, `limit` of each. A session counts
     /// for as much as `weights` says; a value that comes to nothing is none.

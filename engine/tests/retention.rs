@@ -266,8 +266,10 @@ impl HoldQueries for ById {
         if query.contains('(') { Err("no".to_owned()) } else { Ok(()) }
     }
 
-    fn sessions(&self, log: &Snapshot, query: &str) -> Result<SessionSet, Error> {
-        Ok(log.sessions.get(query)?.map(|session| session.key).into_iter().collect())
+    fn sessions(&self, log: &Snapshot, query: &str) -> Result<Arc<SessionSet>, Error> {
+        let keys: SessionSet =
+            log.sessions.get(query)?.map(|session| session.key).into_iter().collect();
+        Ok(Arc::new(keys))
     }
 }
 

@@ -24,7 +24,7 @@ impl HoldQueries for QueryHolds {
         parsed.map(|_| ()).map_err(|error| format!("the query can't be used: {}", error.message))
     }
 
-    fn sessions(&self, log: &Snapshot, query: &str) -> Result<SessionSet, Error> {
+    fn sessions(&self, log: &Snapshot, query: &str) -> Result<Arc<SessionSet>, Error> {
         let refused = |what: String| Error::Refused { what };
         let parsed = parse(query, Micros::now())
             .map_err(|error| refused(format!("a hold's query can't be used: {}", error.message)))?;
@@ -32,7 +32,7 @@ impl HoldQueries for QueryHolds {
             return log.sessions.keys(&filter);
         }
         match sets::matching(log, &parsed, None, SearchLimits::NONE) {
-            Ok(keys) => Ok(Arc::unwrap_or_clone(keys)),
+            Ok(keys) => Ok(keys),
             Err(QueryError::Engine(error)) => Err(error),
             Err(other) => Err(refused(format!("a hold's query can't be evaluated: {other}"))),
         }

@@ -27,7 +27,7 @@ pub struct SearchQuery {
     /// `newest` first, or those that say most of what is searched for: `relevance`.
     #[param(value_type = Option<String>, default = "newest")]
     sort: Order,
-    /// `exact` counts all matches.
+    /// `exact` counts all matches; `sessions` also the sessions that they are in.
     #[param(value_type = Option<String>)]
     count: CountMode,
     /// Also answer how often each user, role, kind, ... occurs among the matches.
@@ -42,7 +42,11 @@ impl FromFields for SearchQuery {
     fn read(fields: &mut Fields) -> Result<SearchQuery, Problem> {
         let q = wanted(fields)?;
         let orders = [("newest", Order::Newest), ("relevance", Order::Relevance)];
-        let modes = [("none", CountMode::None), ("exact", CountMode::Exact)];
+        let modes = [
+            ("none", CountMode::None),
+            ("exact", CountMode::Exact),
+            ("sessions", CountMode::Sessions),
+        ];
         Ok(SearchQuery {
             q,
             cursor: fields.text("cursor")?,

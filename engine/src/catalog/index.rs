@@ -7,13 +7,14 @@
 //! | `started`, `ended`, ... | a column of `i64` for each [`NumberFact`] |
 //! | `stored` | the id and the state as JSON |
 
-use super::filter::{NumberFact, TextFact};
+use super::filter::{NumberFact, SessionFilter, TextFact};
+use super::kept::KeptSets;
 use crate::disk::{DiskDirectory, SharedDisk};
 use crate::error::Error;
 use crate::event::{Offset, SessionKey};
 use crate::session::SessionState;
 use crate::text::docs::{Docs, guarded, guarded_in};
-use crate::view::Session;
+use crate::view::{Session, SessionSet};
 use std::cell::RefCell;
 use std::path::Path;
 use std::sync::Arc;
@@ -37,7 +38,7 @@ pub(super) struct Fields {
 }
 
 /// The name of the column of session numbers.
-pub(super) const KEY: &str = "key";
+const KEY: &str = "key";
 
 impl Fields {
     fn build() -> (Schema, Fields) {
@@ -94,6 +95,7 @@ pub(super) struct View {
     pub(super) segments: Vec<ViewSegment>,
     pub(super) fields: Fields,
     pub(super) through: Offset,
+    kept: KeptSets,
 }
 
 /// A tantivy segment of a view.
@@ -126,7 +128,8 @@ impl View {
                 })?),
             };
         let directory = Some(directory.clone());
-        Ok(View { directory, segments, fields: Fields::build().1, through })
+        let fields = Fields::build().1;
+        Ok(View { directory, segments, fields, through, kept: KeptSets::default() })
     }
 
     /// Runs a read of this view; files that shrink meanwhile and damage are errors.
@@ -144,7 +147,24 @@ impl View {
             segments: Vec::new(),
             fields: Fields::build().1,
             through: Offset(0),
+            kept: KeptSets::default(),
         }
+    }
+
+    /// The sessions that match, hidden ones among them.
+    pub(super) fn keys(&self, filter: &SessionFilter) -> Result<Arc<SessionSet>, Error> {
+        if let Some(kept) = self.kept.get(filter) {
+            return Ok(kept);
+        }
+        let mut keys = SessionSet::default();
+        for segment in &self.segments {
+            let none = Docs::none(segment.reader.max_doc());
+            let docs = segment.matching(self.fields, filter, &none)?;
+            docs.each_value(&segment.keys()?, |_, key| keys.extend(key.map(SessionKey)));
+        }
+        let keys = Arc::new(keys);
+        self.kept.put(filter, &keys);
+        Ok(keys)
     }
 
     /// Where a session is, by its number.
@@ -182,8 +202,7 @@ impl View {
     /// The number of the session at a place, without reading its state.
     pub(super) fn number(&self, place: Place) -> Result<Option<SessionKey>, Error> {
         let Some(segment) = self.segments.get(place.segment) else { return Ok(None) };
-        let keys = segment.reader.fast_fields().u64(KEY).map_err(Error::catalog)?;
-        Ok(keys.first(place.doc).map(SessionKey))
+        Ok(segment.keys()?.first(place.doc).map(SessionKey))
     }
 
     /// How many sessions are in it.
@@ -193,6 +212,11 @@ impl View {
 }
 
 impl ViewSegment {
+    /// The column of sessions' numbers.
+    pub(super) fn keys(&self) -> Result<Column<u64>, Error> {
+        self.reader.fast_fields().u64(KEY).map_err(Error::catalog)
+    }
+
     /// The column of a number; one that no session here has is empty.
     pub(super) fn numbers(&self, fact: NumberFact) -> Result<Column<i64>, Error> {
         let column = self.reader.fast_fields().column_opt(fact.name()).map_err(Error::catalog)?;

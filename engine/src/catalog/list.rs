@@ -1,7 +1,7 @@
 //! Reading the catalog: one session, pages of a list, keys and facets.
 
 use super::filter::{SessionFilter, Sort, TextFact};
-use super::index::{KEY, Place, View, ViewSegment};
+use super::index::{Place, View, ViewSegment};
 use super::overlay::Catalog;
 use crate::error::Error;
 use crate::event::SessionKey;
@@ -102,17 +102,9 @@ impl Sessions for Catalog {
         self.sound(&seen.view, || seen.page(request))
     }
 
-    fn keys(&self, filter: &SessionFilter) -> Result<SessionSet, Error> {
+    fn keys(&self, filter: &SessionFilter) -> Result<Arc<SessionSet>, Error> {
         let seen = self.seen(filter)?;
-        let mut keys: SessionSet = seen.changed.iter().map(|s| s.key).collect();
-        self.sound(&seen.view, || {
-            seen.each(filter, |_, segment, docs| {
-                let column = segment.reader.fast_fields().u64(KEY).map_err(Error::catalog)?;
-                docs.each_value(&column, |_, key| keys.extend(key.map(SessionKey)));
-                Ok(())
-            })
-        })?;
-        Ok(keys)
+        self.sound(&seen.view, || seen.keys(filter))
     }
 
     fn facets(
@@ -200,6 +192,22 @@ impl Top {
 }
 
 impl Seen {
+    fn keys(&self, filter: &SessionFilter) -> Result<Arc<SessionSet>, Error> {
+        let mut keys = self.view.keys(filter)?;
+        for (segment, hidden) in self.view.segments.iter().zip(self.hidden.iter()) {
+            if hidden.len() > 0 {
+                let keys = Arc::make_mut(&mut keys);
+                hidden.each_value(&segment.keys()?, |_, key| {
+                    key.map(|key| keys.remove(SessionKey(key)));
+                });
+            }
+        }
+        if !self.changed.is_empty() {
+            Arc::make_mut(&mut keys).extend(self.changed.iter().map(|session| session.key));
+        }
+        Ok(keys)
+    }
+
     fn page(&self, request: &ListRequest) -> Result<ListPage, Error> {
         let sort = request.sort;
         let after = request.after.map(|place| Rank::of(sort, place.value, place.key));
@@ -250,11 +258,18 @@ impl Seen {
             }
         }
         self.each(filter, |_, segment, docs| {
-            let weights = segment.weights(docs, weights)?;
+            let weighed = match weights {
+                Weights::One => None,
+                Weights::Of(_) => Some(segment.weigh(docs, weights)?),
+            };
+            let (docs, weights) = match &weighed {
+                None => (docs, None),
+                Some((docs, weights)) => (docs, Some(weights.as_slice())),
+            };
             for (fact, counts) in fields.iter().zip(&mut counts) {
                 match fact {
                     TextFact::Id => segment.count_ids(self.view.fields, docs, limit, counts)?,
-                    _ => segment.count(*fact, docs, weights.as_deref(), counts)?,
+                    _ => segment.count(*fact, docs, weights, counts)?,
                 }
             }
             Ok(())
@@ -272,7 +287,7 @@ impl Seen {
 impl ViewSegment {
     fn rank(&self, at: usize, docs: &Docs, sort: Sort, top: &mut Top) -> Result<(), Error> {
         let values = self.numbers(sort.by)?;
-        let keys = self.reader.fast_fields().u64(KEY).map_err(Error::catalog)?;
+        let keys = self.keys()?;
         docs.each_value(&values, |doc, value| {
             let by = Rank::by(sort, value);
             if top.open_to(by)
@@ -285,17 +300,19 @@ impl ViewSegment {
         Ok(())
     }
 
-    /// The weight of each document, if they are not all one.
-    fn weights(&self, docs: &Docs, weights: Weights<'_>) -> Result<Option<Vec<u64>>, Error> {
-        let Weights::Of(_) = weights else { return Ok(None) };
-        let keys = self.reader.fast_fields().u64(KEY).map_err(Error::catalog)?;
+    /// Those of some documents that have a weight, and the weight of each document.
+    fn weigh(&self, docs: &Docs, weights: Weights<'_>) -> Result<(Docs, Vec<u64>), Error> {
+        let keys = self.keys()?;
+        let mut weighty = Docs::none(self.reader.max_doc());
         let mut of_docs = vec![0; self.reader.max_doc() as usize];
         docs.each_value(&keys, |doc, key| {
-            if let (Some(slot), Some(key)) = (of_docs.get_mut(doc as usize), key) {
-                *slot = weights.of(SessionKey(key));
+            let weight = key.map_or(0, |key| weights.of(SessionKey(key)));
+            if let Some(slot) = of_docs.get_mut(doc as usize).filter(|_| weight > 0) {
+                *slot = weight;
+                weighty.insert(doc);
             }
         });
-        Ok(Some(of_docs))
+        Ok((weighty, of_docs))
     }
 
     /// Counts the values of a field that has a column.

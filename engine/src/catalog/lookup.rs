@@ -1,7 +1,7 @@
 //! A filter against one tantivy segment: exactly the sessions that match.
 
 use super::filter::{NumberFact, Pattern, SessionFilter, TextFact};
-use super::index::{Fields, KEY, ViewSegment};
+use super::index::{Fields, ViewSegment};
 use crate::error::Error;
 use crate::event::SessionKey;
 use crate::text::docs::Docs;
@@ -38,7 +38,7 @@ fn docs(segment: &ViewSegment, fields: Fields, filter: &SessionFilter) -> Result
         SessionFilter::None => Ok(Docs::none(bound)),
         SessionFilter::Text(fact, pattern) => text(reader, fields, *fact, pattern),
         SessionFilter::Number(fact, low, high) => number(segment, *fact, *low, *high),
-        SessionFilter::Keys(wanted) => keys(reader, fields, wanted),
+        SessionFilter::Keys(wanted) => keys(segment, fields, wanted),
         SessionFilter::And(all) => {
             let mut both = Docs::all(bound);
             for part in all {
@@ -122,7 +122,8 @@ fn number(
     Ok(docs)
 }
 
-fn keys(reader: &SegmentReader, fields: Fields, wanted: &SessionSet) -> Result<Docs, Error> {
+fn keys(segment: &ViewSegment, fields: Fields, wanted: &SessionSet) -> Result<Docs, Error> {
+    let reader = &segment.reader;
     let mut docs = Docs::none(reader.max_doc());
     if wanted.len() * LOOKUP_COST < reader.max_doc() as usize {
         let index = reader.inverted_index(fields.key).map_err(Error::catalog)?;
@@ -134,7 +135,7 @@ fn keys(reader: &SegmentReader, fields: Fields, wanted: &SessionSet) -> Result<D
         }
         return Ok(docs);
     }
-    let column = reader.fast_fields().u64(KEY).map_err(Error::catalog)?;
+    let column = segment.keys()?;
     for doc in 0..reader.max_doc() {
         if column.first(doc).is_some_and(|key| wanted.contains(SessionKey(key))) {
             docs.insert(doc);

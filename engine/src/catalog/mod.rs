@@ -20,10 +20,12 @@
 //! | `overlay` | sessions in memory |
 //! | `index` | the fields, opening, writing and merging |
 //! | `lookup` | a filter against one tantivy segment |
+//! | `kept` | sets that filters admitted, to be asked for again |
 //! | `list` | pages, keys and facets over index and overlay |
 
 pub mod filter;
 mod index;
+mod kept;
 mod list;
 mod lookup;
 mod overlay;

@@ -229,7 +229,17 @@ impl Model {
             assert!(facet.is_sorted_by(|(_, a), (_, b)| a >= b));
             assert_eq!(facet.into_iter().collect::<BTreeMap<_, _>>(), counts, "{fact:?}");
         }
-        assert_eq!(catalog.keys(filter).unwrap(), keys);
+        assert_eq!(*catalog.keys(filter).unwrap(), keys);
+    }
+
+    /// The sets of filters that were asked for before, and may be kept.
+    fn check_keys(&self, catalog: &Catalog, filters: &[SessionFilter]) {
+        for filter in filters {
+            let all = self.sessions.iter();
+            let matching = all.filter(|(key, (id, state))| filter.matches(id, **key, state));
+            let keys: SessionSet = matching.map(|(key, _)| *key).collect();
+            assert_eq!(*catalog.keys(filter).unwrap(), keys, "{filter:?}");
+        }
     }
 
     fn check_each(&self, catalog: &Catalog) {
@@ -263,6 +273,7 @@ proptest! {
         let dir = tempfile::tempdir().unwrap();
         let mut model = Model::default();
         let mut catalog = model.open(dir.path());
+        let mut asked = Vec::new();
         for (step, filter, descending, by, limit) in steps {
             match step {
                 Step::Apply(lines) => {
@@ -279,6 +290,8 @@ proptest! {
             }
             model.check_each(&catalog);
             model.check(&catalog, &filter, Sort { by: NumberFact::ALL[by], descending }, limit);
+            asked.push(filter);
+            model.check_keys(&catalog, &asked);
         }
     }
 }

@@ -29,7 +29,7 @@ pub trait HoldQueries: Send + Sync {
     ///
     /// # Errors
     /// The log's. Nothing is deleted then.
-    fn sessions(&self, log: &Snapshot, query: &str) -> Result<SessionSet, Error>;
+    fn sessions(&self, log: &Snapshot, query: &str) -> Result<Arc<SessionSet>, Error>;
 }
 
 /// What retention keeps of a data directory.
@@ -273,7 +273,7 @@ impl Shared {
     /// Adds to each hold on a query the sessions that match it now.
     pub(super) fn follow_queries(&self) -> Result<(), Error> {
         let state = self.retention.state();
-        let mut found: HashMap<Box<str>, SessionSet> = HashMap::new();
+        let mut found: HashMap<Box<str>, Arc<SessionSet>> = HashMap::new();
         for hold in &state.holds {
             if let Some(query) = &hold.scope.query {
                 let keys = self.hold_queries()?.sessions(&self.snapshot(), query)?;

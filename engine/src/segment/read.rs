@@ -11,8 +11,8 @@ use crate::text::TextReader;
 use crate::text::docs::Docs;
 use crate::text::narrow::Narrow;
 use crate::view::{
-    EventFacts, Exactly, Lost, Moment, Ordinals, Part, Prefilter, STRETCH, SessionRun, Stretch,
-    Visit,
+    Counted, EventFacts, Exactly, Lost, Moment, Ordinals, Part, Prefilter, STRETCH, SessionRun,
+    Stretch, Visit,
 };
 use parking_lot::Mutex;
 use std::ops::{ControlFlow, Range, RangeInclusive};
@@ -574,6 +574,13 @@ impl Part for Segment {
         let Some(found) = found else { return Ok(None) };
         let loose = self.ordinals_of(&found.loose)?;
         Ok(Some(Exactly { ordinals: self.ordinals_of(&found.offsets)?, loose }))
+    }
+
+    /// The index of a segment has each event once.
+    fn count_exactly(&self, narrow: &Narrow, seen_too: bool) -> Result<Option<Counted>, Error> {
+        let counted = self.ask(|texts| texts.count_exactly(narrow, seen_too));
+        let Some((sure, loose)) = counted else { return Ok(None) };
+        Ok(Some(Counted { sure, loose: self.ordinals_of(&loose)? }))
     }
 
     fn read_past(

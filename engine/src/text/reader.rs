@@ -1,6 +1,6 @@
 //! Asking the text index.
 
-use super::docs::{guarded, guarded_in};
+use super::docs::{Docs, guarded, guarded_in};
 use super::lookup::{Lookup, is_dear};
 use super::narrow::Narrow;
 use super::schema::{self, OFFSET, TextSchema};
@@ -37,12 +37,56 @@ pub struct Satisfying {
 /// A commit.
 struct View {
     directory: DiskDirectory,
-    segments: Vec<(SegmentReader, Column<u64>)>,
+    segments: Vec<(SegmentReader, Offsets)>,
     fields: TextSchema,
     events: u64,
     through: Offset,
     /// The words of the only segment of a finished index, read by the first who asks.
     words: OnceLock<Option<WordList>>,
+}
+
+/// The offsets of a segment's documents.
+struct Offsets {
+    column: Column<u64>,
+    documents: u32,
+    /// The first, where the others follow one after the other, as those of a log of which nothing was erased: then
+    /// the column need not be read. The first who asks looks; `None` inside where it is not so.
+    in_a_row: OnceLock<Option<u64>>,
+}
+
+impl Offsets {
+    fn of(segment: &SegmentReader, finished: bool) -> Result<Offsets, Error> {
+        let column = segment.fast_fields().u64(OFFSET).map_err(Error::text)?;
+        let in_a_row = OnceLock::new();
+        if !finished {
+            // It is asked too seldom until the next commit.
+            let _ = in_a_row.set(None);
+        }
+        Ok(Offsets { column, documents: segment.max_doc(), in_a_row })
+    }
+
+    fn find_in_a_row(&self) -> Option<u64> {
+        let first = self.column.min_value();
+        let last = first.checked_add(u64::from(self.documents))?.checked_sub(1)?;
+        if self.column.max_value() != last {
+            return None;
+        }
+        let mut are = true;
+        Docs::all(self.documents).each_value(&self.column, |doc, offset| {
+            are &= offset == Some(first + u64::from(doc));
+        });
+        are.then_some(first)
+    }
+
+    /// Adds those of some documents.
+    fn append(&self, docs: &Docs, offsets: &mut Vec<u64>) {
+        match self.in_a_row.get_or_init(|| self.find_in_a_row()) {
+            Some(first) => docs.blocks(|block| {
+                offsets.extend(block.iter().map(|doc| first + u64::from(*doc)));
+            }),
+            None => docs.each_value(&self.column, |_, offset| offsets.extend(offset)),
+        }
+    }
 }
 
 impl std::fmt::Debug for TextReader {
@@ -58,18 +102,23 @@ impl TextReader {
     /// No index there, or a damaged one.
     pub fn open(disk: &SharedDisk, dir: &Path) -> Result<TextReader, Error> {
         let directory = DiskDirectory::new(disk, dir);
-        guarded(Error::text, || TextReader::of(&schema::open(&directory)?, &directory))
+        guarded(Error::text, || TextReader::new(&schema::open(&directory)?, &directory, true))
     }
 
+    /// Of an index that is being written.
     pub(super) fn of(index: &Index, directory: &DiskDirectory) -> Result<TextReader, Error> {
-        let view = View::open(index, directory)?;
+        TextReader::new(index, directory, false)
+    }
+
+    fn new(index: &Index, directory: &DiskDirectory, finished: bool) -> Result<TextReader, Error> {
+        let view = View::open(index, directory, finished)?;
         Ok(TextReader { view: Arc::new(RwLock::new(Arc::new(view))) })
     }
 
     /// Turns to the latest commit.
     pub(super) fn reload(&self, index: &Index) -> Result<(), Error> {
         let directory = self.view.read().directory.clone();
-        let view = Arc::new(View::open(index, &directory)?);
+        let view = Arc::new(View::open(index, &directory, false)?);
         *self.view.write() = view;
         Ok(())
     }
@@ -105,6 +154,20 @@ impl TextReader {
         guarded_in(&view.directory, Error::text, || view.offsets_exactly(narrow, seen_too))
     }
 
+    /// How many events of a finished index, which has each once, satisfy `narrow` for sure, and the offsets of others
+    /// that only may, ascending; see [`TextReader::offsets_exactly`].
+    ///
+    /// # Errors
+    /// A damaged index.
+    pub fn count_exactly(
+        &self,
+        narrow: &Narrow,
+        seen_too: bool,
+    ) -> Result<Option<(u64, Vec<u64>)>, Error> {
+        let view = Arc::clone(&self.view.read());
+        guarded_in(&view.directory, Error::text, || view.count_exactly(narrow, seen_too))
+    }
+
     /// As [`TextReader::offsets`], whatever share of the events it is.
     #[cfg(test)]
     pub(super) fn all_offsets(&self, narrow: &Narrow) -> Result<Option<Vec<u64>>, Error> {
@@ -120,12 +183,12 @@ impl TextReader {
 }
 
 impl View {
-    fn open(index: &Index, directory: &DiskDirectory) -> Result<View, Error> {
+    fn open(index: &Index, directory: &DiskDirectory, finished: bool) -> Result<View, Error> {
         let metas = index.load_metas().map_err(Error::text)?;
         let mut segments = Vec::with_capacity(metas.segments.len());
         for meta in metas.segments {
             let segment = SegmentReader::open(&index.segment(meta)).map_err(Error::text)?;
-            let offsets = segment.fast_fields().u64(OFFSET).map_err(Error::text)?;
+            let offsets = Offsets::of(&segment, finished)?;
             segments.push((segment, offsets));
         }
         let events = segments.iter().map(|(segment, _)| u64::from(segment.max_doc())).sum();
@@ -164,12 +227,12 @@ impl View {
 
     fn offsets(&self, narrow: &Narrow) -> Result<Option<Vec<u64>>, Error> {
         let mut offsets = Vec::new();
-        for (segment, column) in &self.segments {
+        for (segment, places) in &self.segments {
             let lookup = self.lookup(segment, narrow, true);
             let Some(docs) = lookup.docs(narrow, false)? else { return Ok(None) };
-            docs.each_value(column, |_, offset| offsets.extend(offset));
+            places.append(&docs, &mut offsets);
         }
-        // Segments of an index are in no order; inside one the documents are.
+        // Segments of an index are in no order, nor are the documents of one that was made again.
         offsets.sort_unstable();
         offsets.dedup();
         Ok(Some(offsets))
@@ -181,17 +244,35 @@ impl View {
         seen_too: bool,
     ) -> Result<Option<Satisfying>, Error> {
         let Satisfying { mut offsets, mut loose } = Satisfying::default();
-        for (segment, column) in &self.segments {
+        for (segment, places) in &self.segments {
             let lookup = self.lookup(segment, narrow, !seen_too);
             let Some(docs) = lookup.docs(narrow, true)? else { return Ok(None) };
-            docs.each_value(column, |_, offset| offsets.extend(offset));
+            places.append(&docs, &mut offsets);
             let mut marked = lookup.marked(seen_too)?;
             marked.intersect(&docs);
-            marked.each_value(column, |_, offset| loose.extend(offset));
+            places.append(&marked, &mut loose);
         }
         offsets.sort_unstable();
         offsets.dedup();
         loose.sort_unstable();
         Ok(Some(Satisfying { offsets, loose }))
+    }
+
+    fn count_exactly(
+        &self,
+        narrow: &Narrow,
+        seen_too: bool,
+    ) -> Result<Option<(u64, Vec<u64>)>, Error> {
+        let (mut sure, mut loose) = (0, Vec::new());
+        for (segment, places) in &self.segments {
+            let lookup = self.lookup(segment, narrow, !seen_too);
+            let Some(docs) = lookup.docs(narrow, true)? else { return Ok(None) };
+            let mut marked = lookup.marked(seen_too)?;
+            marked.intersect(&docs);
+            sure += docs.len() - marked.len();
+            places.append(&marked, &mut loose);
+        }
+        loose.sort_unstable();
+        Ok(Some((sure, loose)))
     }
 }

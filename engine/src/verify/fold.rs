@@ -14,7 +14,7 @@ use crate::catalog::filter::SessionFilter;
 use crate::error::Error;
 use crate::event::Offset;
 use crate::session::{Change, SessionState};
-use crate::view::{SessionSet, Sessions as _};
+use crate::view::Sessions as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -47,7 +47,7 @@ impl Check<'_> {
         }
         let (catalog, through) = Catalog::open(self.disk, &dir, true)?;
         self.shorter(log, through);
-        let mut left: SessionSet = catalog.keys(&SessionFilter::All)?;
+        let mut left = Arc::unwrap_or_clone(catalog.keys(&SessionFilter::All)?);
         let mut compared = 0;
         let mut differ: Vec<(String, String)> = Vec::new();
         let mut fewer = BTreeSet::new();

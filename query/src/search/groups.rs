@@ -6,13 +6,13 @@
 use super::page::Place;
 use super::plan::Plan;
 use super::snippet::Hits;
-use super::tally::{self, Count, Needs};
+use super::tally::{self, Count};
 use super::{LIMIT_MAX, SearchRequest, sets};
 use crate::cursor::{self, List};
 use crate::error::QueryError;
 use crate::item::{Hit, SessionItem};
 use daybook_engine::event::{Micros, Offset, SessionKey};
-use daybook_engine::view::{EventFacts, Moment, Snapshot};
+use daybook_engine::view::{EventFacts, Snapshot};
 use serde::Serialize;
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -97,14 +97,6 @@ impl Count for Found {
         *matches += 1;
         *latest = place.max(*latest);
     }
-
-    fn needs(&self) -> Needs {
-        Needs::Facts
-    }
-
-    fn add_of(&mut self, _: SessionKey, _: u64) {}
-
-    fn add_moment(&mut self, _: &Moment) {}
 
     fn memory(&self) -> usize {
         self.of_session.capacity() * size_of::<(SessionKey, (u64, Place))>()

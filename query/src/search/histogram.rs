@@ -8,6 +8,7 @@ use crate::item::Time;
 use daybook_engine::event::{Micros, Verdict};
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 
 /// The most buckets of a histogram.
 pub const BUCKETS_MAX: i64 = 120;
@@ -63,6 +64,8 @@ pub(crate) struct Spread {
     /// The number of the first bucket.
     first: i64,
     buckets: VecDeque<Counts>,
+    /// The times of the bucket that the last event is in, and its place: neighbours are mostly in the same.
+    last: Option<(Range<i64>, usize)>,
 }
 
 /// Events without a verdict, then with each.
@@ -71,13 +74,26 @@ type Counts = [u64; 6];
 impl Spread {
     /// Adds an event.
     pub(crate) fn add(&mut self, time: Micros, verdict: Option<Verdict>) {
-        if self.bucket(time).is_none() {
-            self.reach(time);
-        }
+        let at = match &self.last {
+            Some((times, at)) if times.contains(&time.0) => *at,
+            _ => self.turn_to(time),
+        };
         let slot = verdict.map_or(0, |v| usize::from(v.code()));
-        if let Some(count) = self.bucket(time).and_then(|counts| counts.get_mut(slot)) {
+        if let Some(count) = self.buckets.get_mut(at).and_then(|counts| counts.get_mut(slot)) {
             *count += 1;
         }
+    }
+
+    /// The place of the bucket of a time.
+    fn turn_to(&mut self, time: Micros) -> usize {
+        if !(self.first..=self.last_number()).contains(&self.number(time)) {
+            self.reach(time);
+        }
+        let number = self.number(time);
+        let at = (number - self.first) as usize;
+        let start = number * self.width() + ORIGIN;
+        self.last = Some((start..start + self.width(), at));
+        at
     }
 
     fn width(&self) -> i64 {
@@ -88,13 +104,8 @@ impl Spread {
         (time.0 - ORIGIN).div_euclid(self.width())
     }
 
-    fn bucket(&mut self, time: Micros) -> Option<&mut Counts> {
-        let at = usize::try_from(self.number(time) - self.first).ok()?;
-        self.buckets.get_mut(at)
-    }
-
     /// The number of the last bucket.
-    fn last(&self) -> i64 {
+    fn last_number(&self) -> i64 {
         self.first + self.buckets.len() as i64 - 1
     }
 
@@ -106,7 +117,7 @@ impl Spread {
         }
         let span = |spread: &Spread| {
             let number = spread.number(time);
-            spread.last().max(number) - spread.first.min(number) + 1
+            spread.last_number().max(number) - spread.first.min(number) + 1
         };
         while span(self) > BUCKETS_MAX && self.level + 1 < WIDTHS.len() {
             self.join();
@@ -116,7 +127,7 @@ impl Spread {
             self.buckets.push_front(Counts::default());
             self.first -= 1;
         }
-        while self.last() < number {
+        while self.last_number() < number {
             self.buckets.push_back(Counts::default());
         }
     }

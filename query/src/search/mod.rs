@@ -106,6 +106,8 @@ pub enum CountMode {
     None,
     /// All of them, whatever page is asked for.
     Exact,
+    /// Also in how many sessions they are, which takes a look at each of them.
+    Sessions,
 }
 
 /// A page of hits.
@@ -140,7 +142,8 @@ pub struct Totals {
     /// At least so many do, when that is all that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count_at_least: Option<u64>,
-    /// In how many sessions.
+    /// In how many sessions, if that was asked for or follows from facets.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub sessions: Option<u64>,
     /// In at least so many.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -169,7 +172,7 @@ pub fn search(snapshot: &Snapshot, request: &SearchRequest<'_>) -> Result<Search
     };
     let mut unreadable = page.unreadable + tally::lost_before(&plan);
     let (totals, counted) =
-        if request.count == CountMode::Exact || request.facets || request.histogram {
+        if request.count != CountMode::None || request.facets || request.histogram {
             let (totals, counted, of_all) = tally::tally(&plan, request)?;
             unreadable = unreadable.max(of_all);
             (Some(totals), counted)

@@ -15,7 +15,7 @@ use daybook_engine::event::wire::Event;
 use daybook_engine::event::{Kind, Micros, SessionKey};
 use daybook_engine::screen::{Lookback, Seen};
 use daybook_engine::text::narrow::Narrow;
-use daybook_engine::view::{EventFacts, Exactly, Ordinals, Part, Prefilter, Snapshot};
+use daybook_engine::view::{Counted, EventFacts, Exactly, Ordinals, Part, Prefilter, Snapshot};
 use std::cell::{Cell, RefCell};
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
@@ -182,12 +182,23 @@ impl<'a> Plan<'a> {
     pub(crate) fn decided(&self, part: &dyn Part) -> Result<Option<Exactly>, QueryError> {
         // Few are read as quickly as they are decided; few sessions are looked up.
         let few = self.sessions.as_ref().is_some_and(|s| s.len() <= part.len() as usize / 64);
-        match (self.matcher.narrow(), self.matcher.exactness()) {
-            (Narrow::All | Narrow::None, _) | (_, None) => Ok(None),
-            (narrow, Some(exactness)) if !few => {
-                Ok(part.narrow_exactly(narrow, exactness == Exactness::All)?)
-            }
+        match self.exact_narrow() {
+            Some((narrow, seen_too)) if !few => Ok(part.narrow_exactly(narrow, seen_too)?),
             _ => Ok(None),
+        }
+    }
+
+    /// As [`Plan::decided`], for who only counts.
+    pub(crate) fn counted(&self, part: &dyn Part) -> Result<Option<Counted>, QueryError> {
+        let Some((narrow, seen_too)) = self.exact_narrow() else { return Ok(None) };
+        Ok(part.count_exactly(narrow, seen_too)?)
+    }
+
+    /// The narrowing, if it says exactly what is asked, and whether words that were only seen count.
+    fn exact_narrow(&self) -> Option<(&Narrow, bool)> {
+        match (self.matcher.narrow(), self.matcher.exactness()?) {
+            (Narrow::All | Narrow::None, _) => None,
+            (narrow, exactness) => Some((narrow, exactness == Exactness::All)),
         }
     }
 

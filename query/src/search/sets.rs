@@ -28,7 +28,7 @@ pub(crate) fn scope(
     Ok(match filter {
         SessionFilter::All => None,
         SessionFilter::Keys(keys) => Some(keys.clone()),
-        filter => Some(Arc::new(snapshot.sessions.keys(filter)?)),
+        filter => Some(snapshot.sessions.keys(filter)?),
     })
 }
 
@@ -51,7 +51,7 @@ pub(crate) fn resolve(
                 }
                 _ => snapshot.sessions.keys(filter)?,
             };
-            Ok(Arc::new(keys))
+            Ok(keys)
         }
         SessionCondition::Together(queries) => {
             let mut within = scope.cloned();
@@ -60,7 +60,7 @@ pub(crate) fn resolve(
             }
             match within {
                 Some(keys) => Ok(keys),
-                None => Ok(Arc::new(snapshot.sessions.keys(&SessionFilter::All)?)),
+                None => Ok(snapshot.sessions.keys(&SessionFilter::All)?),
             }
         }
         SessionCondition::InOrder(queries, within) => {

@@ -4,14 +4,16 @@
 
 use super::histogram::Spread;
 use super::plan::Plan;
-use super::{SearchLimits, SearchRequest, Spent, Totals};
+use super::{CountMode, SearchLimits, SearchRequest, Spent, Totals};
 use crate::error::QueryError;
 use crate::item::FacetCount;
 use crate::lang::Tri;
 use daybook_engine::catalog::filter::{SessionFilter, TextFact};
 use daybook_engine::event::{Kind, SessionKey, Verdict};
-use daybook_engine::view::{EventFacts, Moment, Ordinals, SessionCounts, Weights};
-use std::collections::BTreeMap;
+use daybook_engine::view::{
+    Counted, EventFacts, Exactly, Moment, Ordinals, Part, SessionCounts, Weights,
+};
+use std::collections::{BTreeMap, HashMap};
 
 /// The session's fields that are counted.
 pub(crate) const FACETS: [TextFact; 6] = [
@@ -29,49 +31,49 @@ pub(crate) const FACET_VALUES_MAX: usize = 20;
 /// How many candidates are read in one go.
 const CHUNK: usize = 4096;
 
-#[derive(Default)]
-struct Tally {
-    count: u64,
-    of_session: SessionCounts,
-    /// The session that the last events are in, and how many: neighbours are of the same one.
-    run: Option<(SessionKey, u64)>,
-    /// Are kinds and verdicts counted, too?
-    codes: bool,
-    /// By code.
-    of_kind: [u64; 16],
-    of_verdict: [u64; 16],
-    spread: Option<Spread>,
-    /// Events that may match, but can't be read.
-    unreadable: u64,
-}
-
-/// What is needed of events to count them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Needs {
-    /// Their sessions.
-    Sessions,
-    /// When they happened, and what.
-    Moments,
-    /// All facts.
-    Facts,
-}
-
 /// Counts matches.
 pub(super) trait Count {
     /// Counts one.
     fn add(&mut self, facts: &EventFacts);
 
-    /// What it needs of events.
-    fn needs(&self) -> Needs;
-
-    /// Counts so many of a session, where it needs no more.
-    fn add_of(&mut self, session: SessionKey, events: u64);
-
-    /// Counts one, where it needs no more.
-    fn add_moment(&mut self, moment: &Moment);
+    /// The totals that are counted, where that is all: mostly less than all facts will do.
+    fn totals(&mut self) -> Option<&mut Tally> {
+        None
+    }
 
     /// What it holds in memory, in bytes.
     fn memory(&self) -> usize;
+}
+
+/// What is needed of events to count them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Needs {
+    /// How many there are.
+    Number,
+    /// Their sessions.
+    Sessions,
+    /// When they happened, and what.
+    Moments,
+}
+
+/// The totals of all matches.
+#[derive(Default)]
+pub(super) struct Tally {
+    count: u64,
+    /// How many are in each session, if that is wanted.
+    of_session: Option<SessionCounts>,
+    /// The session that the last events are in, and how many: neighbours are of the same one.
+    run: Option<(SessionKey, u64)>,
+    /// Kinds and verdicts, if they are wanted.
+    codes: Option<Codes>,
+    spread: Option<Spread>,
+}
+
+/// How many events are of a kind, and have a verdict, by code.
+#[derive(Default)]
+struct Codes {
+    of_kind: [u64; 16],
+    of_verdict: [u64; 16],
 }
 
 impl Count for Tally {
@@ -79,46 +81,116 @@ impl Count for Tally {
         self.add_moment(&Moment::from(facts));
     }
 
+    fn totals(&mut self) -> Option<&mut Tally> {
+        Some(self)
+    }
+
+    fn memory(&self) -> usize {
+        let sessions = self.of_session.as_ref().map_or(0, HashMap::capacity);
+        sessions * size_of::<(SessionKey, u64)>()
+    }
+}
+
+impl Tally {
+    fn of(request: &SearchRequest<'_>) -> Tally {
+        let sessions = request.facets || request.count == CountMode::Sessions;
+        Tally {
+            of_session: sessions.then(SessionCounts::default),
+            codes: request.facets.then(Codes::default),
+            spread: request.histogram.then(Spread::default),
+            ..Tally::default()
+        }
+    }
+
+    fn needs(&self) -> Needs {
+        match (&self.codes, &self.spread, &self.of_session) {
+            (None, None, None) => Needs::Number,
+            (None, None, Some(_)) => Needs::Sessions,
+            _ => Needs::Moments,
+        }
+    }
+
+    /// Counts so many of a session, where no more is needed.
+    fn add_of(&mut self, session: SessionKey, events: u64) {
+        self.count += events;
+        if let Some(of_session) = &mut self.of_session {
+            *of_session.entry(session).or_default() += events;
+        }
+    }
+
     fn add_moment(&mut self, moment: &Moment) {
         self.count += 1;
-        match &mut self.run {
-            Some((session, count)) if *session == moment.session => *count += 1,
-            _ => {
-                self.end_run();
-                self.run = Some((moment.session, 1));
+        if self.of_session.is_some() {
+            match &mut self.run {
+                Some((session, count)) if *session == moment.session => *count += 1,
+                _ => {
+                    self.end_run();
+                    self.run = Some((moment.session, 1));
+                }
             }
         }
-        let of_kind = self.of_kind.get_mut(usize::from(moment.kind.code()));
-        let of_verdict = moment.verdict.map(|verdict| usize::from(verdict.code()));
-        let of_verdict = of_verdict.and_then(|code| self.of_verdict.get_mut(code));
-        for count in [of_kind, of_verdict].into_iter().flatten() {
-            *count += 1;
+        if let Some(Codes { of_kind, of_verdict }) = &mut self.codes {
+            let kind = of_kind.get_mut(usize::from(moment.kind.code()));
+            let verdict = moment.verdict.map(|verdict| usize::from(verdict.code()));
+            let verdict = verdict.and_then(|code| of_verdict.get_mut(code));
+            for count in [kind, verdict].into_iter().flatten() {
+                *count += 1;
+            }
         }
         if let Some(spread) = &mut self.spread {
             spread.add(moment.time, moment.verdict);
         }
     }
 
-    fn needs(&self) -> Needs {
-        if self.codes || self.spread.is_some() { Needs::Moments } else { Needs::Sessions }
+    fn end_run(&mut self) {
+        if let (Some((session, count)), Some(of_session)) = (self.run.take(), &mut self.of_session)
+        {
+            *of_session.entry(session).or_default() += count;
+        }
     }
 
-    fn add_of(&mut self, session: SessionKey, events: u64) {
-        self.count += events;
-        *self.of_session.entry(session).or_default() += events;
-    }
-
-    fn memory(&self) -> usize {
-        self.of_session.capacity() * size_of::<(SessionKey, u64)>()
+    /// Counts the matches of a part whose facts have no say. Answers what has to be read for the others; `None` where
+    /// facts have a say, and then nothing is counted.
+    fn add_part(&mut self, plan: &Plan<'_>, part: &dyn Part) -> Result<Option<Left>, QueryError> {
+        let any_facts = plan.accepts_any(part);
+        if !any_facts && !plan.accepts_sessions(part) {
+            return Ok(None);
+        }
+        if self.needs() == Needs::Number
+            && any_facts
+            && let Some(Counted { sure, loose }) = plan.counted(part)?
+        {
+            self.count += sure;
+            return Ok(Some(Left { to_read: loose, list: 0 }));
+        }
+        let (ordinals, loose) = match plan.decided(part)? {
+            Some(Exactly { ordinals, loose }) => (Ordinals::List(ordinals), loose),
+            None if plan.accepts_sessions(part) => (plan.ordinals(part)?, Vec::new()),
+            None => return Ok(None),
+        };
+        let sure = without(ordinals, &loose);
+        match self.needs() {
+            Needs::Number | Needs::Sessions => part.each_session(&sure, &mut |session, events| {
+                if plan.is_in_sessions(session) {
+                    self.add_of(session, events);
+                }
+            }),
+            Needs::Moments => part.each_moment(&sure, &mut |moment| {
+                if plan.is_in_sessions(moment.session) {
+                    self.add_moment(moment);
+                }
+            }),
+        }
+        Ok(Some(Left { list: sure.memory(), to_read: loose }))
     }
 }
 
-impl Tally {
-    fn end_run(&mut self) {
-        if let Some((session, count)) = self.run.take() {
-            *self.of_session.entry(session).or_default() += count;
-        }
-    }
+/// What is left of a part when all was counted that needs no line.
+struct Left {
+    /// The ordinals of the events that have to be read, ascending.
+    to_read: Vec<u32>,
+    /// What other ordinals held in memory meanwhile, in bytes.
+    list: usize,
 }
 
 /// Counts all matches; also says whether the limits let it, and how many events can't be read.
@@ -126,24 +198,23 @@ pub(super) fn tally(
     plan: &Plan<'_>,
     request: &SearchRequest<'_>,
 ) -> Result<(Totals, bool, u64), QueryError> {
-    let spread = request.histogram.then(Spread::default);
-    let mut tally = Tally { spread, codes: request.facets, ..Tally::default() };
+    let mut tally = Tally::of(request);
     let (complete, unreadable) = walk(plan, request.limits, &mut tally)?;
     tally.end_run();
-    tally.unreadable = unreadable;
-    let (count, sessions) = (tally.count, tally.of_session.len() as u64);
+    let unreadable = unreadable + lost_before(plan);
+    let count = tally.count;
+    let sessions = tally.of_session.as_ref().map(|of_session| of_session.len() as u64);
     let mut totals = Totals::default();
-    tally.unreadable += lost_before(plan);
-    if complete && tally.unreadable == 0 {
-        (totals.count, totals.sessions) = (Some(count), Some(sessions));
+    if complete && unreadable == 0 {
+        (totals.count, totals.sessions) = (Some(count), sessions);
     } else {
-        (totals.count_at_least, totals.sessions_at_least) = (Some(count), Some(sessions));
+        (totals.count_at_least, totals.sessions_at_least) = (Some(count), sessions);
     }
-    totals.histogram = tally.spread.take().map(Spread::finish);
-    if request.facets {
-        totals.facets = Some(facets(plan, &tally)?);
+    totals.histogram = tally.spread.map(Spread::finish);
+    if let (Some(of_session), Some(codes)) = (&tally.of_session, &tally.codes) {
+        totals.facets = Some(facets(plan, of_session, codes)?);
     }
-    Ok((totals, complete, tally.unreadable))
+    Ok((totals, complete, unreadable))
 }
 
 /// Events of which not even the facts are known: they may match anything.
@@ -167,49 +238,14 @@ pub(super) fn walk(
     parts.sort_by_key(|(latest, _)| std::cmp::Reverse(*latest));
     let (mut spent, mut unreadable) = (Spent::new(limits), 0);
     for (_, part) in parts {
-        let (ordinals, loose) = match plan.decided(part)? {
-            Some(exactly) => (Ordinals::List(exactly.ordinals), Some(exactly.loose)),
-            None => (plan.ordinals(part)?, None),
+        let counted = match count.totals() {
+            Some(totals) => totals.add_part(plan, part)?,
+            None => None,
         };
-        // What is decided by the index has not to be read; and often its facts have no say either.
-        let any_facts = loose.is_some() && plan.accepts_any(part);
-        let mut to_read = Vec::new();
-        let mut list = ordinals.memory();
-        if count.needs() != Needs::Facts && (any_facts || plan.accepts_sessions(part)) {
-            to_read = loose.unwrap_or_default();
-            let sure = without(ordinals, &to_read);
-            list += sure.memory();
-            if count.needs() == Needs::Sessions {
-                part.each_session(&sure, &mut |session, events| {
-                    if plan.is_in_sessions(session) {
-                        count.add_of(session, events);
-                    }
-                });
-            } else {
-                part.each_moment(&sure, &mut |moment| {
-                    if plan.is_in_sessions(moment.session) {
-                        count.add_moment(moment);
-                    }
-                });
-            }
-        } else {
-            let mut loose = loose.map(|loose| loose.into_iter().peekable());
-            let mut sure = |ordinal: u32| {
-                loose.as_mut().is_some_and(|loose| {
-                    while loose.next_if(|next| *next < ordinal).is_some() {}
-                    loose.peek() != Some(&ordinal)
-                })
-            };
-            let accepts =
-                |facts: &EventFacts| if any_facts { Tri::Maybe } else { plan.accepts(facts) };
-            let wanted = |session| plan.is_in_sessions(session);
-            part.each_facts_of(&ordinals, &wanted, &mut |ordinal, facts| match accepts(facts) {
-                Tri::No => {}
-                Tri::Yes => count.add(facts),
-                Tri::Maybe if sure(ordinal) => count.add(facts),
-                Tri::Maybe => to_read.push(ordinal),
-            });
-        }
+        let Left { to_read, list } = match counted {
+            Some(left) => left,
+            None => add_by_facts(plan, part, count)?,
+        };
         for chunk in to_read.chunks(CHUNK) {
             let lists = list + size_of_val(to_read.as_slice());
             spent.memory = (lists + count.memory()) as u64;
@@ -229,6 +265,37 @@ pub(super) fn walk(
     Ok((true, unreadable))
 }
 
+/// Counts the matches of a part that the facts, and the text index, decide.
+fn add_by_facts(
+    plan: &Plan<'_>,
+    part: &dyn Part,
+    count: &mut impl Count,
+) -> Result<Left, QueryError> {
+    let (ordinals, loose) = match plan.decided(part)? {
+        Some(exactly) => (Ordinals::List(exactly.ordinals), Some(exactly.loose)),
+        None => (plan.ordinals(part)?, None),
+    };
+    // What is decided by the index has not to be read; and often its facts have no say either.
+    let any_facts = loose.is_some() && plan.accepts_any(part);
+    let mut loose = loose.map(|loose| loose.into_iter().peekable());
+    let mut sure = |ordinal: u32| {
+        loose.as_mut().is_some_and(|loose| {
+            while loose.next_if(|next| *next < ordinal).is_some() {}
+            loose.peek() != Some(&ordinal)
+        })
+    };
+    let mut to_read = Vec::new();
+    let accepts = |facts: &EventFacts| if any_facts { Tri::Maybe } else { plan.accepts(facts) };
+    let wanted = |session| plan.is_in_sessions(session);
+    part.each_facts_of(&ordinals, &wanted, &mut |ordinal, facts| match accepts(facts) {
+        Tri::No => {}
+        Tri::Yes => count.add(facts),
+        Tri::Maybe if sure(ordinal) => count.add(facts),
+        Tri::Maybe => to_read.push(ordinal),
+    });
+    Ok(Left { to_read, list: ordinals.memory() })
+}
+
 /// Some ordinals without others of them; both ascend.
 fn without(all: Ordinals, others: &[u32]) -> Ordinals {
     if others.is_empty() {
@@ -244,9 +311,10 @@ fn without(all: Ordinals, others: &[u32]) -> Ordinals {
 
 fn facets(
     plan: &Plan<'_>,
-    tally: &Tally,
+    of_session: &SessionCounts,
+    codes: &Codes,
 ) -> Result<BTreeMap<&'static str, Vec<FacetCount>>, QueryError> {
-    let weights = Weights::Of(&tally.of_session);
+    let weights = Weights::Of(of_session);
     let all = SessionFilter::All;
     let counted = plan.snapshot.sessions.facets(&all, weights, &FACETS, FACET_VALUES_MAX)?;
     let mut facets: BTreeMap<&'static str, Vec<FacetCount>> = BTreeMap::new();
@@ -255,9 +323,9 @@ fn facets(
         facets.insert(fact.name(), values.collect());
     }
     let kinds = Kind::ALL.iter().map(|kind| (kind.name(), kind.code()));
-    facets.insert("kind", by_code(kinds, &tally.of_kind));
+    facets.insert("kind", by_code(kinds, &codes.of_kind));
     let verdicts = Verdict::ALL.iter().map(|verdict| (verdict.name(), verdict.code()));
-    facets.insert("verdict", by_code(verdicts, &tally.of_verdict));
+    facets.insert("verdict", by_code(verdicts, &codes.of_verdict));
     for counts in facets.values_mut() {
         counts.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.value.cmp(&b.value)));
         counts.truncate(FACET_VALUES_MAX);

@@ -72,9 +72,9 @@ impl Sessions for Known {
         unimplemented!("no export lists sessions")
     }
 
-    fn keys(&self, filter: &SessionFilter) -> Result<SessionSet, daybook_engine::Error> {
-        let all = self.0.iter();
-        Ok(all.filter(|s| filter.matches(&s.id, s.key, &s.state)).map(|s| s.key).collect())
+    fn keys(&self, filter: &SessionFilter) -> Result<Arc<SessionSet>, daybook_engine::Error> {
+        let matching = self.0.iter().filter(|s| filter.matches(&s.id, s.key, &s.state));
+        Ok(Arc::new(matching.map(|s| s.key).collect()))
     }
 
     fn facets(

@@ -227,8 +227,9 @@ impl Sessions for ModelSessions {
         Ok(ListPage { items, count, next })
     }
 
-    fn keys(&self, filter: &SessionFilter) -> Result<SessionSet, Error> {
-        Ok(self.matching(filter).iter().map(|s| s.key).collect())
+    fn keys(&self, filter: &SessionFilter) -> Result<Arc<SessionSet>, Error> {
+        let keys: SessionSet = self.matching(filter).iter().map(|s| s.key).collect();
+        Ok(Arc::new(keys))
     }
 
     fn facets(

@@ -173,14 +173,17 @@ proptest! {
         prop_assert_eq!(offsets, expected);
 
         let sessions: HashSet<_> = wanted.iter().map(|e| &e.id).collect();
-        // Counted alone, by sessions where these decide.
-        let counted = SearchRequest { count: CountMode::Exact, ..request.clone() };
-        let counted = search(&model.snapshot, &counted).unwrap().totals.unwrap();
-        if counted.count.is_some() {
-            prop_assert_eq!(counted.count, Some(wanted.len() as u64));
-            prop_assert_eq!(counted.sessions, Some(sessions.len() as u64));
-        } else {
-            prop_assert!(cut && counted.count_at_least.unwrap() <= wanted.len() as u64);
+        // Counted alone, and by sessions where these decide.
+        for count in [CountMode::Exact, CountMode::Sessions] {
+            let counted = SearchRequest { count, ..request.clone() };
+            let counted = search(&model.snapshot, &counted).unwrap().totals.unwrap();
+            if counted.count.is_some() {
+                let in_sessions = (count == CountMode::Sessions).then_some(sessions.len() as u64);
+                prop_assert_eq!(counted.count, Some(wanted.len() as u64));
+                prop_assert_eq!(counted.sessions, in_sessions);
+            } else {
+                prop_assert!(cut && counted.count_at_least.unwrap() <= wanted.len() as u64);
+            }
         }
         let found = search(&model.snapshot, &SearchRequest {
             count: CountMode::Exact, facets: true, histogram: true, ..request

@@ -292,7 +292,8 @@ pub struct SearchPage {
     /// At least so many do.
     #[schema(nullable = false)]
     count_at_least: Option<u64>,
-    /// In how many sessions.
+    /// In how many sessions: with `count=sessions` or `facets=true`.
+    #[schema(nullable = false)]
     sessions: Option<u64>,
     /// In at least so many.
     #[schema(nullable = false)]
