@@ -116,6 +116,8 @@ enum Section {
     Start,
     /// Deleting segments of any size.
     Retention,
+    /// The text index alone, of the first of `--events` events, beside tantivy.
+    Indexing,
     /// Searches of all kinds in `--events` events. Only where it is asked for, and with `--quick`.
     Search,
 }
@@ -205,6 +207,9 @@ fn main() -> Result<()> {
     }
     if wanted(Section::Retention) {
         retention::report(&dir.join("retention"), arguments.quick)?;
+    }
+    if wanted(Section::Indexing) {
+        search::indexing(&dir.join("indexing"), &source, arguments.events)?;
     }
     if arguments.only.contains(&Section::Search) || (arguments.quick && wanted(Section::Search)) {
         let options = search::Options {

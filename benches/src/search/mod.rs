@@ -32,6 +32,11 @@ pub(crate) struct Options<'a> {
     pub quick: bool,
 }
 
+/// Indexes the texts of the first events, beside tantivy.
+pub(crate) fn indexing(dir: &Path, source: &Source, events: u64) -> Result<()> {
+    indexing::report(dir, &generate::Stream::new(source, events, SEED)?)
+}
+
 /// Loads the events and asks for them.
 pub(crate) fn report(dir: &Path, source: &Source, options: &Options<'_>) -> Result<()> {
     let stream = generate::Stream::new(source, options.events, SEED)?;
@@ -50,7 +55,6 @@ pub(crate) fn report(dir: &Path, source: &Source, options: &Options<'_>) -> Resu
         std::fs::create_dir_all(&place)?;
         Ok(place)
     };
-    indexing::report(&dir.join("indexing"), &stream)?;
     let mine = place("daybook", stream.events)?;
     daybook::load(&mine, &stream, options.producers, options.quick)?;
     let (figures, wrong) = daybook::ask(&mine, &asks, effort)?;
