@@ -445,6 +445,12 @@ pub trait Sessions: Send + Sync {
     /// The catalog's.
     fn list(&self, request: &ListRequest) -> Result<ListPage, Error>;
 
+    /// Were all events of a session erased, since this log was opened? A snapshot from before still has them.
+    fn was_erased(&self, key: SessionKey) -> bool {
+        let _ = key;
+        false
+    }
+
     /// The numbers of all sessions that match.
     ///
     /// # Errors

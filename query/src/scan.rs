@@ -38,7 +38,7 @@ pub struct Match<'a> {
 }
 
 /// Calls `visit` with each event of these offsets that matches `query` (all of them, without one) and is in a session
-/// that `scope` admits, until it answers [`ControlFlow::Break`].
+/// that `scope` admits, until it answers [`ControlFlow::Break`]. What is erased meanwhile is left out.
 ///
 /// # Errors
 /// The log's, or what `visit` answers.
@@ -68,8 +68,7 @@ pub fn for_each_match(
                 Tri::No => false,
                 Tri::Maybe => plan.matches(&facts, &record, &record.event()?)?.is_some(),
             };
-            if matches {
-                let session = sessions.get(facts.session)?;
+            if matches && let Some(session) = sessions.get(facts.session)? {
                 outcome = visit(Match { facts, record, session });
             }
             Ok(match outcome {
@@ -118,18 +117,18 @@ impl<'a> SessionCache<'a> {
         SessionCache { snapshot, known: HashMap::new() }
     }
 
-    pub(crate) fn get(&mut self, key: SessionKey) -> Result<&Session, Error> {
+    /// A session; `None` for one that was erased since the snapshot was taken.
+    pub(crate) fn get(&mut self, key: SessionKey) -> Result<Option<&Session>, Error> {
         if self.known.len() >= SESSIONS_KEPT_MAX && !self.known.contains_key(&key) {
             self.known.clear();
         }
         match self.known.entry(key) {
-            Entry::Occupied(known) => Ok(known.into_mut()),
-            Entry::Vacant(free) => {
-                let session = self.snapshot.sessions.by_key(key)?.ok_or_else(|| {
-                    Error::catalog(format!("session number {} is not in it", key.0))
-                })?;
-                Ok(free.insert(session))
-            }
+            Entry::Occupied(known) => Ok(Some(known.into_mut())),
+            Entry::Vacant(free) => match self.snapshot.sessions.by_key(key)? {
+                Some(session) => Ok(Some(free.insert(session))),
+                None if self.snapshot.sessions.was_erased(key) => Ok(None),
+                None => Err(Error::catalog(format!("session number {} is not in it", key.0))),
+            },
         }
     }
 }

@@ -102,6 +102,10 @@ impl Sessions for Catalog {
         self.sound(&seen.view, || seen.page(request))
     }
 
+    fn was_erased(&self, key: SessionKey) -> bool {
+        self.whole().is_ok_and(|inner| inner.erased.contains(key))
+    }
+
     fn keys(&self, filter: &SessionFilter) -> Result<Arc<SessionSet>, Error> {
         let seen = self.seen(filter)?;
         self.sound(&seen.view, || seen.keys(filter))

@@ -52,6 +52,8 @@ pub(super) struct Inner {
     pub(super) ids: HashMap<Arc<str>, SessionKey, RandomState>,
     /// Sessions that the view has and that are no more: all their events were erased.
     pub(super) removed: HashSet<SessionKey, RandomState>,
+    /// All that were removed since the catalog was opened.
+    pub(super) erased: SessionSet,
     /// Every event below this is in the overlay or the index, but for `lacks`.
     through: Offset,
     /// A change could not be applied. Nothing can be said any more until the catalog is made again.
@@ -95,6 +97,7 @@ impl Catalog {
             overlay: HashMap::default(),
             ids: HashMap::default(),
             removed: HashSet::default(),
+            erased: SessionSet::default(),
             through,
             lacks: false,
         };
@@ -261,6 +264,7 @@ impl Inner {
     fn entry(&mut self, id: Arc<str>, key: SessionKey, new: bool) -> Result<&mut Entry, Error> {
         // One that was removed starts anew, and replaces what the view still has.
         let again = self.removed.remove(&key);
+        self.erased.remove(key);
         let known = self.overlay.get(&key).map(|entry| entry.dirty);
         if again {
             // It is hidden already.
@@ -308,6 +312,7 @@ impl Inner {
         }
         // Also one that the view does not have: a commit that is under way may bring it.
         self.removed.insert(key);
+        self.erased.insert(key);
         self.hide(place);
         Ok(())
     }

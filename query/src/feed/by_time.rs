@@ -71,7 +71,11 @@ pub(super) fn each(
         };
         for at in &held.order {
             let (record, key) = held.get(*at)?;
-            visit(&record, sessions.get(key)?)?;
+            let session = sessions.get(key)?.ok_or_else(|| {
+                let what = format!("session number {} was erased meanwhile", key.0);
+                daybook_engine::Error::catalog(what)
+            })?;
+            visit(&record, session)?;
         }
         rest = later;
         size = (size * 2).min(PORTION_EVENTS);
