@@ -366,12 +366,17 @@ fn clients_read_every_row_of_a_corpus() {
 #[ignore = "takes minutes"]
 fn a_large_event_among_a_million_small_ones_holds_up_nobody() {
     const EVENTS: u64 = 1_000_000;
-    const LARGE: usize = (16 << 20) - 1000;
+    const LARGE: usize = 50_000_000;
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let place = Place::new();
     let server = Server::start(
         &place.data(),
-        &flags(&["journal_bytes_max=32MiB", "journal_age_max=5s", "text_index=false"]),
+        &flags(&[
+            "journal_bytes_max=32MiB",
+            "journal_age_max=5s",
+            "text_index=false",
+            "event_bytes_max=64MiB",
+        ]),
     );
     let client = place.client(&server.address);
     let began = Instant::now();

@@ -91,7 +91,7 @@ use std::sync::LazyLock;
 
 /// The largest payload of a block before compression, in bytes. A block is closed at its target size
 /// (a quarter of a mebibyte), so only one long line makes a block that comes near to this.
-pub const RAW_LEN_MAX: usize = 32 << 20;
+pub const RAW_LEN_MAX: usize = 80 << 20;
 
 /// What is known of all lines of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

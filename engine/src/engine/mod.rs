@@ -65,7 +65,7 @@ use crate::crypt::Keyring;
 use crate::disk::{EncryptedDisk, RealDisk, SharedDisk};
 use crate::error::Error;
 use crate::event::Offset;
-use crate::event::wire::{LINE_BYTES_MAX, SESSION_BYTES_MAX};
+use crate::event::wire::{LINE_BYTES_DEFAULT, SESSION_BYTES_MAX};
 use crate::retention::HoldQueries;
 use crate::segment::Columnar;
 use crate::view::Snapshot;
@@ -90,7 +90,7 @@ pub struct Options {
     /// `append` answers busy until some are sealed; from half of it on the writer takes its time. Twice
     /// `journal_bytes_max` at least.
     pub unsealed_bytes_max: u64,
-    /// A longer line is rejected, up to the format's own bound ([`LINE_BYTES_MAX`]).
+    /// A longer line is rejected, up to the format's own bound ([`LINE_BYTES_MAX`](crate::event::wire::LINE_BYTES_MAX)).
     pub event_bytes_max: u64,
     /// A longer session id is rejected, up to the format's own bound ([`SESSION_BYTES_MAX`]).
     pub session_id_bytes_max: u64,
@@ -186,7 +186,7 @@ impl Default for Options {
             journal_age_max: Duration::from_secs(15 * 60),
             queue_bytes_max: 64 << 20,
             unsealed_bytes_max: 1 << 30,
-            event_bytes_max: LINE_BYTES_MAX as u64,
+            event_bytes_max: LINE_BYTES_DEFAULT as u64,
             session_id_bytes_max: SESSION_BYTES_MAX as u64,
             session_events_max: 1_000_000_000,
             session_reviews_max: 10_000,

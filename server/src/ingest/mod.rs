@@ -59,7 +59,7 @@ const UNKNOWN_BYTES: usize = 64 << 10;
     request_body(
         content = String,
         content_type = "application/x-ndjson",
-        description = "one event a line, each at most 16 MiB"
+        description = "one event a line, each at most 16 MiB unless it is set otherwise"
     ),
     responses(
         (status = 200, description = "what became of the lines", body = Tally),

@@ -27,8 +27,10 @@ use super::time::excerpt;
 use super::{Micros, Seq};
 use std::borrow::Cow;
 
-/// The longest line that is accepted, in bytes.
-pub const LINE_BYTES_MAX: usize = 16 << 20;
+/// The longest line that can be stored, in bytes.
+pub const LINE_BYTES_MAX: usize = 64 << 20;
+/// The longest line that is accepted unless it is set otherwise, in bytes.
+pub const LINE_BYTES_DEFAULT: usize = 16 << 20;
 /// The longest session id, in bytes.
 pub const SESSION_BYTES_MAX: usize = 256;
 /// The longest name (user, role, tag, rule, review id, ...), in bytes.
