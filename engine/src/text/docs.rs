@@ -42,6 +42,25 @@ impl Docs {
         }
     }
 
+    /// Adds documents that ascend. Neighbours are put together first: a word in memory that is written and read again for
+    /// each of them has to wait for itself.
+    fn insert_all(&mut self, docs: &[u32]) {
+        let (mut at, mut bits) = (0, 0);
+        for &doc in docs.iter().take_while(|doc| **doc < self.bound) {
+            let place = (doc / 64) as usize;
+            if place != at {
+                if let Some(word) = self.words.get_mut(at) {
+                    *word |= bits;
+                }
+                (at, bits) = (place, 0);
+            }
+            bits |= 1 << (doc % 64);
+        }
+        if let Some(word) = self.words.get_mut(at) {
+            *word |= bits;
+        }
+    }
+
     /// Keeps what is also in `other`.
     pub(crate) fn intersect(&mut self, other: &Docs) {
         for (word, other) in self.words.iter_mut().zip(&other.words) {
@@ -129,9 +148,7 @@ impl Docs {
         let mut postings =
             index.read_block_postings_from_terminfo(term, IndexRecordOption::Basic)?;
         while !postings.docs().is_empty() {
-            for &doc in postings.docs() {
-                self.insert(doc);
-            }
+            self.insert_all(postings.docs());
             postings.advance();
         }
         Ok(())
