@@ -457,12 +457,63 @@ fn a_feed_without_outputs_has_no_byte_of_one_in_its_files() {
             find(&file, what.as_bytes()).is_some()
                 || find(cells.as_bytes(), what.as_bytes()).is_some()
         };
-        let texts = outputs == Outputs::Text;
+        let texts = matches!(outputs, Outputs::Text | Outputs::Rendered);
         for what in [SECRET, &base64(SECRET.as_bytes()), &base64(&torn)] {
             assert_eq!(has(what), texts, "{name}: {what}");
         }
         assert_eq!(has("sha256"), outputs == Outputs::Hash);
     }
+}
+
+#[test]
+fn a_feed_of_rendered_outputs_has_terminals_as_a_person_saw_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { text_index: false, merge: false, ..Options::default() };
+    let engine = Engine::open(&dir.path().join("data"), options).unwrap();
+    // The first two journals end in the middle of a line.
+    let journals = [
+        vec![("command", "", "select 1"), ("terminal.output", "\u{1b}[31mpass", "")],
+        vec![("terminal.output", "wrd\u{8}\u{8}ord:\u{1b}[0m ok\r\nnext\r", "")],
+        vec![("terminal.output", "\u{1b}[Klast\r\n$ ", ""), ("terminal.output", "ls", "")],
+    ];
+    let mut seq = 0;
+    for events in journals {
+        let mut batch = Batch::new();
+        for (kind, text, input) in events {
+            let time = format!("2026-03-01T10:00:0{seq}Z");
+            let mut event = json!({"session": "s", "seq": seq, "time": time, "kind": kind});
+            match kind {
+                "command" => {
+                    event["input"] = json!(input);
+                    event["output"] = json!("\u{1b}[1mas it came");
+                }
+                _ => event["text"] = json!(text),
+            }
+            seq += 1;
+            batch.push(seq, event.to_string().as_bytes()).unwrap();
+        }
+        assert!(engine.append_blocking(batch).unwrap().rejected.is_empty());
+        engine.seal_now().unwrap();
+    }
+    let columns = Columns::Native { event_data: false, outputs: Outputs::Rendered };
+    let spec = Spec { columns, name: "seen".to_owned(), ..Spec::native() };
+    let disk = &engine.options().disk;
+    let root = dir.path().join("seen");
+    let store = Arc::new(DiskStore::open(disk, &root).unwrap());
+    let feed = Feed::open(spec, "5f0c7b1e", disk, &dir.path().join("tmp"), vec![store]).unwrap();
+    let closed = engine.closed_through().0;
+    let mut through = 0;
+    while let Some(shipped) = feed.ship(&engine.snapshot(), through, closed).unwrap() {
+        through = shipped.through;
+    }
+    let mut seen = Vec::new();
+    for path in feed.tables()[0].1.state().live.keys() {
+        for batch in batches(&Bytes::from(std::fs::read(root.join(path)).unwrap())) {
+            let outputs = batch.column_by_name("output").unwrap().as_string::<i32>();
+            seen.extend(outputs.iter().flatten().map(str::to_owned));
+        }
+    }
+    assert_eq!(seen, ["\u{1b}[1mas it came", "password: ok", "last"]);
 }
 
 /// Small files are kept after a large one has replaced them, and were kept with what was erased from the large one where

@@ -4,6 +4,7 @@ use super::outputs::{self, Outputs};
 use base64::Engine as _;
 use daybook_engine::event::Seq;
 use daybook_engine::event::wire::{Body, Content, Start};
+use daybook_engine::screen::Seen;
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -33,8 +34,8 @@ pub(super) struct Cells<'a> {
 }
 
 impl<'a> Cells<'a> {
-    /// The cells of an event, with `outputs` of its output.
-    pub(super) fn of(body: Body<'a>, outputs: Outputs) -> Cells<'a> {
+    /// The cells of an event, with `outputs` of its output; `seen` is what was seen with it, where they are rendered.
+    pub(super) fn of(body: Body<'a>, outputs: Outputs, seen: &Seen) -> Cells<'a> {
         let mut cells = Cells { command: body.command(), ..Cells::default() };
         match body {
             Body::SessionStart(start) => cells.details = start_details(*start),
@@ -67,6 +68,10 @@ impl<'a> Cells<'a> {
                 cells.masked = Some(end.masked);
                 cells.error = end.error;
                 cells.masked_types(end.masked_types);
+            }
+            Body::TerminalOutput(_) if outputs == Outputs::Rendered => {
+                let lines: Vec<&str> = seen.lines.iter().map(|line| line.text.as_str()).collect();
+                cells.output = (!lines.is_empty()).then(|| Cow::Owned(lines.join("\n")));
             }
             Body::TerminalOutput(content) => cells.output(content, outputs),
             Body::TerminalInput(content) => cells.input = Some(cells.content(content)),
@@ -129,7 +134,7 @@ impl<'a> Cells<'a> {
     /// An output, or what stands for it.
     fn output(&mut self, content: Content<'a>, outputs: Outputs) {
         match outputs {
-            Outputs::Text => self.output = Some(self.content(content)),
+            Outputs::Text | Outputs::Rendered => self.output = Some(self.content(content)),
             Outputs::Hash => {
                 let bytes = match &content {
                     Content::Text(text) => text.as_bytes(),

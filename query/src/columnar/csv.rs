@@ -20,6 +20,7 @@ use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
 use daybook_engine::block::Record;
 use daybook_engine::event::Micros;
 use daybook_engine::event::wire::Event;
+use daybook_engine::screen::Seen;
 use daybook_engine::session::SessionState;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -80,7 +81,7 @@ pub fn item(item: &Value) -> Result<[String; ITEM_COLUMNS.len()], String> {
     let line = Value::Object(sent).to_string();
     let event = Event::decode(line.as_bytes())?;
     let kind = event.body.kind().name().to_owned();
-    let cells = Cells::of(event.body, Outputs::Text);
+    let cells = Cells::of(event.body, Outputs::Text, &Seen::default());
     let text = |cell: Option<Cow<'_, str>>| cell.map(Cow::into_owned).unwrap_or_default();
     let word = |cell: Option<&str>| cell.unwrap_or_default().to_owned();
     let count = |cell: Option<u64>| cell.map(|n| n.to_string()).unwrap_or_default();

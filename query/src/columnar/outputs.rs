@@ -12,13 +12,15 @@ pub enum Outputs {
     Hash,
     /// All of them.
     Text,
+    /// All of them; those of terminals as a person saw them, each line once it was complete.
+    Rendered,
     /// Nothing.
     None,
 }
 
 impl Outputs {
     /// Every choice.
-    pub const ALL: [Outputs; 3] = [Outputs::Hash, Outputs::Text, Outputs::None];
+    pub const ALL: [Outputs; 4] = [Outputs::Hash, Outputs::Text, Outputs::Rendered, Outputs::None];
 
     /// Its name.
     #[must_use]
@@ -26,6 +28,7 @@ impl Outputs {
         match self {
             Outputs::Hash => "hash",
             Outputs::Text => "text",
+            Outputs::Rendered => "rendered",
             Outputs::None => "none",
         }
     }

@@ -14,6 +14,7 @@ use arrow::array::{
 use daybook_engine::block::Record;
 use daybook_engine::event::Seq;
 use daybook_engine::event::wire::Start;
+use daybook_engine::screen::Seen;
 use daybook_engine::session::SessionState;
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -94,8 +95,22 @@ impl Rows {
         session: &str,
         state: &SessionState,
     ) -> Result<(), daybook_engine::Error> {
+        self.push_seen(record, session, state, &Seen::default())
+    }
+
+    /// As [`Rows::push`], with what was seen with it: rows have that of terminals where outputs are rendered.
+    ///
+    /// # Errors
+    /// As [`Rows::push`].
+    pub fn push_seen(
+        &mut self,
+        record: &Record<'_>,
+        session: &str,
+        state: &SessionState,
+        seen: &Seen,
+    ) -> Result<(), daybook_engine::Error> {
         let event = record.event()?;
-        let cells = Cells::of(event.body, self.outputs);
+        let cells = Cells::of(event.body, self.outputs, seen);
         self.bytes += record.json.len();
         self.columns.push_record(record, session);
         self.columns.push_cells(cells);

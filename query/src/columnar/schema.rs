@@ -20,10 +20,11 @@
 //! | `event_type`, `event_time`, `uid`, `session_id`, `event_data` | `kind`, `time` in milliseconds, `session:seq`, `session`, the line as sent | see below |
 //!
 //! `event_type` to `event_data`, with `user`, are the columns of Teleport's Athena audit log, so SQL written for it
-//! runs. `event_data` repeats the whole event: exports fill it, while the file of a segment leaves
-//! it null, because its bytes are in the segment already and would come near to doubling the file.
+//! runs. `event_data` repeats the whole event: exports fill it, while feeds leave it null unless they are
+//! told otherwise, because it comes near to doubling a file.
 //!
-//! A [feed](crate::feed) may have less of outputs than their text: then `output` is null, and with `hash`
+//! A [feed](crate::feed) may have terminals as a person saw them: then `output` has the lines that an event completed,
+//! and is null where it completed none. It may have less of outputs than their text: then `output` is null, and with `hash`
 //! `details` has `"output": {"sha256": …, "bytes": …}` of the bytes that were sent.
 //!
 //! Base64 `data` is in `input`, `output` or `text` as the text that it decodes to; where it is not

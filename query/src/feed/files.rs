@@ -10,6 +10,7 @@
 //! ```
 
 use super::{Columns, Error, Spec, by_time};
+use crate::columnar::outputs::Outputs;
 use crate::columnar::parquet::{Options, properties};
 use crate::columnar::rows::Rows;
 use crate::ocsf::{self, Batches, Class};
@@ -18,6 +19,7 @@ use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use daybook_engine::block::Record;
 use daybook_engine::disk::{FileWriter, Open, SharedDisk};
 use daybook_engine::event::Micros;
+use daybook_engine::screen::{Chars, Lookback, Seen};
 use daybook_engine::view::{Session, Snapshot};
 use parquet::arrow::ArrowWriter;
 use parquet::file::metadata::KeyValue;
@@ -27,6 +29,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Row groups that are not written yet have at most this many bytes together.
 const UNWRITTEN_BYTES: usize = 96 << 20;
@@ -90,16 +93,21 @@ pub(super) fn make(
     let mut sheets = Sheets::new(job, offsets.clone());
     let mut unknown = 0;
     let sessions = &job.spec.sessions;
-    let events = by_time::each(snapshot, offsets, &mut |record, session| match sessions.matches(
-        &session.id,
-        session.key,
-        &session.state,
-    ) {
-        true => sheets.push(record, session),
-        false => {
+    let renders = matches!(job.spec.columns, Columns::Native { outputs: Outputs::Rendered, .. });
+    let mut lookback = renders.then(|| Lookback::new(snapshot));
+    let events = by_time::each(snapshot, offsets, &mut |record, session| {
+        if !sessions.matches(&session.id, session.key, &session.state) {
             unknown += u64::from(session.state.facts().is_none());
-            Ok(())
+            return Ok(());
         }
+        let seen = match &mut lookback {
+            Some(lookback) => {
+                let all = std::iter::once(Chars::default());
+                lookback.seen(session.key, record, &record.event()?, all)?
+            }
+            None => Arc::default(),
+        };
+        sheets.push(record, session, &seen)
     })?;
     Ok(Stretch { files: sheets.finish()?, events, unknown })
 }
@@ -149,7 +157,7 @@ impl<'a> Sheets<'a> {
         Sheets { job, offsets, rows, open: BTreeMap::new(), made: Vec::new(), day: None }
     }
 
-    fn push(&mut self, record: &Record<'_>, session: &Session) -> Result<(), Error> {
+    fn push(&mut self, record: &Record<'_>, session: &Session, seen: &Seen) -> Result<(), Error> {
         let day = record.time.0.div_euclid(DAY);
         if self.day != Some(day) && !self.job.spec.partition.columns().is_empty() {
             self.close_all()?;
@@ -158,7 +166,7 @@ impl<'a> Sheets<'a> {
         let mut full = Vec::new();
         match &mut self.rows {
             Maker::Native(rows) => {
-                rows.push(record, &session.id, &session.state)?;
+                rows.push_seen(record, &session.id, &session.state, seen)?;
                 if rows.is_full() {
                     full.push((None, rows.take()?));
                 }
@@ -297,7 +305,7 @@ struct Hashing {
 }
 
 impl Hashing {
-    fn new(file: std::sync::Arc<dyn daybook_engine::disk::DiskFile>) -> Hashing {
+    fn new(file: Arc<dyn daybook_engine::disk::DiskFile>) -> Hashing {
         Hashing { out: FileWriter::new(file), hash: Sha256::new(), len: 0 }
     }
 

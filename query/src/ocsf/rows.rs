@@ -574,7 +574,7 @@ impl<'a> About<'a> {
         let output = output?;
         match self.mapping.outputs {
             Outputs::None => None,
-            Outputs::Text => self.bounded(&mut row.unmapped, output),
+            Outputs::Text | Outputs::Rendered => self.bounded(&mut row.unmapped, output),
             Outputs::Hash => {
                 row.put("output_sha256", outputs::sha256(output.as_bytes()));
                 row.put("output_bytes", output.len());

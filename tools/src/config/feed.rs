@@ -82,7 +82,7 @@ pub const SETTINGS: &[Setting<Feed>] = &[
     },
     Setting {
         key: "outputs",
-        what: "what rows have of outputs: their `text` (if unsaid, with `native`), a `hash` and the size (with `ocsf`), or `none`",
+        what: "what rows have of outputs: their `text` (if unsaid, with `native`), `rendered` (that of terminals as a person saw it), a `hash` and the size (with `ocsf`), or `none`",
         at: "it holds for files that are written from then on, also larger ones in the place of small ones",
         field: Field::Text(
             |feed| feed.outputs.map_or_else(String::new, |outputs| outputs.name().to_owned()),
