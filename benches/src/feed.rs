@@ -75,8 +75,7 @@ pub(crate) fn report(dir: &Path, source: &Source, producers: usize, quick: bool)
             number("bytes") / number("rows"),
         );
     })?;
-    let server = Server::start(&kept, &[])?;
-    caught_up(&server)?;
+    let server = write_again(&kept)?;
     peers("read", &server.url, |figures| {
         let number = |name: &str| figures[name].as_f64().unwrap_or(f64::NAN);
         println!(
@@ -89,6 +88,39 @@ pub(crate) fn report(dir: &Path, source: &Source, producers: usize, quick: bool)
             1000.0 * number("seconds"),
         );
     })
+}
+
+/// Has a feed written again from the log, while nothing else happens, and shows what memory that takes.
+fn write_again(data: &Path) -> Result<Server> {
+    let idle = Server::start(data, &["--no-parquet"])?;
+    std::thread::sleep(Duration::from_secs(1));
+    let without = idle.memory_held_mib()?;
+    drop(idle);
+    std::fs::remove_dir_all(data.join("feeds"))?;
+    std::fs::remove_file(data.join("feeds.json"))?;
+    let server = Server::start(data, &[])?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut most = 0;
+    let mut last = Value::Null;
+    // It may take minutes, and is the quicker the less it is asked.
+    for attempt in 0..120_000 {
+        most = most.max(server.memory_held_mib()?);
+        if attempt % 100 == 0 {
+            let url = format!("{}/v1/feeds", server.url);
+            let text = runtime.block_on(async { reqwest::get(&url).await?.text().await })?;
+            last = serde_json::from_str(&text)?;
+            if last["items"][0]["behind"].as_u64() == Some(0) {
+                break;
+            }
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let files = last["items"][0]["tables"][0]["files"].as_u64().unwrap_or(0);
+    println!(
+        "           written again from the log, {files} files: {} MiB of memory more than without (target 256)",
+        most.saturating_sub(without)
+    );
+    Ok(server)
 }
 
 /// Waits until the feed has all that is sealed; answers how it is doing.

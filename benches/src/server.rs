@@ -66,6 +66,11 @@ impl Server {
         self.memory("VmHWM")
     }
 
+    /// What it holds itself now, in MiB: no pages of mapped files.
+    pub(crate) fn memory_held_mib(&self) -> Result<u64> {
+        self.memory("RssAnon")
+    }
+
     fn memory(&self, name: &str) -> Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = status.lines().find(|line| line.starts_with(name)).unwrap_or_default();
