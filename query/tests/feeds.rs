@@ -71,6 +71,9 @@ impl Store for Failing {
     fn list(&self, dir: &str, after: &str) -> Result<Vec<String>, Error> {
         self.run(|| self.inner.list(dir, after))
     }
+    fn files(&self) -> Result<Vec<String>, Error> {
+        self.run(|| self.inner.files())
+    }
     fn delete(&self, path: &str) -> Result<(), Error> {
         self.run(|| self.inner.delete(path))
     }
@@ -205,7 +208,10 @@ impl Run {
                 self.engine.retain(later, "eve@example.com")?;
                 self.feed.follow_erasures(&self.engine.snapshot())?;
             }
-            Step::Sweep => self.feed.sweep()?,
+            Step::Sweep => {
+                self.feed.sweep()?;
+                self.feed.sweep_unnamed(0)?;
+            }
             Step::Restart(back) => {
                 self.fails_at.store(0, SeqCst);
                 let keep = self.places.len() - usize::from(*back) % self.places.len().min(3);

@@ -6,6 +6,7 @@
 //! | `a_reader_that_is_killed…` | the pull feed, while reader and server are killed, segments merged and sessions erased |
 //! | `clients_read_…` | links, the Delta Lake table and Delta Sharing, by DuckDB, polars, pyarrow, deltalake, delta-sharing, Spark |
 //! | `a_feed_in_ocsf…` | a feed in OCSF, against exports |
+//! | `one_table_of_two_servers…` | one table in an object store that fails, written by two servers, of which one is killed |
 //! | `…_corpus` | all of it with real sessions, and with one large event among a million small ones |
 
 #![allow(
@@ -167,9 +168,13 @@ fn flags<'a>(settings: &[&'a str]) -> Vec<&'a str> {
 
 /// Begins a check.
 fn begin(check: &str, dir: &Path) -> Child {
+    begin_of("feeds.py", check, dir)
+}
+
+fn begin_of(program: &str, check: &str, dir: &Path) -> Child {
     let run = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/run.sh");
     let mut command = Command::new(run);
-    command.args(["feeds.py", check]).arg(dir).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.args([program, check]).arg(dir).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.spawn().unwrap()
 }
 
@@ -311,6 +316,82 @@ fn a_feed_in_ocsf_has_what_exports_have() {
     });
     checked("ocsf", &place.check("ocsf", &server.address));
     server.stop();
+}
+
+#[test]
+fn one_table_of_two_servers_in_a_store_that_fails_has_each_row_once() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = begin_of("shared.py", "store", dir.path());
+    let endpoint = dir.path().join("endpoint");
+    while !endpoint.exists() {
+        if store.try_wait().unwrap().is_some() {
+            end(store);
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let endpoint = std::fs::read_to_string(endpoint).unwrap();
+    let credentials = dir.path().join("credentials");
+    let keys = "[default]\naws_access_key_id = one\naws_secret_access_key = two\n";
+    std::fs::write(&credentials, keys).unwrap();
+    let config = dir.path().join("daybook.toml");
+    let feed = format!(
+        "[feed.native]\nlocation = \"s3://lake/audit\"\nmerge_fewest = 6\n\
+         store_options = {{ endpoint = \"{endpoint}\", allow_http = true, region = \"us-east-1\", \
+         credentials_file = \"{}\" }}\n",
+        credentials.display()
+    );
+    std::fs::write(&config, feed).unwrap();
+    let mut flags = flags(&["journal_age_max=300ms"]);
+    flags.extend(["--config", config.to_str().unwrap()]);
+    let places = [Place::new(), Place::new()];
+    let mut servers: Vec<Server> =
+        places.iter().map(|place| Server::start(&place.data(), &flags)).collect();
+    let stop = Arc::new(AtomicBool::new(false));
+    let producers: Vec<_> = [0_u64, 1]
+        .into_iter()
+        .map(|at| {
+            let client = places[at as usize].client(&servers[at as usize].address);
+            let stop = Arc::clone(&stop);
+            runtime.spawn(async move {
+                let mut sender = Sender { sessions: at * 1_000_000, ..Sender::default() };
+                while !stop.load(Relaxed) {
+                    send(&client, sender.session(12, 100, false)).await;
+                    tokio::time::sleep(Duration::from_millis(80)).await;
+                }
+                sender
+            })
+        })
+        .collect();
+    // In the middle of whatever it is at with the store.
+    for wait in [1900, 2300, 1400, 2600] {
+        std::thread::sleep(Duration::from_millis(wait));
+        let first = servers.remove(0);
+        let listen = first.listen();
+        first.kill();
+        servers.insert(0, Server::start_at(&listen, &places[0].data(), &flags));
+    }
+    stop.store(true, Relaxed);
+    let mut all = Sender::default();
+    for producer in producers {
+        all.expected.extend(runtime.block_on(producer).unwrap().expected);
+    }
+    // What is read in the end is read from a store that is well again.
+    std::fs::write(dir.path().join("calm"), "").unwrap();
+    let check = dir.path().join("check");
+    std::fs::create_dir(&check).unwrap();
+    let settings = json!({
+        "urls": servers.iter().map(|server| &server.address).collect::<Vec<_>>(),
+        "tokens": places.iter().map(|place| &place.token).collect::<Vec<_>>(),
+        "endpoint": endpoint,
+    });
+    std::fs::write(check.join("settings.json"), settings.to_string()).unwrap();
+    all.write(&check);
+    end(begin_of("shared.py", "check", &check));
+    servers.into_iter().for_each(Server::stop);
+    std::fs::write(dir.path().join("stop"), "").unwrap();
+    end(store);
 }
 
 #[test]

@@ -4,10 +4,14 @@
 //! file's name begins with the time of its first row, in microseconds, so that names sort by time:
 //!
 //! ```text
-//! 00001772357402000000-00000000000000001024-00000000000000002048-5f0c7b1e-0-0.parquet
-//!   first row's time      offsets from            to               node   │ └ number in its unit
+//! 00001772357402000000-00000000000000001024-00000000000000002048-5f0c7b1e-0-0-9f86d081.parquet
+//!   first row's time      offsets from            to               node   │ │ └ begin of its SHA-256
+//!                                                                         │ └ number in its unit
 //!                                                                         └ how often it was rewritten
 //! ```
+//!
+//! The hash is there so that an attempt can't change what another one wrote: the first one's commit may arrive after the
+//! second one's files.
 
 use super::{Columns, Error, Spec, by_time};
 use crate::columnar::outputs::Outputs;
@@ -34,6 +38,8 @@ use std::sync::Arc;
 /// Row groups that are not written yet have at most this many bytes together.
 const UNWRITTEN_BYTES: usize = 96 << 20;
 const DAY: i64 = 86_400_000_000;
+/// So many digits of its hash are in a file's name.
+const HASH_DIGITS: usize = 8;
 
 /// A file that is whole.
 #[derive(Debug)]
@@ -79,6 +85,11 @@ pub(super) struct Stretch {
     pub events: u64,
     /// Events of sessions that have not said who they are, which the feed therefore leaves out.
     pub unknown: u64,
+}
+
+/// Is it the path of a file of a node's?
+pub(super) fn is_of(path: &str, node: &str) -> bool {
+    super::mirror::Name::of(path).is_some_and(|name| name.node == node)
 }
 
 /// Makes the files of a stretch of the log. What fails leaves files in the scratch directory.
@@ -215,8 +226,7 @@ impl<'a> Sheets<'a> {
         let number = self.made.iter().filter(|made| made.class == class).count();
         let Range { start, end } = self.offsets;
         let first = first.max(0);
-        let name =
-            format!("{first:020}-{start:020}-{end:020}-{node}-{generation}-{number}.parquet");
+        let name = format!("{first:020}-{start:020}-{end:020}-{node}-{generation}-{number}");
         let dirs = partition.iter().map(|(column, value)| format!("{column}={value}/"));
         let path = dirs.collect::<String>() + &name;
         let file = scratch.join(format!("{}-{name}", super::table_name(class)));
@@ -243,6 +253,8 @@ impl<'a> Sheets<'a> {
         }
         let failed = daybook_engine::Error::io("write", &file);
         let (size, sha256) = writer.into_inner()?.finish().map_err(failed)?;
+        let begin = sha256.get(..HASH_DIGITS).unwrap_or_default();
+        let path = format!("{path}-{begin}.parquet");
         self.made.push(Made { class, path, file, size, sha256, rows, times, partition });
         Ok(())
     }

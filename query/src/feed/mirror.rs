@@ -19,18 +19,18 @@ pub struct Mirror {
 
 /// What a file's name says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Name {
+pub(super) struct Name {
     offsets: Range<u64>,
-    node: String,
+    pub(super) node: String,
     generation: u32,
 }
 
 impl Name {
     /// Reads the name of a path, as `files` makes it.
-    fn of(path: &str) -> Option<Name> {
+    pub(super) fn of(path: &str) -> Option<Name> {
         let name = path.rsplit('/').next()?.strip_suffix(".parquet")?;
         let parts: Vec<&str> = name.split('-').collect();
-        let [_, from, to, node, generation, _] = parts.as_slice() else { return None };
+        let [_, from, to, node, generation, _, ..] = parts.as_slice() else { return None };
         let offsets = from.parse().ok()?..to.parse().ok()?;
         Some(Name { offsets, node: (*node).to_owned(), generation: generation.parse().ok()? })
     }

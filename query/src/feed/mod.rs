@@ -12,6 +12,9 @@
 //! so an offset says exactly what a reader has ([`pull`]). Later, units that are small are made into a larger one, and
 //! of one that something was erased of a new one is made; both replace the old in one commit.
 //!
+//! Several nodes may write the same tables, each under its own name: a node makes and takes away only files of its own
+//! log, and reads what the others did before it does.
+//!
 //! A feed in daybook's own schema has one table; one in OCSF has a table for each class. What it has written it knows
 //! from the tables themselves: each commit says in its `txn` how far it comes, so nothing is there twice, whatever a
 //! crash leaves.
@@ -25,12 +28,13 @@
 //! | [`pull`] | the files after a cursor |
 //! | [`mirror`] | a directory that has a table's files: which to take, and which to delete |
 //! | [`table`], [`delta`], `checkpoint` | the table's log |
-//! | [`store`] | where its files are |
+//! | [`store`], [`location`] | where its files are |
 
 mod by_time;
 mod checkpoint;
 pub mod delta;
 mod files;
+pub mod location;
 pub mod mirror;
 pub mod pull;
 mod ship;
@@ -56,6 +60,8 @@ pub const FEEDS_MAX: usize = 32;
 pub struct Spec {
     /// Its name: letters, digits, `-` and `_`.
     pub name: String,
+    /// Where its tables are.
+    pub location: location::Location,
     /// Its columns.
     pub columns: Columns,
     /// Which sessions' events; those of sessions that have not said who they are match only `All`.
@@ -78,6 +84,7 @@ impl Spec {
     pub fn native() -> Spec {
         Spec {
             name: "native".to_owned(),
+            location: location::Location::Data,
             columns: Columns::Native { event_data: false, outputs: Outputs::Text },
             sessions: SessionFilter::All,
             codec: Codec::Zstd,

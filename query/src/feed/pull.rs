@@ -6,7 +6,7 @@
 //! new ([`Entry::skip_before`]).
 //!
 //! ```text
-//! cursor  "feed" | table's id | offset | time of the latest removal (ms) | check     base64
+//! cursor  "feed" | table's id | node | offset | time of the latest removal (ms) | check     base64
 //! ```
 
 use super::Error;
@@ -63,7 +63,9 @@ pub fn page(
 ) -> Result<Result<Page, &'static str>, Error> {
     let state = table.state();
     let id = state.metadata.as_ref().map_or("", |metadata| metadata.id.as_str());
-    let from = match cursor.map(|text| decode(id, text)).transpose() {
+    // Where several nodes write the table, each has its own log, and its own offsets.
+    let of = &format!("{id}|{node}");
+    let from = match cursor.map(|text| decode(of, text)).transpose() {
         Ok(cursor) => cursor,
         Err(what) => return Ok(Err(what)),
     };
@@ -118,7 +120,7 @@ pub fn page(
         })
     });
     let remaining = remaining.collect();
-    let next = encode(id, Cursor { offset: place, told: last_gone.max(told) });
+    let next = encode(of, Cursor { offset: place, told: last_gone.max(told) });
     Ok(Ok(Page { went, remaining, entries, next, more }))
 }
 
@@ -176,19 +178,13 @@ fn parts<'a>(unit: &Unit, replaced: &'a [Unit]) -> Option<Vec<&'a Unit>> {
     (ends == unit.offsets && rows == unit.rows()).then_some(parts)
 }
 
-/// Is it a cursor of the table with this id?
-#[must_use]
-pub fn is_cursor(id: &str, text: &str) -> bool {
-    decode(id, text).is_ok()
-}
-
-fn encode(id: &str, Cursor { offset, told }: Cursor) -> String {
-    let text = format!("feed|{id}|{offset}|{told}");
+fn encode(of: &str, Cursor { offset, told }: Cursor) -> String {
+    let text = format!("feed|{of}|{offset}|{told}");
     let check = crc(text.as_bytes());
     URL_SAFE_NO_PAD.encode(format!("{text}|{check:08x}"))
 }
 
-fn decode(id: &str, text: &str) -> Result<Cursor, &'static str> {
+fn decode(of: &str, text: &str) -> Result<Cursor, &'static str> {
     let garbled = "is not one of a feed's";
     let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| garbled)?;
     let text = String::from_utf8(bytes).map_err(|_| garbled)?;
@@ -197,9 +193,9 @@ fn decode(id: &str, text: &str) -> Result<Cursor, &'static str> {
         return Err(garbled);
     }
     let parts: Vec<&str> = text.split('|').collect();
-    let ["feed", of, offset, told] = parts.as_slice() else { return Err(garbled) };
-    if *of != id {
-        return Err("is of another table");
+    let ["feed", id, node, offset, told] = parts.as_slice() else { return Err(garbled) };
+    if format!("{id}|{node}") != of {
+        return Err("is of another table, or of another server's log");
     }
     match (offset.parse(), told.parse()) {
         (Ok(offset), Ok(told)) => Ok(Cursor { offset, told }),

@@ -6,6 +6,7 @@
 //! | [`Feed::follow_erasures`] | units of which events were erased are made again, or go | the same; files that should be gone go at the next [`Feed::sweep`] |
 //! | [`Feed::merge`] | small neighbours become one unit | the same |
 //! | [`Feed::sweep`] | deletes files that went and are not kept any longer | files that are deleted then |
+//! | [`Feed::sweep_unnamed`] | deletes files that nobody knows of | the same |
 
 use super::delta::{Action, Txn};
 use super::files::{self, Job, Made, Stretch};
@@ -17,11 +18,14 @@ use crate::ocsf::Class;
 use daybook_engine::disk::SharedDisk;
 use daybook_engine::view::Snapshot;
 use parking_lot::Mutex;
-use std::collections::HashSet;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// So many files are deleted at once at most, so that new ones need not wait for old ones.
+const SWEPT_AT_ONCE: usize = 100;
 /// A unit is of at most so many offsets: what is held of each while it is made is 16 bytes.
 const OFFSETS_MAX: u64 = 4 << 20;
 
@@ -35,6 +39,8 @@ pub struct Feed {
     scratch: PathBuf,
     /// Files that went and are deleted.
     swept: Mutex<HashSet<String>>,
+    /// Files that no commit names, by table, and since when that is known, in milliseconds since 1970.
+    unnamed: Mutex<BTreeMap<Option<Class>, BTreeMap<String, i64>>>,
 }
 
 /// What a step of a feed came to.
@@ -91,6 +97,7 @@ impl Feed {
             disk: SharedDisk::clone(disk),
             scratch: scratch.to_owned(),
             swept: Mutex::default(),
+            unnamed: Mutex::default(),
         })
     }
 
@@ -112,6 +119,15 @@ impl Feed {
         &self.tables
     }
 
+    /// What tells its tables from others that were or will be at the same place.
+    #[must_use]
+    pub fn ids(&self) -> String {
+        let states = self.tables.iter().map(|(_, table)| table.state());
+        let ids =
+            states.map(|state| state.metadata.as_ref().map_or(String::new(), |m| m.id.clone()));
+        ids.collect::<Vec<_>>().join(",")
+    }
+
     /// The table of a name.
     #[must_use]
     pub fn table(&self, name: &str) -> Option<&Table> {
@@ -129,6 +145,23 @@ impl Feed {
         u64::try_from(place).unwrap_or(0)
     }
 
+    /// How far its tables are, if that is further than the log's end: the log is an older copy of the one that wrote
+    /// them, and what is new in it has offsets that they have already.
+    #[must_use]
+    pub fn ahead_of(&self, snapshot: &Snapshot) -> Option<u64> {
+        let end = snapshot.parts.iter().map(|part| part.end().0).max().unwrap_or(0);
+        let places = self.tables.iter().map(|(_, table)| self.place(&table.state()));
+        places.max().filter(|place| *place > end)
+    }
+
+    /// Reads what others committed to its tables.
+    ///
+    /// # Errors
+    /// A store's, or a commit that can't be read.
+    pub fn refresh(&self) -> Result<(), Error> {
+        self.tables.iter().try_for_each(|(_, table)| table.refresh().map(drop))
+    }
+
     /// Makes the next unit: of what is between `from` (where the feed is) and `closed`, as much as there is of one part
     /// of the log. `None` if there is nothing.
     ///
@@ -143,6 +176,11 @@ impl Feed {
         let mut places = Vec::new();
         for (_, table) in &self.tables {
             places.push(self.place(&*table.refresh()?));
+        }
+        // All of them may be further than their owner noted down.
+        let done = places.iter().copied().min().unwrap_or(0).min(closed);
+        if done > from {
+            return Ok(Some(Shipped { through: done, ..Shipped::default() }));
         }
         let Some(to) = next_end(snapshot, from, closed, &places) else { return Ok(None) };
         let offsets = from..to;
@@ -224,7 +262,8 @@ impl Feed {
         Ok(0)
     }
 
-    /// Deletes files that went and are not kept any longer.
+    /// Deletes files that went and are not kept any longer: some at a time, what was erased and is latest first. Who
+    /// starts does not know which are deleted already.
     ///
     /// # Errors
     /// A store's.
@@ -232,22 +271,63 @@ impl Feed {
         let merged_since = now_ms() - self.spec.replaced_kept_ms;
         for (_, table) in &self.tables {
             let all: Vec<Went> = units::went(&table.state(), &self.node).collect();
-            let (erased, merged): (Vec<&Went>, Vec<&Went>) =
-                all.iter().partition(|went| went.why == Why::Erased);
-            for went in &merged {
-                // Of the one that replaced it something was erased since, and an attempt to delete both did not end.
-                let has_erased = |other: &&Went| {
+            let erased: Vec<&Went> = all.iter().filter(|went| went.why == Why::Erased).collect();
+            // Of the one that replaced it something was erased since, and an attempt to delete both did not end.
+            let has_erased = |went: &Went| {
+                erased.iter().any(|other| {
                     other.at >= went.at
                         && other.offsets.start < went.offsets.end
                         && went.offsets.start < other.offsets.end
-                };
-                if went.at < merged_since || erased.iter().any(has_erased) {
-                    self.delete(table, &went.file.path)?;
-                }
+                })
+            };
+            let is_erased = |went: &Went| went.why == Why::Erased || has_erased(went);
+            let over = |went: &&Went| went.at < merged_since || is_erased(went);
+            let mut over: Vec<&Went> = {
+                let swept = self.swept.lock();
+                all.iter().filter(|went| !swept.contains(&went.file.path)).filter(over).collect()
+            };
+            over.sort_by_key(|went| (!is_erased(went), Reverse(went.at)));
+            for went in over.iter().take(SWEPT_AT_ONCE) {
+                self.delete(table, &went.file.path)?;
             }
-            erased.iter().try_for_each(|went| self.delete(table, &went.file.path))?;
         }
         Ok(())
+    }
+
+    /// Deletes files of this node that no commit names and that were there `kept_ms` ago already: what an attempt left
+    /// that failed, or was killed. They are not deleted at once, as a commit that nobody waits for any more may still
+    /// arrive.
+    ///
+    /// # Errors
+    /// A store's.
+    pub fn sweep_unnamed(&self, kept_ms: i64) -> Result<u64, Error> {
+        let mut count = 0;
+        for (class, table) in &self.tables {
+            // Listed first: what is committed in between is in the state.
+            let files = table.store().files()?;
+            let state = table.refresh()?;
+            let named = |path: &str| state.live.contains_key(path) || state.gone.contains_key(path);
+            let unnamed: HashSet<String> = files
+                .into_iter()
+                .filter(|path| files::is_of(path, &self.node) && !named(path))
+                .collect();
+            let old: Vec<String> = {
+                let (now, mut seen) = (now_ms(), self.unnamed.lock());
+                let seen = seen.entry(*class).or_default();
+                seen.retain(|path, _| unnamed.contains(path));
+                for path in &unnamed {
+                    seen.entry(path.clone()).or_insert(now);
+                }
+                let old = seen.iter().filter(|(_, since)| **since + kept_ms <= now);
+                old.map(|(path, _)| path.clone()).take(SWEPT_AT_ONCE).collect()
+            };
+            for path in old {
+                tracing::info!(path, "a file that no commit names is deleted");
+                table.store().delete(&path)?;
+                count += 1;
+            }
+        }
+        Ok(count)
     }
 
     fn delete(&self, table: &Table, path: &str) -> Result<(), Error> {
@@ -325,13 +405,22 @@ impl Feed {
             generation,
             only,
         };
+        // What an attempt left whose files could not be put.
+        let left = self.disk.list(&self.scratch);
+        if !left.map_err(daybook_engine::Error::io("list", &self.scratch))?.is_empty() {
+            self.clear()?;
+        }
         let made = files::make(&job, snapshot, offsets);
         if made.is_err() {
             // What was begun takes room, which may be what is missing.
-            let cleared = self.disk.remove_tree(&self.scratch);
-            cleared.and_then(|()| self.disk.create_dir_durably(&self.scratch))?;
+            self.clear()?;
         }
         made
+    }
+
+    fn clear(&self) -> Result<(), Error> {
+        self.disk.remove_tree(&self.scratch)?;
+        Ok(self.disk.create_dir_durably(&self.scratch)?)
     }
 
     fn put(&self, table: &Table, files: &[&Made]) -> Result<(), Error> {

@@ -54,6 +54,17 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// The store's.
     fn list(&self, dir: &str, after: &str) -> Result<Vec<String>, Error>;
 
+    /// The paths of all Parquet files that are there, also of those in directories, but for those of the table's log.
+    ///
+    /// # Errors
+    /// The store's.
+    fn files(&self) -> Result<Vec<String>, Error>;
+
+    /// So many bytes are read at once, where more are wanted.
+    fn piece_bytes(&self) -> u64 {
+        256 << 10
+    }
+
     /// Deletes a file; one that is not there is no error.
     ///
     /// # Errors
@@ -157,6 +168,24 @@ impl Store for DiskStore {
         let entries = self.disk.list(&dir).map_err(daybook_engine::Error::io("list", &dir))?;
         let names = entries.into_iter().filter(|entry| !entry.meta.is_dir).map(|entry| entry.name);
         Ok(names.filter(|name| name.as_str() > after && !name.ends_with(".tmp")).collect())
+    }
+
+    fn files(&self) -> Result<Vec<String>, Error> {
+        let (mut files, mut dirs) = (Vec::new(), vec![String::new()]);
+        while let Some(dir) = dirs.pop() {
+            let place = self.root.join(&dir);
+            let listed = self.disk.list(&place).map_err(daybook_engine::Error::io("list", &place));
+            for entry in listed? {
+                let path = format!("{dir}{}", entry.name);
+                match entry.meta.is_dir {
+                    // Directories of others' are none of a table's.
+                    true if !entry.name.starts_with(['_', '.']) => dirs.push(path + "/"),
+                    false if path.ends_with(".parquet") => files.push(path),
+                    _ => {}
+                }
+            }
+        }
+        Ok(files)
     }
 
     fn delete(&self, path: &str) -> Result<(), Error> {

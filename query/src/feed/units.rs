@@ -90,9 +90,9 @@ struct Tags {
     file: File,
 }
 
-/// The tags of a file, if it is of this node's.
-fn read(
-    node: &str,
+/// The tags of a file, if it is of this node's, or of any node's without one.
+fn read<'a>(
+    node: impl Into<Option<&'a str>>,
     path: &str,
     size: i64,
     written: i64,
@@ -101,7 +101,8 @@ fn read(
     let tags = tags?;
     let text = |name: &str| tags.get(name).map(String::as_str);
     let number = |name: &str| text(name)?.parse::<u64>().ok();
-    if text(NODE)? != node {
+    let of = text(NODE)?;
+    if node.into().is_some_and(|node| node != of) {
         return None;
     }
     let (first, last) = text(TIMES)?.split_once("..")?;
@@ -226,6 +227,34 @@ pub fn went<'a>(state: &'a State, node: &'a str) -> impl Iterator<Item = Went> +
         let why = remove.tags.as_ref()?.get(WHY)?;
         let why = if why == Why::Erased.name() { Why::Erased } else { Why::Merged };
         Some(Went { file: tags.file, offsets: tags.offsets, why, at })
+    })
+}
+
+/// What a table knows of a file, whichever node's it is.
+#[derive(Clone, Debug)]
+pub enum Found {
+    /// It may be read.
+    There(File),
+    /// It went.
+    Gone(Why),
+}
+
+/// Looks up a file by its path; those that larger ones replaced are there for `kept_ms` after that.
+#[must_use]
+pub fn find(state: &State, path: &str, kept_ms: i64) -> Option<Found> {
+    if let Some(live) = state.live.get(path) {
+        let add = &live.add;
+        let tags = read(None, path, add.size, add.modification_time, add.tags.as_ref())?;
+        return Some(Found::There(tags.file));
+    }
+    let remove = &state.gone.get(path)?.remove;
+    let at = remove.deletion_timestamp.unwrap_or_default();
+    let tags = read(None, path, remove.size.unwrap_or_default(), at, remove.tags.as_ref())?;
+    let why = remove.tags.as_ref()?.get(WHY)?;
+    Some(match why == Why::Erased.name() {
+        true => Found::Gone(Why::Erased),
+        false if at > now_ms() - kept_ms => Found::There(tags.file),
+        false => Found::Gone(Why::Merged),
     })
 }
 

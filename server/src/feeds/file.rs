@@ -17,16 +17,13 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use daybook_engine::event::Micros;
-use daybook_query::feed::units;
+use daybook_query::feed::units::{self, Found};
 use daybook_query::feed::{Feed, table_name};
 use futures_util::stream;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 use utoipa::IntoParams;
-
-/// A file is read in pieces of this size.
-const PIECE_BYTES: u64 = 256 << 10;
 
 /// The parameters of a link.
 #[derive(Clone, Debug, IntoParams)]
@@ -108,15 +105,11 @@ pub async fn get_file(
     }
     let feed = app.feeds.feed(&name)?;
     let state = table(&feed, Some(&table_name))?.state();
-    let live = units::live(&state, feed.node()).into_iter().flat_map(|unit| unit.files);
-    let kept = units::replaced(&state, feed.node(), feed.spec().replaced_kept_ms);
-    let mut files = live.chain(kept.into_iter().flat_map(|unit| unit.files));
-    let Some(file) = files.find(|file| file.path == path) else {
-        let went = units::went(&state, feed.node()).find(|went| went.file.path == path);
-        return Err(match went {
-            None => Problem::not_found("there is no such file in this table"),
-            Some(went) => gone(went.why),
-        });
+    // Of whichever node's: Delta Sharing shows all that the table has.
+    let file = match units::find(&state, &path, feed.spec().replaced_kept_ms) {
+        Some(Found::There(file)) => file,
+        Some(Found::Gone(why)) => return Err(gone(why)),
+        None => return Err(Problem::not_found("there is no such file in this table")),
     };
     let etag = format!("\"{}\"", file.sha256);
     let matches = |name| {
@@ -212,12 +205,12 @@ struct Reader {
 impl Reader {
     /// Reads the first piece of a range.
     async fn read(self: &Arc<Reader>, range: &Range<u64>) -> Result<Bytes, Problem> {
-        let piece = range.start..range.end.min(range.start + PIECE_BYTES);
-        let reader = Arc::clone(self);
+        let (reader, range) = (Arc::clone(self), range.clone());
         let read = move || {
             let table = reader.feed.tables().iter().find(|(c, _)| table_name(*c) == reader.table);
             let (_, table) = table.ok_or_else(|| Problem::not_found("the table is gone"))?;
             let store = table.store();
+            let piece = range.start..range.end.min(range.start + store.piece_bytes());
             store.read(&reader.path, piece).map_err(|error| match store.exists(&reader.path) {
                 // It is deleted before the table says so; or it was a small one that a larger one had replaced, of
                 // which events were erased.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! log ─► a thread for each feed ─► feeds/NAME/TABLE/ (a Delta Lake table) ─┬─► GET /v1/parquet: what is new
-//!               │                                                          ├─► GET /v1/parquet/NAME/TABLE/FILE
+//!               │                  or s3://BUCKET/PREFIX/TABLE/            ├─► GET /v1/parquet/NAME/TABLE/FILE
 //!               └─► feeds.json: how far it is                              └─► Delta Sharing
 //! ```
 //!
@@ -13,6 +13,7 @@
 //! |---|---|
 //! | `place` | how far each feed is, what the log is called in tables, and the secret that signs links |
 //! | `run` | a feed's thread |
+//! | `remote` | tables in object stores |
 //! | `pull` | the list of feeds, and the files behind a cursor |
 //! | `file` | a file, by a signed link or with a token |
 //! | `sign` | links |
@@ -21,6 +22,7 @@
 mod file;
 mod place;
 mod pull;
+mod remote;
 mod run;
 pub(crate) mod sharing;
 mod sign;
@@ -31,12 +33,14 @@ pub use pull::{__path_list_feeds, __path_pull, list_feeds, pull};
 
 use crate::problem::Problem;
 use daybook_engine::{Engine, Error};
+use daybook_query::feed::location::Location;
 use daybook_query::feed::store::{DiskStore, Store};
 use daybook_query::feed::table::{LOG_DIR, Table};
 use daybook_query::feed::{self, Columns, Feed, Spec, table_name};
 use daybook_query::ocsf::Class;
 use parking_lot::Mutex;
 use place::Places;
+use remote::{Around, Bucket};
 use run::Live;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -116,11 +120,13 @@ impl Feeds {
         })
     }
 
-    /// Has them run, until [`Feeds::stop`].
+    /// Has them run, until [`Feeds::stop`]; what they ask of others than the disk runs on the runtime that this is
+    /// called on.
     pub fn start(&self) {
         let mut threads = self.threads.lock();
         for running in &self.feeds {
             let worker = run::Worker {
+                runtime: tokio::runtime::Handle::current(),
                 engine: Arc::clone(&self.engine),
                 places: Arc::clone(&self.places),
                 running: Arc::clone(running),
@@ -161,7 +167,7 @@ impl Feeds {
     pub fn statuses(&self) -> impl Iterator<Item = Status> + '_ {
         let closed = self.engine.closed_through().0;
         self.feeds.iter().map(move |running| {
-            let place = self.places.of(&running.spec.name);
+            let place = self.places.of(&place_name(&running.spec));
             let live = running.live();
             Status {
                 name: running.spec.name.clone(),
@@ -216,20 +222,44 @@ pub(crate) fn table<'a>(feed: &'a Feed, name: Option<&str>) -> Result<&'a Table,
     }
 }
 
-/// Opens a feed in the data directory.
-fn open(engine: &Engine, spec: &Spec, node: &str) -> Result<Feed, feed::Error> {
+/// Opens a feed where its tables are.
+fn open(engine: &Engine, spec: &Spec, node: &str, around: &Around) -> Result<Feed, feed::Error> {
     let disk = &engine.options().disk;
     let root = engine.dir().join(DIR).join(&spec.name);
-    keeps_its_schema(spec, &root)?;
     let mut stores: Vec<Arc<dyn Store>> = Vec::new();
-    for class in spec.columns.tables() {
-        stores.push(Arc::new(DiskStore::open(disk, &root.join(table_name(class)))?));
+    match &spec.location {
+        Location::Data => {
+            keeps_its_schema(spec, |table| Ok(root.join(table).join(LOG_DIR).is_dir()))?;
+            for class in spec.columns.tables() {
+                stores.push(Arc::new(DiskStore::open(disk, &root.join(table_name(class)))?));
+            }
+        }
+        Location::Remote(remote) => {
+            let bucket = Bucket::open(remote, around)?;
+            keeps_its_schema(spec, |table| Table::is_at(&bucket.table(table)))?;
+            for class in spec.columns.tables() {
+                let store = bucket.table(table_name(class));
+                store.prove()?;
+                stores.push(Arc::new(store));
+            }
+        }
     }
     Feed::open(spec.clone(), node, disk, &scratch(&root), stores)
 }
 
+/// What a feed's place goes by: one whose location is changed begins again there, as nothing of it is there yet.
+fn place_name(spec: &Spec) -> String {
+    match &spec.location {
+        Location::Data => spec.name.clone(),
+        Location::Remote(remote) => format!("{} {remote}", spec.name),
+    }
+}
+
 /// A feed that has tables in one schema can't go on in another: the new ones would begin in the middle of the log.
-fn keeps_its_schema(spec: &Spec, root: &Path) -> Result<(), feed::Error> {
+fn keeps_its_schema(
+    spec: &Spec,
+    is_there: impl Fn(&str) -> Result<bool, feed::Error>,
+) -> Result<(), feed::Error> {
     let tables = Class::ALL.into_iter().map(Some).chain([None]);
     let (ours, other) = match spec.columns {
         Columns::Native { .. } => ("native", "ocsf"),
@@ -238,7 +268,7 @@ fn keeps_its_schema(spec: &Spec, root: &Path) -> Result<(), feed::Error> {
     let of_other = |class: &Option<Class>| class.is_some() == (other == "ocsf");
     for class in tables.filter(of_other) {
         let name = table_name(class);
-        if root.join(name).join(LOG_DIR).is_dir() {
+        if is_there(name)? {
             return Err(feed::Error::Table(format!(
                 "the feed has the table `{name}` of the schema {other}, and would be in {ours}: set its `schema` back, or give the feed another name"
             )));

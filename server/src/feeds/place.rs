@@ -4,6 +4,8 @@
 //! {"sha256":...,"version":1,"node":"5f0c7b1e","secret":"…","places":{"native":{"through":120,"unknown":0}}}
 //! ```
 //!
+//! A feed whose tables are elsewhere has the place with its name and the address: `native s3://bucket/prefix`.
+//!
 //! Where a table is further than its feed is here, the table is right: it is written first. Without this file (it was
 //! lost, say) the log has another name in its tables from then on, and feeds begin again; so it is in every backup.
 
@@ -18,13 +20,19 @@ use std::sync::Arc;
 const VERSION: u32 = 1;
 
 /// How far a feed is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     /// It has everything before this offset.
     pub through: u64,
     /// Events of sessions that had not said who they are, and that it therefore left out.
     #[serde(default)]
     pub unknown: u64,
+    /// The ids of its tables. Where they are others (they were deleted, say), it is nowhere yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tables: Option<String>,
+    /// The tables were further than the log once, so they are of another log, though of this name.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub set_back: bool,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -89,7 +97,7 @@ impl Places {
 
     /// How far a feed is.
     pub fn of(&self, feed: &str) -> Place {
-        self.file.lock().places.get(feed).copied().unwrap_or_default()
+        self.file.lock().places.get(feed).cloned().unwrap_or_default()
     }
 
     /// Notes down, durably, how far a feed is.

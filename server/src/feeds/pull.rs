@@ -1,6 +1,6 @@
 //! `GET /v1/feeds`: the feeds; `GET /v1/parquet`: the files that are new to a reader.
 
-use super::{Running, file, sign, table};
+use super::{Running, file, place_name, sign, table};
 use crate::auth::Caller;
 use crate::params::{Fields, FromFields, NoParams, Params};
 use crate::problem::{Document, Problem};
@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use daybook_engine::event::Micros;
+use daybook_query::feed::location::Location;
 use daybook_query::feed::pull::{Entry, Page, page};
 use daybook_query::feed::units::Went;
 use daybook_query::feed::{Columns, table_name};
@@ -71,6 +72,9 @@ pub struct FeedItem {
     /// The version of OCSF.
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<&'static str>,
+    /// Where its tables are, such as `s3://bucket/prefix`; in the data directory if it is not said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    location: Option<String>,
     /// Its tables.
     tables: Vec<TableItem>,
     /// It has every event before this offset.
@@ -128,7 +132,7 @@ pub async fn list_feeds(
 
 fn item(app: &App, running: &Running) -> FeedItem {
     let spec = &running.spec;
-    let place = app.feeds.places.of(&spec.name);
+    let place = app.feeds.places.of(&place_name(spec));
     let live = running.live();
     let tables = running.feed().map_or_else(Vec::new, |feed| {
         let tables = feed.tables().iter().map(|(class, table)| {
@@ -150,6 +154,10 @@ fn item(app: &App, running: &Running) -> FeedItem {
         name: spec.name.clone(),
         schema,
         version,
+        location: match &spec.location {
+            Location::Data => None,
+            Location::Remote(remote) => Some(remote.to_string()),
+        },
         tables,
         through: place.through,
         behind: app.engine.closed_through().0.saturating_sub(place.through),

@@ -1,15 +1,18 @@
 //! A feed's thread: what is closed becomes files, what is erased goes, what is small becomes large.
 
 use super::place::{Place, Places};
-use super::{Running, open};
+use super::remote::Around;
+use super::{Running, open, place_name};
 use daybook_engine::Engine;
 use daybook_engine::cpu::thread_cpu_us;
+use daybook_engine::disk::SharedDisk;
 use daybook_engine::event::Micros;
 use daybook_engine::view::Snapshot;
 use daybook_query::feed::{Error, Feed};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
 
 /// How often it is looked whether something is closed.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -17,6 +20,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// How often it is looked for what was erased, what is small, and what is not kept any longer.
 const TIDY_EVERY: Duration = Duration::from_secs(5);
+/// How often it is looked for what other nodes wrote to its tables.
+const REFRESH_EVERY: Duration = Duration::from_secs(2);
+
+/// How often it is looked for files that no commit names, and how long such a one stays.
+const UNNAMED: (Duration, i64) = (Duration::from_secs(3600), 6 * 3_600_000);
 
 /// How often a step is tried at once, when what it reads is erased under it.
 const ATTEMPTS: u32 = 3;
@@ -44,6 +52,8 @@ pub(super) struct Worker {
     pub places: Arc<Places>,
     pub running: Arc<Running>,
     pub stopping: Arc<AtomicBool>,
+    /// What stores elsewhere are asked on.
+    pub runtime: Handle,
 }
 
 impl Worker {
@@ -74,17 +84,35 @@ impl Worker {
         let feed = match self.running.feed() {
             Some(feed) => feed,
             None => {
-                let feed = Arc::new(open(&self.engine, &self.running.spec, &self.places.node())?);
+                let around = Around {
+                    disk: SharedDisk::clone(&self.engine.options().disk),
+                    runtime: self.runtime.clone(),
+                    stopping: Arc::clone(&self.stopping),
+                };
+                let (spec, node) = (&self.running.spec, self.places.node());
+                let feed = Arc::new(open(&self.engine, spec, &node, &around)?);
+                self.is_of_its_tables(&feed)?;
                 *self.running.feed.lock() = Some(Arc::clone(&feed));
                 feed
             }
         };
-        let mut tidied: Option<Instant> = None;
+        let (mut tidied, mut refreshed, mut listed) = (None, Instant::now(), None::<Instant>);
         while !self.stopping() {
             let worked = self.ship(&feed)?;
-            if tidied.is_none_or(|at| at.elapsed() >= TIDY_EVERY) {
+            // Where something was shipped, what others wrote was read on the way.
+            if worked {
+                refreshed = Instant::now();
+            } else if refreshed.elapsed() >= REFRESH_EVERY {
+                feed.refresh()?;
+                refreshed = Instant::now();
+            }
+            if tidied.is_none_or(|at: Instant| at.elapsed() >= TIDY_EVERY) {
                 self.tidy(&feed)?;
                 tidied = Some(Instant::now());
+            }
+            if listed.is_none_or(|at| at.elapsed() >= UNNAMED.0) {
+                self.engine.feeding(|| feed.sweep_unnamed(UNNAMED.1))?;
+                listed = Some(Instant::now());
             }
             self.succeeded();
             if !worked {
@@ -94,10 +122,31 @@ impl Worker {
         Ok(())
     }
 
+    /// Is the log the one that wrote the tables? One that is set back would leave out what is new in it; and once it has
+    /// grown that can't be seen any more, so it is noted down.
+    fn is_of_its_tables(&self, feed: &Feed) -> Result<(), Error> {
+        let name = place_name(&self.running.spec);
+        let place = self.places.of(&name);
+        let set_back = feed.ahead_of(&self.engine.snapshot()).is_some();
+        if set_back && !place.set_back {
+            self.places.keep(&name, Place { set_back, ..place.clone() })?;
+        }
+        if set_back || place.set_back {
+            let what = "they have more of this log than there is: the data directory is an older copy of the one that wrote them, and its new events would be missing; give the feed another `location` or another name";
+            return Err(Error::Table(what.to_owned()));
+        }
+        Ok(())
+    }
+
     /// Makes the next unit; `false` if there was nothing for it.
     fn ship(&self, feed: &Feed) -> Result<bool, Error> {
         let name = &self.running.spec.name;
-        let place = self.places.of(name);
+        let place_name = place_name(&self.running.spec);
+        let (mut place, tables) = (self.places.of(&place_name), feed.ids());
+        if place.tables.as_ref().is_some_and(|known| *known != tables) {
+            tracing::warn!(feed = name, "a feed's tables are new ones: it begins again");
+            place = Place::default();
+        }
         let closed = self.engine.closed_through().0;
         if place.through >= closed {
             return Ok(false);
@@ -107,7 +156,9 @@ impl Worker {
                 return Ok(None);
             };
             let unknown = place.unknown + shipped.unknown;
-            self.places.keep(name, Place { through: shipped.through, unknown })?;
+            let tables = Some(tables.clone());
+            let through = shipped.through;
+            self.places.keep(&place_name, Place { through, unknown, tables, set_back: false })?;
             Ok(Some(shipped))
         })?;
         let Some(shipped) = shipped else { return Ok(false) };

@@ -338,21 +338,10 @@ fn moment(text: &str, name: &str) -> Result<i64, Refusal> {
         .map_err(|_| Refusal::parameter(format!("`{name}` is a time such as 2026-03-01T09:30:00Z")))
 }
 
-/// The first version that was committed at a time (in milliseconds) or later; `None` if there is none.
-fn version_from(table: &Table, at: i64) -> Result<Option<i64>, Refusal> {
-    let latest = table.state().version;
-    for version in 0..=latest {
-        if table.commit_at(version)?.is_some_and(|(_, committed)| committed >= at) {
-            return Ok(Some(version));
-        }
-    }
-    Ok(None)
-}
-
 /// The last version that was committed at a time (in milliseconds) or before.
 fn version_until(table: &Table, at: i64) -> Result<Option<i64>, Refusal> {
     let latest = table.state().version;
-    Ok(match version_from(table, at.saturating_add(1))? {
+    Ok(match table.version_from(at.saturating_add(1))? {
         Some(0) => None,
         Some(version) => Some(version - 1),
         None => Some(latest),
@@ -380,7 +369,8 @@ async fn version(
         let table = asked.table()?;
         let version = match parameter(&query, "startingTimestamp") {
             None => table.state().version,
-            Some(text) => version_from(table, moment(&text, "startingTimestamp")?)?
+            Some(text) => table
+                .version_from(moment(&text, "startingTimestamp")?)?
                 .ok_or_else(|| Refusal::parameter("no version is as late as that"))?,
         };
         Ok(asked.answer(Lines(String::new()), version))
@@ -494,10 +484,11 @@ async fn changes(
         let from = match (number(query, "startingVersion")?, parameter(query, "startingTimestamp"))
         {
             (Some(version), None) => version,
-            (None, Some(text)) => version_from(table, moment(&text, "startingTimestamp")?)?
-                .ok_or_else(|| {
+            (None, Some(text)) => {
+                table.version_from(moment(&text, "startingTimestamp")?)?.ok_or_else(|| {
                     Refusal::parameter("no version is as late as `startingTimestamp`")
-                })?,
+                })?
+            }
             _ => {
                 let what = "name the first version: `startingVersion`, or `startingTimestamp`";
                 return Err(Refusal::parameter(what));

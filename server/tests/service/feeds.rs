@@ -2,12 +2,14 @@
 //! same. (Other people's clients read them in the interop tests.)
 
 use super::support::{Service, command, config, end, name, ndjson, start};
+use daybook_query::feed::location::Location;
 use daybook_query::feed::{Columns, Spec};
 use daybook_query::ocsf::Mapping;
 use daybook_server::Config;
 use daybook_server::auth::tokens::{NewToken, Scope, Tokens};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -295,4 +297,85 @@ async fn delta_sharing_says_what_there_is_and_what_is_wrong() {
             assert!(body["errorCode"].is_string() && body["message"].is_string(), "{body}");
         }
     }
+}
+
+/// The native feed with its tables in a directory elsewhere.
+fn elsewhere(dir: &std::path::Path) -> Spec {
+    let location = Location::parse(&format!("file://{}", dir.display()), &BTreeMap::new());
+    Spec { location: location.unwrap(), ..Spec::native() }
+}
+
+#[tokio::test]
+async fn two_servers_write_one_table_and_each_serves_all_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let feed = elsewhere(dir.path());
+    let mut services = Vec::new();
+    for id in ["a", "b"] {
+        let feeds = vec![feed.clone()];
+        let service = Service::with(Config { feeds, ..config() }).await;
+        sessions(&service, &[id]).await;
+        seal(&service).await;
+        services.push(service);
+    }
+    let mut cursors = Vec::new();
+    for service in &services {
+        // Of its own log.
+        let page = pull(service, "feed=native", None).await;
+        assert_eq!(
+            (page["items"].as_array().unwrap().len(), &page["items"][0]["rows"]),
+            (1, &json!(3))
+        );
+        cursors.push(page["next_cursor"].as_str().unwrap().to_owned());
+    }
+    let (status, refused) = services[1].get(&format!("/v1/parquet?cursor={}", cursors[0])).await;
+    assert_eq!(status, 400, "{refused}");
+    for service in &services {
+        let table = "/delta-sharing/shares/daybook/schemas/native/tables/events/query";
+        let until = Instant::now() + Duration::from_secs(30);
+        let urls = loop {
+            let asked = service.http.post(format!("{}{table}", service.url)).body("{}");
+            let lines = asked.send().await.unwrap().text().await.unwrap();
+            let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+            let urls = lines.filter_map(|line| Some(line["file"]["url"].as_str()?.to_owned()));
+            let urls: Vec<String> = urls.collect();
+            if urls.len() == 2 {
+                break urls;
+            }
+            assert!(Instant::now() < until, "{urls:?}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        };
+        for url in urls {
+            let file = service.http.get(&url).send().await.unwrap();
+            assert_eq!(file.status(), 200, "{url}");
+            assert!(file.bytes().await.unwrap().ends_with(b"PAR1"));
+        }
+        let (_, feeds) = service.get("/v1/feeds").await;
+        let location = format!("file://{}", dir.path().display());
+        assert_eq!(feeds["items"][0]["location"], json!(location));
+    }
+}
+
+#[tokio::test]
+async fn a_place_that_is_not_there_is_an_error_until_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().join("mounted");
+    let feeds = vec![elsewhere(&place)];
+    let service = Service::with(Config { feeds, ..config() }).await;
+    sessions(&service, &["a"]).await;
+    seal(&service).await;
+    let until = Instant::now() + Duration::from_secs(30);
+    loop {
+        let (_, feeds) = service.get("/v1/feeds").await;
+        let feed = &feeds["items"][0];
+        if let Some(error) = feed["last_error"].as_str() {
+            assert!(error.contains("there is no such directory"), "{error}");
+            assert!(feed["failing_since"].is_string());
+            break;
+        }
+        assert!(Instant::now() < until, "{feed}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    std::fs::create_dir(&place).unwrap();
+    let page = pull(&service, "feed=native", None).await;
+    assert_eq!(page["items"][0]["rows"], json!(3));
 }

@@ -5,11 +5,15 @@ use super::{file, named};
 use crate::output::clean;
 use daybook_engine::catalog::filter::{Pattern, SessionFilter, TextFact};
 use daybook_query::columnar::parquet::Codec;
+use daybook_query::feed::location::Location;
 use daybook_query::feed::{Columns, FEEDS_MAX, Partition, Spec};
 use daybook_query::ocsf::{Mapping, Outputs, Version};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use toml::de::{DeTable, DeValue};
 
+/// The table of what a store's client is told.
+const STORE_OPTIONS: &str = "store_options";
 /// The longest name, in bytes.
 const NAME_BYTES_MAX: usize = 64;
 
@@ -17,6 +21,8 @@ const NAME_BYTES_MAX: usize = 64;
 #[derive(Clone, Debug)]
 pub struct Feed {
     name: String,
+    location: String,
+    store_options: BTreeMap<String, String>,
     schema: Schema,
     version: Option<Version>,
     outputs: Option<Outputs>,
@@ -56,6 +62,18 @@ type Wrong = (&'static str, String);
 
 /// The settings of a feed.
 pub const SETTINGS: &[Setting<Feed>] = &[
+    Setting {
+        key: "location",
+        what: "where the tables are: `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix` or `file:///directory`; empty: in the data directory",
+        at: "where it is changed, the tables begin anew there; those that there were stay as they are",
+        field: Field::Text(
+            |feed| feed.location.clone(),
+            |feed, text| {
+                text.clone_into(&mut feed.location);
+                Ok(())
+            },
+        ),
+    },
     Setting {
         key: "schema",
         what: "the columns: `native`, daybook's own in one table, or `ocsf`, a table for each class",
@@ -216,6 +234,8 @@ impl Feed {
         let Spec { codec, file_bytes_max, merge_fewest, replaced_kept_ms, .. } = Spec::native();
         Ok(Feed {
             name: name.to_owned(),
+            location: String::new(),
+            store_options: BTreeMap::new(),
             schema: Schema::Native,
             version: None,
             outputs: None,
@@ -237,6 +257,8 @@ impl Feed {
     fn spec(&self) -> Result<Spec, Wrong> {
         Ok(Spec {
             name: self.name.clone(),
+            location: Location::parse(&self.location, &self.store_options)
+                .map_err(|what| ("location", what))?,
             columns: self.columns()?,
             sessions: self.sessions()?,
             codec: self.codec,
@@ -339,8 +361,26 @@ pub(super) fn read(text: &str, feeds: &DeTable<'_>) -> Result<Vec<Spec>, String>
 }
 
 fn set(feed: &mut Feed, key: &str, value: &DeValue<'_>) -> Result<(), String> {
+    if key == STORE_OPTIONS {
+        let DeValue::Table(options) = value else {
+            let example = "store_options = { region = \"eu-central-1\" }";
+            return Err(format!("`{key}` is a table: {example}"));
+        };
+        for (name, value) in options {
+            let value = match value.get_ref() {
+                DeValue::String(text) => text.to_string(),
+                DeValue::Boolean(switch) => switch.to_string(),
+                _ => {
+                    let name = name.get_ref();
+                    return Err(format!("the option `{name}` is a text, or true or false"));
+                }
+            };
+            feed.store_options.insert(name.get_ref().to_string(), value);
+        }
+        return Ok(());
+    }
     let hint = "docs/configuration.md lists them all";
-    let setting = named(SETTINGS.iter(), key, &[], hint)
+    let setting = named(SETTINGS.iter(), key, &[STORE_OPTIONS], hint)
         .map_err(|hint| format!("unknown key `{key}`; {hint}"))?;
     file::set(setting, feed, value)
 }
@@ -430,6 +470,18 @@ mod tests {
     }
 
     #[test]
+    fn a_table_says_where_its_files_are() {
+        let text = "[feed.lake]\nlocation = \"s3://lake/audit\"\n\
+                    store_options = { endpoint = \"http://127.0.0.1:9000\", allow_http = true }\n";
+        let all = feeds(text).unwrap();
+        let Location::Remote(remote) = &all[1].location else { panic!("{all:?}") };
+        assert_eq!(remote.to_string(), "s3://lake/audit");
+        assert_eq!(remote.option("endpoint"), Some("http://127.0.0.1:9000"));
+        assert_eq!(remote.option("allow_http"), Some("true"));
+        assert_eq!(all[0].location, Location::Data);
+    }
+
+    #[test]
     fn the_native_feed_is_there_unless_nobody_asks_for_it() {
         let names = |text: &str| {
             let names = feeds(text).unwrap().into_iter().map(|spec| spec.name);
@@ -479,10 +531,22 @@ mod tests {
             ("[feed.x]\nreplaced_kept = 7", "such as 15m"),
             ("[feed.x]\nroles = \"a,,b\"", "line 2: [feed.x]: `roles`: write names"),
             ("[feed.x]\nroles = [\"a\"]", "line 2: [feed.x]: `roles` can't be a array"),
+            ("[feed.x]\nlocation = \"lake\"", "line 2: [feed.x]: `location`: `lake` is no address"),
+            ("[feed.x]\nlocaton = \"lake\"", "did you mean `location`"),
+            (
+                "[feed.x]\nstore_options = { region = \"x\" }",
+                "line 1: [feed.x]: `location`: `region` is for a store, and no location is named",
+            ),
+            (
+                "[feed.x]\nlocation = \"s3://a\"\nstore_options = { secret = \"hunter2\" }",
+                "line 2: [feed.x]: `location`: s3:// has no option `secret`",
+            ),
+            ("[feed.x]\nstore_options = 7", "line 2: [feed.x]: `store_options` is a table"),
+            ("[feed.x]\nstore_options = { region = 7 }", "the option `region` is a text"),
             ("[feed.x]\ntypes = \"!\"", "line 2: [feed.x]: `types`: write names"),
         ] {
             let said = feeds(text).unwrap_err();
-            assert!(said.contains(part), "{text}: {said}");
+            assert!(said.contains(part) && !said.contains("hunter2"), "{text}: {said}");
         }
         let many: String = (0..=FEEDS_MAX).map(|n| format!("[feed.f{n}]\n")).collect();
         assert!(feeds(&many).unwrap_err().contains("at most"));

@@ -524,4 +524,5 @@ def large(directory):
         print(f"Delta Sharing: {events} rows after {time.time() - BEGAN:.1f} s", flush=True)
 
 
-{"follow": follow, "lag": lag, "clients": clients, "ocsf": ocsf, "large": large}[sys.argv[1]](pathlib.Path(sys.argv[2]))
+if __name__ == "__main__":
+    {"follow": follow, "lag": lag, "clients": clients, "ocsf": ocsf, "large": large}[sys.argv[1]](pathlib.Path(sys.argv[2]))
