@@ -5,7 +5,7 @@
 //! sessions, then `seq`, so that a session's events are neighbours. All reads name ordinals.
 
 use crate::block::Record;
-use crate::catalog::filter::{SessionFilter, Sort, TextFact};
+use crate::catalog::filter::{NumberFact, SessionFilter, Sort, TextFact};
 use crate::error::Error;
 use crate::event::{Kind, Micros, Offset, Seq, SessionKey, Verdict};
 pub use crate::journal::order::SharedOrdinals;
@@ -469,6 +469,17 @@ pub trait Sessions: Send + Sync {
         fields: &[TextFact],
         limit: usize,
     ) -> Result<Vec<(TextFact, Facet)>, Error>;
+
+    /// Visits these numbers of each session that matches, in the order of `facts`; sessions come in no order.
+    ///
+    /// # Errors
+    /// The catalog's.
+    fn each_numbers(
+        &self,
+        filter: &SessionFilter,
+        facts: &[NumberFact],
+        visit: &mut dyn FnMut(&[Option<i64>]),
+    ) -> Result<(), Error>;
 
     /// How many sessions there are.
     ///

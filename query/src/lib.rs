@@ -16,6 +16,7 @@ pub mod ocsf;
 pub mod scan;
 pub mod search;
 pub mod sessions;
+mod spread;
 pub mod timeline;
 
 pub use error::QueryError;

@@ -1,4 +1,13 @@
 //! Lists of sessions, and one session's details.
+//!
+//! | module | what is there |
+//! |---|---|
+//! | here | lists and details |
+//! | `histogram` | when the sessions of a list started |
+//! | `values` | the values of a field that they have |
+
+mod histogram;
+mod values;
 
 use crate::cursor::{self, List};
 use crate::error::QueryError;
@@ -17,6 +26,9 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
+
+pub use histogram::{SessionBucket, SessionHistogram};
+pub use values::{Values, ValuesParams, values};
 
 /// The most sessions of a page.
 pub const LIMIT_MAX: usize = 1000;
@@ -39,6 +51,8 @@ pub struct ListParams<'a> {
     pub limit: usize,
     /// Also how many of all sessions of the list have each user, role, ...
     pub facets: bool,
+    /// Also when they started.
+    pub histogram: bool,
     /// How much the query may read.
     pub limits: SearchLimits,
 }
@@ -52,6 +66,7 @@ impl Default for ListParams<'_> {
             cursor: None,
             limit: 50,
             facets: false,
+            histogram: false,
             limits: SearchLimits::default(),
         }
     }
@@ -70,6 +85,9 @@ pub struct SessionPage {
     /// frequent values, most first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub facets: Option<BTreeMap<&'static str, Vec<FacetCount>>>,
+    /// How the starts of all sessions of the list are spread over time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub histogram: Option<SessionHistogram>,
 }
 
 /// A session with everything that is known of it.
@@ -207,7 +225,7 @@ pub fn parse_sort(text: &str) -> Result<Sort, QueryError> {
 /// A cursor of another list or sort, a query that costs too much, or what the engine says.
 pub fn list(snapshot: &Snapshot, params: &ListParams<'_>) -> Result<SessionPage, QueryError> {
     let after = params.cursor.map(|text| decode(params.sort, text)).transpose()?;
-    let filter = filter_of(snapshot, params)?;
+    let filter = filter_of(snapshot, params.query, &params.filter, params.limits)?;
     let page = snapshot.sessions.list(&ListRequest {
         filter: filter.clone(),
         sort: params.sort,
@@ -228,20 +246,26 @@ pub fn list(snapshot: &Snapshot, params: &ListParams<'_>) -> Result<SessionPage,
         next_cursor: page.next.map(|place| encode(params.sort, place)),
         count: page.count,
         facets,
+        histogram: params.histogram.then(|| histogram::of(snapshot, &filter)).transpose()?,
     })
 }
 
 /// The sessions that a list is of.
-fn filter_of(snapshot: &Snapshot, params: &ListParams<'_>) -> Result<SessionFilter, QueryError> {
-    let Some(query) = params.query else { return Ok(params.filter.clone()) };
+fn filter_of(
+    snapshot: &Snapshot,
+    query: Option<&Query>,
+    filter: &SessionFilter,
+    limits: SearchLimits,
+) -> Result<SessionFilter, QueryError> {
+    let Some(query) = query else { return Ok(filter.clone()) };
     let asked = match query.session_filter() {
         Some(filter) => filter,
         None => {
-            let scope = sets::scope(snapshot, &params.filter)?;
-            SessionFilter::Keys(sets::matching(snapshot, query, scope.as_ref(), params.limits)?)
+            let scope = sets::scope(snapshot, filter)?;
+            SessionFilter::Keys(sets::matching(snapshot, query, scope.as_ref(), limits)?)
         }
     };
-    Ok(match (&params.filter, asked) {
+    Ok(match (filter, asked) {
         (SessionFilter::All, asked) => asked,
         (filter, asked) => SessionFilter::And(vec![filter.clone(), asked]),
     })

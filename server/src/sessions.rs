@@ -1,4 +1,4 @@
-//! `GET /v1/sessions`, `GET /v1/sessions/{id}` and `GET /v1/sessions/{id}/similar`.
+//! `GET /v1/sessions`, `GET /v1/facets`, `GET /v1/sessions/{id}` and `GET /v1/sessions/{id}/similar`.
 
 use crate::auth::Caller;
 use crate::params::{Fields, FromFields, NoParams, Params, unknown};
@@ -13,15 +13,16 @@ use daybook_engine::event::Micros;
 use daybook_engine::session::Status;
 use daybook_engine::view::Snapshot;
 use daybook_query::lang::Query;
-use daybook_query::sessions::{self, LIMIT_MAX, ListParams};
+use daybook_query::search::SearchLimits;
+use daybook_query::sessions::{self, LIMIT_MAX, ListParams, ValuesParams};
 use std::ops::Bound;
 use utoipa::IntoParams;
 
-/// The parameters of a list of sessions. Those that name facts may be repeated or hold several
-/// values with commas between them: any of them; `*` in a value stands for anything.
+/// Which sessions. Parameters that name facts may be repeated or hold several values with commas between them: any of
+/// them; `*` in a value stands for anything.
 #[derive(Clone, Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct ListQuery {
+pub struct FilterQuery {
     /// Only sessions with an event that matches this query.
     #[param(value_type = Option<String>)]
     q: Option<Query>,
@@ -52,6 +53,31 @@ pub struct ListQuery {
     /// Only sessions that started before this time.
     #[param(value_type = Option<String>)]
     before: Option<Micros>,
+}
+
+impl FromFields for FilterQuery {
+    fn read(fields: &mut Fields) -> Result<FilterQuery, Problem> {
+        Ok(FilterQuery {
+            q: fields.query("q")?,
+            user: fields.list("user")?,
+            role: fields.list("role")?,
+            kind: fields.list("type")?,
+            subtype: fields.list("subtype")?,
+            agent: fields.list("agent")?,
+            tag: fields.list("tag")?,
+            status: statuses(fields)?,
+            after: fields.time("after")?,
+            before: fields.time("before")?,
+        })
+    }
+}
+
+/// The parameters of a list of sessions, beside those that say which ones.
+#[derive(Clone, Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ListQuery {
+    #[param(ignore)]
+    which: FilterQuery,
     /// `started`, `ended`, `last_event`, `duration`, `events`, `commands`, `blocked`, `approved`,
     /// `pending`, `masked` or `bytes`; with `-` before it, largest first.
     #[param(value_type = Option<String>, default = "-started")]
@@ -64,32 +90,34 @@ pub struct ListQuery {
     /// Also answer how many sessions have each user, role, ...
     #[param(value_type = Option<bool>, default = false)]
     facets: bool,
+    /// Also answer how the sessions' starts are spread over time, with the commands in them by verdict.
+    #[param(value_type = Option<bool>, default = false)]
+    histogram: bool,
 }
 
 impl FromFields for ListQuery {
     fn read(fields: &mut Fields) -> Result<ListQuery, Problem> {
         Ok(ListQuery {
-            q: fields.query("q")?,
-            user: fields.list("user")?,
-            role: fields.list("role")?,
-            kind: fields.list("type")?,
-            subtype: fields.list("subtype")?,
-            agent: fields.list("agent")?,
-            tag: fields.list("tag")?,
-            status: statuses(fields)?,
-            after: fields.time("after")?,
-            before: fields.time("before")?,
+            which: FilterQuery::read(fields)?,
             sort: sort(fields)?,
             limit: fields.count("limit", 50, LIMIT_MAX)?,
             cursor: fields.text("cursor")?,
             facets: fields.flag("facets", false)?,
+            histogram: fields.flag("histogram", false)?,
         })
     }
 }
 
-impl ListQuery {
-    /// What the parameters beside `q` ask of a session.
-    fn filter(&self) -> SessionFilter {
+impl FilterQuery {
+    /// What the parameters beside `q` ask of a session that the caller may see.
+    fn filter(&self, caller: &Caller) -> SessionFilter {
+        match caller.sees() {
+            SessionFilter::All => self.asked(),
+            seen => SessionFilter::And(vec![seen, self.asked()]),
+        }
+    }
+
+    fn asked(&self) -> SessionFilter {
         let mut all: Vec<SessionFilter> = [
             (TextFact::User, &self.user),
             (TextFact::Role, &self.role),
@@ -143,7 +171,7 @@ fn any_of(fact: TextFact, values: &[String]) -> Option<SessionFilter> {
     get,
     path = "/v1/sessions",
     tag = "sessions",
-    params(ListQuery),
+    params(FilterQuery, ListQuery),
     responses(
         (status = 200, description = "a page of sessions", body = shapes::SessionPage),
         (status = 400, description = "a parameter can't be used", body = Document, content_type = "application/problem+json"),
@@ -156,20 +184,94 @@ pub async fn list_sessions(
     Params(asked): Params<ListQuery>,
 ) -> Result<Response, Problem> {
     app.read(move |snapshot| {
-        let filter = match caller.sees() {
-            SessionFilter::All => asked.filter(),
-            seen => SessionFilter::And(vec![seen, asked.filter()]),
-        };
         sessions::list(
             snapshot,
             &ListParams {
-                query: asked.q.as_ref(),
-                filter,
+                query: asked.which.q.as_ref(),
+                filter: asked.which.filter(&caller),
                 sort: asked.sort,
                 cursor: asked.cursor.as_deref(),
                 limit: asked.limit,
                 facets: asked.facets,
+                histogram: asked.histogram,
                 ..ListParams::default()
+            },
+        )
+    })
+    .await
+}
+
+/// The fields whose values can be asked for.
+const FIELDS: [TextFact; 7] = [
+    TextFact::User,
+    TextFact::Role,
+    TextFact::Type,
+    TextFact::Subtype,
+    TextFact::Agent,
+    TextFact::Tag,
+    TextFact::Status,
+];
+
+/// The parameters of a list of a field's values, beside those that say of which sessions.
+#[derive(Clone, Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct FacetQuery {
+    #[param(ignore)]
+    which: FilterQuery,
+    /// `user`, `role`, `type`, `subtype`, `agent`, `tag` or `status`.
+    #[param(value_type = String)]
+    field: TextFact,
+    /// Only values that contain this, in any case; those that begin with it come first.
+    find: Option<String>,
+    /// At most this many.
+    #[param(value_type = Option<usize>, minimum = 1, maximum = 1000, default = 50)]
+    limit: usize,
+}
+
+impl FromFields for FacetQuery {
+    fn read(fields: &mut Fields) -> Result<FacetQuery, Problem> {
+        let field = fields.one_of("field", &FIELDS.map(|fact| (fact.name(), fact)))?;
+        Ok(FacetQuery {
+            field: field.ok_or_else(|| {
+                Problem::parameter(
+                    "field",
+                    "`field` is missing: say whose values, such as `field=user`",
+                )
+            })?,
+            which: FilterQuery::read(fields)?,
+            find: fields.text("find")?,
+            limit: fields.count("limit", 50, LIMIT_MAX)?,
+        })
+    }
+}
+
+/// The values of a field that sessions have, the most frequent first.
+#[utoipa::path(
+    get,
+    path = "/v1/facets",
+    tag = "sessions",
+    params(FilterQuery, FacetQuery),
+    responses(
+        (status = 200, description = "the values, with how many sessions have each", body = shapes::FacetValues),
+        (status = 400, description = "a parameter can't be used", body = Document, content_type = "application/problem+json"),
+        (status = 503, description = "it took too long", body = Document, content_type = "application/problem+json"),
+    )
+)]
+pub async fn list_values(
+    State(app): State<App>,
+    caller: Caller,
+    Params(asked): Params<FacetQuery>,
+) -> Result<Response, Problem> {
+    app.read(move |snapshot| {
+        sessions::values(
+            snapshot,
+            &ValuesParams {
+                field: asked.field,
+                find: asked.find.as_deref().unwrap_or_default(),
+                query: asked.which.q.as_ref(),
+                filter: asked.which.filter(&caller),
+                limit: asked.limit,
+                limits: SearchLimits::default(),
             },
         )
     })

@@ -1,6 +1,6 @@
 //! Reading the catalog: one session, pages of a list, keys and facets.
 
-use super::filter::{SessionFilter, Sort, TextFact};
+use super::filter::{NumberFact, SessionFilter, Sort, TextFact};
 use super::index::{Place, View, ViewSegment};
 use super::overlay::Catalog;
 use crate::error::Error;
@@ -120,6 +120,22 @@ impl Sessions for Catalog {
     ) -> Result<Vec<(TextFact, Facet)>, Error> {
         let seen = self.seen(filter)?;
         self.sound(&seen.view, || seen.facets(filter, weights, fields, limit))
+    }
+
+    fn each_numbers(
+        &self,
+        filter: &SessionFilter,
+        facts: &[NumberFact],
+        visit: &mut dyn FnMut(&[Option<i64>]),
+    ) -> Result<(), Error> {
+        let seen = self.seen(filter)?;
+        for session in &seen.changed {
+            let numbers: Vec<_> = facts.iter().map(|fact| fact.of(&session.state)).collect();
+            visit(&numbers);
+        }
+        self.sound(&seen.view, || {
+            seen.each(filter, |_, segment, docs| segment.each_numbers(docs, facts, visit))
+        })
     }
 
     fn count(&self) -> Result<u64, Error> {
@@ -299,6 +315,32 @@ impl ViewSegment {
             {
                 let key = Rank::key(sort, SessionKey(key));
                 top.push(Rank { by, key }, Source::Index(at, doc));
+            }
+        });
+        Ok(())
+    }
+
+    /// Visits these numbers of each document; columns are read a block at a time.
+    fn each_numbers(
+        &self,
+        docs: &Docs,
+        facts: &[NumberFact],
+        visit: &mut dyn FnMut(&[Option<i64>]),
+    ) -> Result<(), Error> {
+        let columns: Vec<_> =
+            facts.iter().map(|fact| self.numbers(*fact)).collect::<Result<_, _>>()?;
+        let mut of_columns: Vec<Vec<Option<i64>>> = vec![Vec::new(); columns.len()];
+        let mut numbers = Vec::with_capacity(columns.len());
+        docs.blocks(|block| {
+            for (column, values) in columns.iter().zip(&mut of_columns) {
+                values.clear();
+                values.resize(block.len(), None);
+                column.first_vals(block, values);
+            }
+            for at in 0..block.len() {
+                numbers.clear();
+                numbers.extend(of_columns.iter().map(|values| values.get(at).copied().flatten()));
+                visit(&numbers);
             }
         });
         Ok(())

@@ -230,6 +230,14 @@ impl Model {
             assert_eq!(facet.into_iter().collect::<BTreeMap<_, _>>(), counts, "{fact:?}");
         }
         assert_eq!(*catalog.keys(filter).unwrap(), keys);
+        let mut numbers: Vec<Vec<Option<i64>>> = Vec::new();
+        let mut visit = |of_one: &[Option<i64>]| numbers.push(of_one.to_vec());
+        catalog.each_numbers(filter, &NumberFact::ALL, &mut visit).unwrap();
+        let of = |key| NumberFact::ALL.map(|fact| fact.of(&self.sessions[&key].1)).to_vec();
+        let mut expected: Vec<_> = keys.iter().map(of).collect();
+        numbers.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(numbers, expected, "{filter:?}");
     }
 
     /// The sets of filters that were asked for before, and may be kept.

@@ -124,6 +124,28 @@ pub fn page(
     Ok(Ok(Page { went, remaining, entries, next, more }))
 }
 
+/// The newest files, latest first, about `limit` of them; the next page is what comes after now.
+#[must_use]
+pub fn newest(table: &Table, node: &str, limit: usize) -> Page {
+    let state = table.state();
+    let id = state.metadata.as_ref().map_or("", |metadata| metadata.id.as_str());
+    let told = units::went(&state, node).map(|went| went.at).max().unwrap_or(0);
+    let mut live = units::live(&state, node);
+    live.sort_by_key(|unit| Reverse(unit.offsets.start));
+    let offset = live.first().map_or(0, |unit| unit.offsets.end);
+    let mut entries = Vec::new();
+    for unit in live {
+        if entries.len() >= limit {
+            break;
+        }
+        let Unit { offsets, files, .. } = unit;
+        let entry = |file| Entry { file, offsets: offsets.clone(), skip_before: offsets.start };
+        entries.extend(files.into_iter().map(entry));
+    }
+    let next = encode(id, Cursor { offset, told });
+    Page { went: Vec::new(), remaining: Vec::new(), entries, next, more: false }
+}
+
 fn overlap(went: &Went, offsets: &Range<u64>) -> bool {
     went.offsets.start < offsets.end && offsets.start < went.offsets.end
 }

@@ -2,7 +2,7 @@
 //!
 //! Parts are gone through newest first, so that totals that stop at the limits are of the newest.
 
-use super::histogram::Spread;
+use super::histogram::Making;
 use super::plan::Plan;
 use super::{CountMode, SearchLimits, SearchRequest, Spent, Totals};
 use crate::error::QueryError;
@@ -66,7 +66,7 @@ pub(super) struct Tally {
     run: Option<(SessionKey, u64)>,
     /// Kinds and verdicts, if they are wanted.
     codes: Option<Codes>,
-    spread: Option<Spread>,
+    histogram: Option<Making>,
 }
 
 /// How many events are of a kind, and have a verdict, by code.
@@ -97,13 +97,13 @@ impl Tally {
         Tally {
             of_session: sessions.then(SessionCounts::default),
             codes: request.facets.then(Codes::default),
-            spread: request.histogram.then(Spread::default),
+            histogram: request.histogram.then(Making::default),
             ..Tally::default()
         }
     }
 
     fn needs(&self) -> Needs {
-        match (&self.codes, &self.spread, &self.of_session) {
+        match (&self.codes, &self.histogram, &self.of_session) {
             (None, None, None) => Needs::Number,
             (None, None, Some(_)) => Needs::Sessions,
             _ => Needs::Moments,
@@ -137,8 +137,8 @@ impl Tally {
                 *count += 1;
             }
         }
-        if let Some(spread) = &mut self.spread {
-            spread.add(moment.time, moment.verdict);
+        if let Some(histogram) = &mut self.histogram {
+            histogram.add(moment);
         }
     }
 
@@ -210,7 +210,7 @@ pub(super) fn tally(
     } else {
         (totals.count_at_least, totals.sessions_at_least) = (Some(count), sessions);
     }
-    totals.histogram = tally.spread.map(Spread::finish);
+    totals.histogram = tally.histogram.map(Making::finish);
     if let (Some(of_session), Some(codes)) = (&tally.of_session, &tally.codes) {
         totals.facets = Some(facets(plan, of_session, codes)?);
     }

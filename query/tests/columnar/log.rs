@@ -1,7 +1,7 @@
 //! A log in memory: lines, with the states of their sessions.
 
 use daybook_engine::block::{BlockCache, Record, is_plain};
-use daybook_engine::catalog::filter::{SessionFilter, TextFact};
+use daybook_engine::catalog::filter::{NumberFact, SessionFilter, TextFact};
 use daybook_engine::disk::{RealDisk, SharedDisk};
 use daybook_engine::event::wire::Event;
 use daybook_engine::event::{Micros, Offset, Seq, SessionKey};
@@ -85,6 +85,15 @@ impl Sessions for Known {
         _: usize,
     ) -> Result<Vec<(TextFact, Facet)>, daybook_engine::Error> {
         unimplemented!("no export has facets")
+    }
+
+    fn each_numbers(
+        &self,
+        _: &SessionFilter,
+        _: &[NumberFact],
+        _: &mut dyn FnMut(&[Option<i64>]),
+    ) -> Result<(), daybook_engine::Error> {
+        unimplemented!("no export counts sessions over time")
     }
 
     fn count(&self) -> Result<u64, daybook_engine::Error> {

@@ -2,7 +2,7 @@
 
 use daybook_engine::Error;
 use daybook_engine::block::Record;
-use daybook_engine::catalog::filter::{SessionFilter, TextFact};
+use daybook_engine::catalog::filter::{NumberFact, SessionFilter, TextFact};
 use daybook_engine::event::text::Texts;
 use daybook_engine::event::wire::Event;
 use daybook_engine::event::{Micros, Offset, Seq, SessionKey};
@@ -257,6 +257,19 @@ impl Sessions for ModelSessions {
             (*fact, counts)
         };
         Ok(fields.iter().map(of_field).collect())
+    }
+
+    fn each_numbers(
+        &self,
+        filter: &SessionFilter,
+        facts: &[NumberFact],
+        visit: &mut dyn FnMut(&[Option<i64>]),
+    ) -> Result<(), Error> {
+        for session in self.matching(filter) {
+            let numbers: Vec<_> = facts.iter().map(|fact| fact.of(&session.state)).collect();
+            visit(&numbers);
+        }
+        Ok(())
     }
 
     fn count(&self) -> Result<u64, Error> {

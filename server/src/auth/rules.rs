@@ -21,8 +21,9 @@ pub(super) fn needed(method: &Method, path: &str) -> Option<&'static [Scope]> {
     use Scope::{Admin, Export, Ingest, Read, Review};
     let reads = matches!(*method, Method::GET | Method::HEAD);
     let below = |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/'));
-    let page = ["/", "/search", "/sessions", "/openapi.json", "/healthz", "/readyz"];
-    if path == "/login" || (reads && (page.contains(&path) || below("/sessions") || below("/ui"))) {
+    let page = ["/", "/search", "/sessions", "/reviews", "/exports", "/status"];
+    let open = page.contains(&path) || ["/openapi.json", "/healthz", "/readyz"].contains(&path);
+    if path == "/login" || (reads && (open || below("/sessions") || below("/ui"))) {
         return None;
     }
     Some(match path {

@@ -10,8 +10,8 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use daybook_engine::event::Micros;
 use daybook_query::feed::location::Location;
-use daybook_query::feed::pull::{Entry, Page, page};
-use daybook_query::feed::units::Went;
+use daybook_query::feed::pull::{Entry, Page, newest, page};
+use daybook_query::feed::units::{self, Went};
 use daybook_query::feed::{Columns, table_name};
 use daybook_query::item::Time;
 use serde::Serialize;
@@ -110,6 +110,8 @@ pub struct TableItem {
     files: u64,
     /// Their bytes.
     bytes: u64,
+    /// Their rows.
+    rows: u64,
 }
 
 /// The feeds, and how they are doing.
@@ -137,8 +139,10 @@ fn item(app: &App, running: &Running) -> FeedItem {
     let tables = running.feed().map_or_else(Vec::new, |feed| {
         let tables = feed.tables().iter().map(|(class, table)| {
             let state = table.state();
+            let rows = units::live(&state, feed.node()).iter().map(units::Unit::rows).sum();
             TableItem {
                 name: table_name(*class),
+                rows,
                 version: state.version,
                 files: state.live.len() as u64,
                 bytes: state.live.values().map(|live| live.add.size.max(0).cast_unsigned()).sum(),
@@ -191,6 +195,9 @@ pub struct PullQuery {
     /// How long to wait for something new where there is nothing, such as `20s`; not at all if unsaid, 30 s at most.
     #[param(value_type = Option<String>)]
     wait: i64,
+    /// The newest files instead, latest first, for a look at them; the cursor is then that of what comes next.
+    #[param(value_type = Option<bool>, default = false)]
+    newest: bool,
 }
 
 impl FromFields for PullQuery {
@@ -202,6 +209,7 @@ impl FromFields for PullQuery {
             limit: fields.count("limit", LIMIT, LIMIT_MAX)?,
             link: fields.duration("link", LINK_TIME)?.min(LINK_TIME_MAX),
             wait: fields.duration("wait", 0)?.min(WAIT_MAX),
+            newest: fields.flag("newest", false)?,
         })
     }
 }
@@ -287,6 +295,10 @@ pub async fn pull(
     Params(asked): Params<PullQuery>,
 ) -> Result<Response, Problem> {
     whole_log(&caller)?;
+    if asked.newest && asked.cursor.is_some() {
+        let what = "`newest` begins at the end, and `cursor` where the answer before ended; take one of them";
+        return Err(Problem::parameter("newest", what));
+    }
     let until = Instant::now() + Duration::from_micros(asked.wait.max(0).cast_unsigned());
     let found = loop {
         let feed = match app.feeds.feed(&asked.feed) {
@@ -300,16 +312,20 @@ pub async fn pull(
         };
         table(&feed, asked.table.as_deref())?;
         let (name, cursor) = (asked.table.clone(), asked.cursor.clone());
-        let limit = asked.limit;
+        let (limit, latest) = (asked.limit, asked.newest);
         let read = move || -> Result<(String, Page), Problem> {
             let table = table(&feed, name.as_deref())?;
             let kept = feed.spec().replaced_kept_ms;
-            let found = page(table, feed.node(), kept, cursor.as_deref(), limit);
-            let found = found.map_err(Problem::internal)?;
-            let found = found.map_err(|what| {
-                let what = format!("the cursor {what}; begin again without one");
-                Problem::parameter("cursor", what)
-            })?;
+            let found = if latest {
+                newest(table, feed.node(), limit)
+            } else {
+                page(table, feed.node(), kept, cursor.as_deref(), limit)
+                    .map_err(Problem::internal)?
+                    .map_err(|what| {
+                        let what = format!("the cursor {what}; begin again without one");
+                        Problem::parameter("cursor", what)
+                    })?
+            };
             let name = feed.tables().iter().find(|(_, other)| std::ptr::eq(other, table));
             Ok((name.map_or("", |(class, _)| table_name(*class)).to_owned(), found))
         };

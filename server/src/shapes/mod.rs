@@ -28,6 +28,45 @@ pub struct SessionPage {
     /// By field: the most frequent values, most first. Only if asked for.
     #[schema(nullable = false)]
     facets: Option<BTreeMap<String, Vec<FacetCount>>>,
+    /// How the sessions' starts are spread over time. Only if asked for.
+    #[schema(nullable = false)]
+    histogram: Option<SessionHistogram>,
+}
+
+/// Sessions over time, by their start.
+#[derive(ToSchema)]
+pub struct SessionHistogram {
+    /// How wide a bucket is, in milliseconds.
+    bucket_ms: u64,
+    /// The buckets from the earliest start's to the latest one's; neighbours, also where empty.
+    buckets: Vec<SessionBucket>,
+}
+
+/// The sessions that started within one bucket.
+#[derive(ToSchema)]
+pub struct SessionBucket {
+    /// Its first moment.
+    #[schema(format = DateTime)]
+    start: String,
+    /// Sessions.
+    count: u64,
+    /// Commands in them.
+    commands: u64,
+    /// Of these, the blocked ones.
+    blocked: u64,
+    /// The approved ones.
+    approved: u64,
+    /// Those that wait for a review.
+    pending: u64,
+}
+
+/// Values of a field.
+#[derive(ToSchema)]
+pub struct FacetValues {
+    /// Those that begin with what was asked for, then the others; the most frequent first.
+    items: Vec<FacetCount>,
+    /// Are there more?
+    more: bool,
 }
 
 /// How often a value occurs.

@@ -22,7 +22,11 @@ async fn every_documented_path_answers_as_the_document_says() {
     until("they are refused", refused).await;
 
     let calls: BTreeMap<&str, Vec<&str>> = BTreeMap::from([
-        ("/v1/sessions", vec!["", "?facets=true&limit=1", "?limit=0", "?nonsense=1", "?q=("]),
+        (
+            "/v1/sessions",
+            vec!["", "?facets=true&histogram=true&limit=1", "?limit=0", "?nonsense=1", "?q=("],
+        ),
+        ("/v1/facets", vec!["?field=user&find=A", "?field=x", "?field=tag&q=cards", ""]),
         ("/v1/sessions/{id}", vec!["s", "none", "s?x=1"]),
         ("/v1/sessions/{id}/similar", vec!["s", "s?window=7d&limit=1", "none", "s?window=x"]),
         ("/v1/sessions/{id}/timeline", vec!["s", "s?fold=false", "none", "s?limit=0"]),
@@ -45,7 +49,7 @@ async fn every_documented_path_answers_as_the_document_says() {
             vec!["?format=ndjson", "?format=csv", "?format=parquet", "?format=arrow", ""],
         ),
         ("/v1/feeds", vec!["", "?x=1"]),
-        ("/v1/parquet", vec!["", "?feed=x", "?table=x", "?cursor=x", "?x=1"]),
+        ("/v1/parquet", vec!["", "?newest=true", "?feed=x", "?table=x", "?cursor=x", "?x=1"]),
         ("/v1/parquet/{feed}/{table}/{file}", vec!["none", "none?expires=1", "none?x=1"]),
         ("/v1/checkpoint", vec!["", "?fresh=true", "?fresh=no"]),
         ("/v1/tile/{path}", vec!["0/000.p/1", "entries/000.p/1", "0/001", "0/1", "0/000.p/1?x=1"]),
@@ -238,6 +242,8 @@ async fn every_documented_parameter_is_taken() {
         ("table", "events"),
         ("link", "1h"),
         ("wait", "1s"),
+        ("field", "role"),
+        ("newest", "true"),
     ]);
     for (path, item) in document["paths"].as_object().unwrap() {
         let Some(parameters) = item["get"]["parameters"].as_array() else { continue };

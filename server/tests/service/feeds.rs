@@ -59,6 +59,14 @@ async fn what_is_sealed_is_in_the_feed_soon_and_comes_once() {
     assert_eq!(second["items"][0]["offsets"][0], items[0]["offsets"][1]);
     let (_, feeds) = service.get("/v1/feeds").await;
     assert_eq!(feeds["items"][0]["behind"], json!(0), "{feeds}");
+    assert_eq!(feeds["items"][0]["tables"][0]["rows"], json!(9), "{feeds}");
+    // A look at the newest has the same files, and a cursor that goes on behind them.
+    let (_, newest) = service.get("/v1/parquet?newest=true&limit=1").await;
+    assert_eq!(newest["items"].as_array().unwrap().len(), 1);
+    assert_eq!(newest["items"][0]["file"], second["items"][0]["file"]);
+    assert_eq!(newest["next_cursor"], second["next_cursor"]);
+    let (status, _) = service.get(&format!("/v1/parquet?newest=true&cursor={cursor}")).await;
+    assert_eq!(status, 400);
     let metrics = service.raw("/metrics").await.text().await.unwrap();
     assert!(metrics.contains("daybook_feed_rows_total{feed=\"native\"} 9\n"), "{metrics}");
 

@@ -24,7 +24,8 @@ async fn every_file_that_the_page_names_is_there() {
         assert!(kind.starts_with(expected), "{file}: {kind}");
         assert_eq!(response.bytes().await.unwrap(), std::fs::read(entry.path()).unwrap());
     }
-    for path in ["/", "/search", "/sessions", "/sessions/abc", "/sessions/a%2Fb"] {
+    let views = ["/", "/search", "/sessions", "/reviews", "/exports", "/status"];
+    for path in views.into_iter().chain(["/sessions/abc", "/sessions/a%2Fb"]) {
         let request = service.http.get(format!("{}{path}", service.url));
         let response = request.header(ACCEPT, "text/html,*/*;q=0.8").send().await.unwrap();
         assert_eq!(response.status(), 200);

@@ -59,6 +59,42 @@ async fn sessions_are_filtered_by_any_of_several_values() {
 }
 
 #[tokio::test]
+async fn a_list_says_when_its_sessions_started() {
+    let service = with_sessions().await;
+    let (status, page) = service.get("/v1/sessions?histogram=true&limit=1").await;
+    assert_eq!(status, 200, "{page}");
+    let buckets = page["histogram"]["buckets"].as_array().unwrap();
+    let sum = |name: &str| buckets.iter().map(|bucket| bucket[name].as_u64().unwrap()).sum::<u64>();
+    assert_eq!((sum("count"), sum("commands"), sum("blocked")), (3, 3, 0));
+    let (_, page) = service.get("/v1/sessions?histogram=true&user=bob@example.com").await;
+    let of_bob = &page["histogram"]["buckets"];
+    assert_eq!((&of_bob[0]["count"], &of_bob[1]), (&json!(1), &Value::Null));
+}
+
+#[tokio::test]
+async fn values_are_found_by_a_part_of_them() {
+    let service = with_sessions().await;
+    let (status, all) = service.get("/v1/facets?field=user").await;
+    assert_eq!((status.as_u16(), &all["more"]), (200, &json!(false)), "{all}");
+    assert_eq!(all["items"].as_array().unwrap().len(), 3);
+    let values = async |query: &str| {
+        let (_, page) = service.get(&format!("/v1/facets?{query}")).await;
+        let items = page["items"].as_array().unwrap().clone();
+        items.into_iter().map(|item| item["value"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(values("field=user&find=ALI").await, ["alice@example.com"]);
+    // What begins with it comes before what only has it.
+    assert_eq!(values("field=user&find=c&limit=1").await, ["carol@example.com"]);
+    assert_eq!(values("field=user&find=o&role=dev*").await, ["carol@example.com"]);
+    assert_eq!(values("field=tag&find=prod").await, ["production"]);
+    let (_, page) = service.get("/v1/facets?field=user&limit=2").await;
+    assert_eq!(page["more"], true);
+    let (status, problem) = service.get("/v1/facets?field=usr").await;
+    assert_eq!(status, 400);
+    assert!(problem["detail"].as_str().unwrap().contains("user"), "{problem}");
+}
+
+#[tokio::test]
 async fn pages_follow_each_other_to_the_end() {
     let service = with_sessions().await;
     let (mut seen, mut cursor) = (Vec::new(), String::new());

@@ -164,6 +164,13 @@ async fn a_token_sees_and_sends_only_sessions_of_its_roles_and_users() {
         let (_, list) =
             ask(&service, token, Method::GET, "/v1/sessions?sort=started", String::new()).await;
         assert_eq!(list["count"], sees.len(), "{list}");
+        let path = "/v1/facets?field=user&find=b";
+        let (_, values) = ask(&service, token, Method::GET, path, String::new()).await;
+        assert_eq!(
+            values["items"][0]["value"] == "bob@example.com",
+            sees.contains('b'),
+            "{values}"
+        );
         let (_, hits) =
             ask(&service, token, Method::GET, "/v1/search?q=select&count=exact", String::new())
                 .await;
