@@ -17,11 +17,14 @@ export class Problem extends Error {
   }
 }
 
-async function get(path, params, signal) {
-  const query = params ? `?${params}` : "";
+function get(path, params, signal) {
+  return ask(params ? `${path}?${params}` : path, { signal });
+}
+
+async function ask(url, options) {
   let response;
   try {
-    response = await fetch(path + query, { signal, headers: { accept: "application/json" } });
+    response = await fetch(url, { ...options, headers: { accept: "application/json", ...options.headers } });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Problem("The server does not answer. Is it running?");
@@ -33,6 +36,7 @@ async function get(path, params, signal) {
     if (error.name === "AbortError") throw error;
   }
   if (!response.ok) {
+    if (response.status === 401) location.assign("/login");
     const said = body?.detail ?? body?.title ?? `the server answered ${response.status}`;
     throw new Problem(sentence(said), { ...body, status: response.status });
   }
@@ -66,3 +70,31 @@ export const timeline = (key, values, signal) =>
   get(`/v1/sessions/${id(key)}/timeline`, params(values), signal);
 /** Hits: `{items, next_cursor, count}` */
 export const search = (values, signal) => get("/v1/search", params(values), signal);
+/** Sessions with hits: `{items: [{session, matches, latest}], next_cursor, count}` */
+export const searchSessions = (values, signal) => get("/v1/search/sessions", params(values), signal);
+/** Values of a field that sessions have: `{items: [{value, count}], more}` */
+export const facets = (values, signal) => get("/v1/facets", params(values), signal);
+
+/** Saved searches: `{items}` */
+export const searches = (signal) => get("/v1/searches", null, signal);
+/** Saves a search: `{name, query}`. */
+export const saveSearch = (search) => ask("/v1/searches", {
+  method: "POST", body: JSON.stringify(search), headers: { "content-type": "application/json" },
+});
+/** Forgets a saved search. */
+export const deleteSearch = (key) => ask(`/v1/searches/${id(key)}`, { method: "DELETE" });
+
+/** The feeds of Parquet files: `{items}` */
+export const feeds = (signal) => get("/v1/feeds", null, signal);
+/** Files of a feed's table: `{items}` */
+export const files = (values, signal) => get("/v1/parquet", params(values), signal);
+
+/** What is stored, and how the server is doing. */
+export const stats = (signal) => get("/v1/stats", null, signal);
+
+/** The text at a path that is no JSON: metrics, the checkpoint. */
+export async function text(path, signal) {
+  const response = await fetch(path, { signal });
+  if (!response.ok) throw new Problem(`The server answered ${response.status} for ${path}.`, { status: response.status });
+  return response.text();
+}

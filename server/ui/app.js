@@ -1,31 +1,44 @@
 // The page's frame: the bar on top, which view a URL shows, the theme and the keys of every view.
 //
-//   /                the list of sessions, or search hits       home.js
-//   /sessions /search  the same
-//   /sessions/{id}   one session                                session.js
+//   /  /sessions  /search   the list of sessions, or search hits     home.js
+//   /sessions/{id}          one session                              session.js
+//   /reviews                who waits for whom                       reviews.js
+//   /exports                feeds of files, and exports              exports.js
+//   /status                 how the server is doing                  status.js
 //
-// The server answers both with index.html, and the files beside this one under /ui/.
+// The server answers each with index.html, and the files beside this one under /ui/. A view's module is loaded when it
+// is looked at first.
 
+import { facets } from "./api.js";
 import { h, icon, fill } from "./dom.js";
-import { home } from "./home.js";
 import { bind, listen, showSheet } from "./keys.js";
 import { readState, writeState, asksForEvents } from "./query.js";
+import { savedSearches } from "./saved.js";
 import { searchBox } from "./searchbox.js";
-import { sessionView } from "./session.js";
 
 const HOME = new Set(["/", "/sessions", "/search"]);
 
+const VIEWS = [
+  ["/", "Sessions", () => import("./home.js").then(({ home }) => home)],
+  ["/reviews", "Reviews", () => import("./reviews.js").then(({ reviews }) => reviews)],
+  ["/exports", "Exports", () => import("./exports.js").then(({ exports }) => exports)],
+  ["/status", "Status", () => import("./status.js").then(({ status }) => status)],
+];
+
 const main = document.getElementById("main");
 let current = null;
+let turns = 0;
 
 function route(url) {
   const match = /^\/sessions\/([^/]+)\/?$/.exec(url.pathname);
   if (match) {
     const id = decodeURIComponent(match[1]);
-    return { key: `session:${id}`, make: () => sessionView(main, context, id) };
+    return { key: `session:${id}`, load: () => import("./session.js").then(({ sessionView }) => () => sessionView(main, context, id)) };
   }
-  if (HOME.has(url.pathname)) return { key: "home", make: () => home(main, context) };
-  return { key: "lost", make: lost };
+  const path = HOME.has(url.pathname) ? "/" : url.pathname;
+  const found = VIEWS.find(([at]) => at === path);
+  if (found) return { key: path, load: () => found[2]().then((view) => () => view(main, context)) };
+  return { key: "lost", load: async () => lost };
 }
 
 function lost() {
@@ -37,19 +50,39 @@ function lost() {
   };
 }
 
-function show() {
+async function show() {
   const url = new URL(location.href);
   const next = route(url);
+  const turn = turns += 1;
   if (current?.key !== next.key) {
+    let make;
+    try {
+      make = await next.load();
+    } catch {
+      make = unloaded;
+    }
+    // Meanwhile somebody may have gone elsewhere.
+    if (turn !== turns) return;
     current?.view.close();
     fill(main);
     bind({});
     document.title = "daybook";
-    current = { key: next.key, view: next.make() };
+    current = { key: next.key, view: make() };
   }
-  if (next.key === "home") homeUrl = url.pathname + url.search;
+  if (next.key === "/") homeUrl = url.pathname + url.search;
   else box.set("");
+  drawNav(next.key);
   current.view.update(url);
+}
+
+function unloaded() {
+  return {
+    update: () => fill(main, h("div", { class: "state" },
+      h("h2", null, "This page can't be loaded"),
+      h("p", null, "The server does not answer. Is it running?"),
+      h("button", { type: "button", onclick: () => location.reload() }, "Try again"))),
+    close() {},
+  };
 }
 
 /** Goes to a URL of this page. */
@@ -76,7 +109,7 @@ function onClick(event) {
   if (!anchor || anchor.target || anchor.hasAttribute("download")) return;
   const url = new URL(anchor.href);
   if (url.origin !== location.origin || anchor.getAttribute("href").startsWith("#")) return;
-  if (/^\/(v1|ui|openapi|metrics)/.test(url.pathname)) return;
+  if (/^\/(v1|ui|openapi|metrics|login)/.test(url.pathname)) return;
   event.preventDefault();
   go(url);
 }
@@ -115,25 +148,38 @@ function toggleTheme() {
 
 // ---- the bar
 
+const homeState = () => readState(HOME.has(location.pathname) ? location.search : "");
+
+/** Searches for a text, with the filters that are set. */
+function searchFor(text, state = homeState()) {
+  const changed = text !== state.q || !HOME.has(location.pathname);
+  const next = { ...state, q: text };
+  if (!text || !asksForEvents(text)) next.view = "sessions";
+  else if (changed) next.view = "hits";
+  go(writeState(next));
+}
+
 const box = searchBox({
-  onSearch(text) {
-    const url = new URL(location.href);
-    const state = readState(HOME.has(url.pathname) ? url.search : "");
-    const changed = text !== state.q;
-    state.q = text;
-    if (!text || !asksForEvents(text)) state.view = "sessions";
-    else if (changed || !HOME.has(url.pathname)) state.view = "hits";
-    go(writeState(state));
-  },
+  onSearch: searchFor,
+  values: async (field, find, signal) => (await facets({ field, find, limit: 20 }, signal)).items,
 });
+
+const nav = h("nav", { class: "views", "aria-label": "Views" });
+
+function drawNav(key) {
+  const at = key.startsWith("session:") ? "/" : key;
+  fill(nav, VIEWS.map(([path, name]) => h("a", { href: path, "aria-current": path === at && (key === path ? "page" : "true") }, name)));
+}
 
 const themeButton = h("button", { class: "quiet square", type: "button", onclick: toggleTheme });
 
 fill(document.getElementById("top"),
   h("a", { class: "brand", href: "/", title: "All sessions" },
-    h("img", { src: "/ui/favicon.svg", alt: "", width: 20, height: 20 }), "daybook"),
+    h("img", { src: "/ui/favicon.svg", alt: "", width: 20, height: 20 }), h("span", null, "daybook")),
+  nav,
   box.element,
   h("div", { class: "top-tools" },
+    savedSearches({ state: homeState, run: (query) => searchFor(query, readState("")) }),
     h("button", { class: "quiet square", type: "button", "aria-label": "Keys", title: "Keys (?)",
       onclick: showSheet }, icon("keys")),
     themeButton));

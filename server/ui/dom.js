@@ -16,6 +16,16 @@ export function h(tag, props, ...children) {
   return element;
 }
 
+/** An element of a drawing. */
+export function s(tag, props, ...children) {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(props ?? {})) {
+    if (value !== null && value !== undefined) element.setAttribute(name, String(value));
+  }
+  append(element, children);
+  return element;
+}
+
 function append(element, children) {
   for (const child of children.flat(Infinity)) {
     if (child === null || child === undefined || child === false) continue;
@@ -48,6 +58,10 @@ const ICONS = {
   kubernetes: "M8 2l5.200 3v6L8 14l-5.200-3V5zM8 2v12M2.800 5l10.400 6M13.200 5 2.800 11",
   application: "M2 3h12v10H2zM2 6h12M4 4.500h.01M6 4.500h.01",
   agent: "M3.500 6h9v6.500h-9zM8 3v3M6 9h.01M10 9h.01M1.800 8.500v2M14.200 8.500v2",
+  play: "M5 3.500l7 4.500-7 4.500z",
+  save: "M4.500 2.500h7v11L8 10.800 4.500 13.500z",
+  trash: "M3 4.500h10M6.500 4.500v-2h3v2M4.500 4.500l.6 9h5.800l.6-9M6.800 7v4M9.200 7v4",
+  download: "M8 2.500v7.500M4.800 7 8 10.200 11.200 7M3 13.500h10",
   note: "M3 2.500h10v8l-3 3H3zM5.500 6h5M5.500 8.500h3",
   review: "M8 2l5 2v4c0 3-2 5-5 6-3-1-5-3-5-6V4zM6 8l1.500 1.500L10.300 6.500",
 };

@@ -2,7 +2,7 @@
 
 import { statusName } from "./badges.js";
 import { h, fill, icon } from "./dom.js";
-import { number } from "./format.js";
+import { number, visible } from "./format.js";
 import { periodMenu, periodLabel } from "./period.js";
 import { cleared, isNarrowed } from "./query.js";
 
@@ -10,15 +10,21 @@ const MENUS = [
   ["user", "User"], ["role", "Resource role"], ["type", "Type"], ["period", "Period"], ["status", "Status"],
 ];
 
-/** The filters. `change(next)` takes new values, `facets(field, signal)` loads a menu's values. */
-export function filterBar({ change, facets }) {
+// Where there may be many values, a part of one finds them.
+const FOUND = new Set(["user", "role"]);
+const PAUSE_MS = 120;
+
+/**
+ * The filters. `change(next)` takes new values, `values(field, find, signal)` loads those of a menu that contain
+ * `find`: `{items: [{value, count}], more}`.
+ */
+export function filterBar({ change, values }) {
   const element = h("div", { class: "filters", role: "group", "aria-label": "Filters" });
   let state = null;
   let open = null;
 
-  document.addEventListener("pointerdown", (event) => {
-    if (open && !open.holder.contains(event.target)) close();
-  });
+  const outside = (event) => open && !open.holder.contains(event.target) && close();
+  document.addEventListener("pointerdown", outside);
 
   function close(focus = false) {
     if (!open) return;
@@ -51,38 +57,40 @@ export function filterBar({ change, facets }) {
     else valueMenu(panel, field, label, abort.signal);
   }
 
-  async function valueMenu(panel, field, label, signal) {
+  function valueMenu(panel, field, label, signal) {
     const find = h("input", { type: "text", placeholder: `Find ${label.toLowerCase()}`, "aria-label": `Find ${label.toLowerCase()}`,
       autocomplete: "off", spellcheck: "false" });
     const options = h("div", { class: "options", role: "group", "aria-label": label },
       h("p", { class: "hint" }, "Loading"));
-    fill(panel, field === "user" || field === "role" ? find : null, options);
-    (panel.contains(find) ? find : panel).focus();
-    let values;
-    try {
-      values = await facets(field, signal);
-    } catch (error) {
-      if (error.name !== "AbortError") fill(options, h("p", { class: "hint" }, error.message));
-      return;
-    }
-    // A chosen value that no session has any more still shows, so that it can be taken back.
-    for (const value of state[field]) {
-      if (!values.some(([known]) => known === value)) values.push([value, 0]);
-    }
-    const draw = () => {
-      const text = find.value.trim().toLowerCase();
-      const left = values.filter(([value]) => value.toLowerCase().includes(text));
-      fill(options, left.length ? left.map(([value, count]) => option(field, value, count))
-        : h("p", { class: "hint" }, text ? "Nothing fits" : "No values yet"));
-      // A menu lists the most frequent values; any other can be typed.
-      if (text && (field === "user" || field === "role") && !left.some(([value]) => value === find.value.trim())) {
-        options.append(h("button", { type: "button", class: "use-typed", onclick: () => pick(field, find.value.trim()) },
-          `Use “${find.value.trim()}”`));
+    fill(panel, FOUND.has(field) ? find : null, options);
+    let timer = 0;
+    let turn = 0;
+    const load = async () => {
+      const text = find.value.trim();
+      const mine = turn += 1;
+      try {
+        const { items, more } = await values(field, text, signal);
+        if (mine === turn && !signal.aborted) draw(text, items, more);
+      } catch (error) {
+        if (error.name !== "AbortError") fill(options, h("p", { class: "hint" }, error.message));
       }
     };
-    find.addEventListener("input", draw);
-    draw();
-    if (!panel.contains(find)) panel.querySelector("input")?.focus();
+    const draw = (text, items, more) => {
+      // A chosen value that no session has any more still shows, so that it can be taken back.
+      const gone = text ? [] : state[field].filter((value) => !items.some((item) => item.value === value));
+      const all = [...gone.map((value) => ({ value, count: 0 })), ...items];
+      fill(options, all.length ? all.map(({ value, count }) => option(field, value, count))
+        : h("p", { class: "hint" }, text ? "Nothing fits" : "No values yet"),
+      more && h("p", { class: "hint" }, "There are more: type a part of what you look for"),
+      text.includes("*") && h("button", { type: "button", class: "use-typed", onclick: () => pick(field, text) }, `Use “${text}”`));
+      if (!panel.contains(document.activeElement)) panel.querySelector("input")?.focus();
+    };
+    find.addEventListener("input", () => {
+      clearTimeout(timer);
+      timer = setTimeout(load, PAUSE_MS);
+    });
+    if (FOUND.has(field)) find.focus();
+    load();
   }
 
   function pick(field, value) {
@@ -97,7 +105,7 @@ export function filterBar({ change, facets }) {
     } });
     box.checked = state[field].includes(value);
     return h("label", { class: "option" }, box,
-      h("span", { class: "option-name" }, field === "status" ? statusName(value) : value),
+      h("span", { class: "option-name" }, field === "status" ? statusName(value) : visible(value)),
       h("span", { class: "option-count" }, number(count)));
   }
 
@@ -105,7 +113,7 @@ export function filterBar({ change, facets }) {
     if (field === "period") return periodLabel(state);
     const values = state[field];
     if (!values.length) return "";
-    const first = field === "status" ? statusName(values[0]) : values[0];
+    const first = field === "status" ? statusName(values[0]) : visible(values[0]);
     return values.length === 1 ? first : `${first} +${values.length - 1}`;
   }
 
@@ -132,7 +140,7 @@ export function filterBar({ change, facets }) {
     for (const tag of state.tag) {
       element.append(h("button", { type: "button", class: "filter extra chosen", "aria-label": `Clear the tag ${tag}`,
         onclick: () => change({ tag: state.tag.filter((one) => one !== tag) }) },
-        h("span", { class: "filter-name" }, "Tag"), h("span", { class: "filter-value" }, tag), icon("close")));
+        h("span", { class: "filter-name" }, "Tag"), h("span", { class: "filter-value" }, visible(tag)), icon("close")));
     }
     if (isNarrowed(state)) {
       element.append(h("button", { type: "button", class: "quiet extra clear-all",
@@ -145,6 +153,10 @@ export function filterBar({ change, facets }) {
     set(next) {
       state = next;
       draw();
+    },
+    close() {
+      close();
+      document.removeEventListener("pointerdown", outside);
     },
   };
 }

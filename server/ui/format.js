@@ -80,6 +80,21 @@ export function bytes(n) {
 }
 
 /**
+ * A text on one line that is shown as it is: control characters and those that turn the direction of text around
+ * become signs, so that no name passes for another one.
+ */
+export const visible = (text) => String(text).replace(/[\p{Cc}\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/gu, sign);
+
+/** The same for a text of several lines. */
+export const visibleLines = (text) => text.split("\n").map((line) => line.split("\t").map(visible).join("\t")).join("\n");
+
+function sign(char) {
+  const code = char.codePointAt(0);
+  if (code < 0x20) return String.fromCodePoint(0x2400 + code);
+  return code === 0x7f ? "\u2421" : `\u2039U+${code.toString(16).toUpperCase().padStart(4, "0")}\u203a`;
+}
+
+/**
  * Cuts a text at byte ranges of its UTF-8 form: `[[piece, highlighted], ...]`.
  * A range that would cut a character is widened to hold it.
  */

@@ -1,13 +1,14 @@
-// The first page: the filters, and under them the sessions or the search hits that they leave.
+// The first page: the filters, what happened when, and under it the sessions or the search hits that they leave.
 
-import { sessions as fetchSessions, Problem } from "./api.js";
+import { facets, Problem } from "./api.js";
 import { h, fill, announce } from "./dom.js";
 import { filterBar } from "./filters.js";
 import { number } from "./format.js";
 import { bind, moveFocus } from "./keys.js";
+import { overview } from "./overview.js";
 import { cleared, errorPlace, isNarrowed, listParams, readState, searchQuery, writeState } from "./query.js";
-import { hitList } from "./search.js";
-import { sessionList } from "./sessions.js";
+import { groupList, hitList } from "./search.js";
+import { sessionList, SORTS } from "./sessions.js";
 
 // What was shown last, so that going back finds it as it was.
 let kept = null;
@@ -17,18 +18,20 @@ export function home(main, context) {
   let state = null;
   let list = null;
   const count = h("output", { class: "count", "aria-live": "polite" });
-  const toggle = h("div", { class: "segments", role: "group", "aria-label": "What is listed" });
+  const choices = h("div", { class: "choices" });
   const change = (next) => context.go(writeState({ ...state, ...next }));
   const filters = filterBar({
     change,
-    // The facets of a menu are those of the list without the menu's own filter.
-    facets: (field, signal) => fetchSessions(
-      { ...listParams(state, field), facets: "true", limit: 1 }, signal,
-    ).then((page) => (page.facets?.[field] ?? []).map((one) => (
-      Array.isArray(one) ? one : [one.value, one.count]))),
+    // The values of a menu are those of the list without the menu's own filter.
+    values: async (field, find, signal) => {
+      const { sort, ...which } = listParams(state, field);
+      return facets({ ...which, field, find, limit: 50 }, signal);
+    },
   });
+  const above = overview(change);
   const body = h("div", { class: "list" });
-  fill(main, h("div", { class: "toolbar" }, filters.element, h("div", { class: "toolbar-end" }, count, toggle)), body);
+  fill(main, h("h1", { class: "unseen" }, "Sessions"),
+    h("div", { class: "toolbar" }, filters.element, h("div", { class: "toolbar-end" }, count, choices)), above.element, body);
 
   const events = {
     sort: (sort) => change({ sort }),
@@ -36,8 +39,7 @@ export function home(main, context) {
       && change({ [field]: [...state[field], value] }),
     narrowed: () => isNarrowed(state),
     clear: () => context.go(writeState(cleared(state))),
-    count(n, exact = true) {
-      const noun = state.view === "hits" ? ["hit", "hits"] : ["session", "sessions"];
+    count(n, exact = true, noun = ["session", "sessions"]) {
       const text = `${number(n)}${exact ? "" : "+"} ${n === 1 && exact ? noun[0] : noun[1]}`;
       if (count.textContent !== text) count.textContent = text;
     },
@@ -53,22 +55,29 @@ export function home(main, context) {
     },
   };
 
-  function showToggle() {
-    const choice = (view, label) => h("button", {
-      type: "button", "aria-pressed": String(state.view === view),
-      onclick: () => state.view !== view && change({ view }),
-    }, label);
-    fill(toggle, choice("sessions", "Sessions"), choice("hits", "Hits"));
-    toggle.hidden = !state.q;
+  function drawChoices() {
+    const hits = state.view === "hits";
+    fill(choices,
+      !hits && h("label", { class: "narrow-only" }, h("span", { class: "unseen" }, "Sort by"), select("Sort by", SORTS, state.sort, (sort) => change({ sort }))),
+      hits && !state.group && select("Order", [["newest", "Newest first"], ["relevance", "By relevance"]], state.order, (order) => change({ order })),
+      hits && h("button", { type: "button", "aria-pressed": String(state.group), class: "toggle", onclick: () => change({ group: !state.group }) }, "By session"),
+      state.q && segments([["sessions", "Sessions"], ["hits", "Hits"]], state.view, (view) => change({ view })));
+  }
+
+  function make(now, data) {
+    if (state.view !== "hits") return sessionList(body, listParams(state, "", now), events, data);
+    const q = searchQuery(state, now);
+    return state.group ? groupList(body, { q }, events, data) : hitList(body, { q, sort: state.order }, events, data);
   }
 
   function keep() {
     if (list) kept = { url: writeState(state), scroll: scrollY, data: list.data() };
   }
 
+  const move = (step) => (list?.move ? list.move(step) : moveFocus([...body.querySelectorAll("a.row-link")], step));
   bind({
-    j: () => moveFocus([...body.querySelectorAll("a.row-link")], 1),
-    k: () => moveFocus([...body.querySelectorAll("a.row-link")], -1),
+    j: () => move(1),
+    k: () => move(-1),
     c: () => events.clear(),
     v: () => state.q && change({ view: state.view === "hits" ? "sessions" : "hits" }),
   });
@@ -82,18 +91,30 @@ export function home(main, context) {
       document.title = state.q ? `${state.q} · daybook` : "Sessions · daybook";
       context.box.set(state.q);
       filters.set(state);
-      showToggle();
-      const now = Date.now();
-      const make = state.view === "hits" ? hitList : sessionList;
-      const ask = state.view === "hits" ? { q: searchQuery(state, now) } : listParams(state, "", now);
+      drawChoices();
       const found = !again && kept?.url === writeState(state) ? kept : null;
-      list = make(body, ask, events, found?.data);
+      list = make(Date.now(), found?.data);
+      above.set(state);
       scrollTo(0, found ? found.scroll : 0);
     },
     close() {
       keep();
       list?.close();
       list = null;
+      above.close();
+      filters.close();
     },
   };
+}
+
+function segments(all, chosen, choose) {
+  return h("div", { class: "segments", role: "group", "aria-label": "What is listed" }, all.map(([name, label]) => h("button", {
+    type: "button", "aria-pressed": String(chosen === name), onclick: () => chosen !== name && choose(name),
+  }, label)));
+}
+
+function select(label, options, chosen, choose) {
+  const element = h("select", { "aria-label": label, onchange: () => choose(element.value) },
+    options.map(([value, name]) => h("option", { value, selected: value === chosen }, name)));
+  return element;
 }

@@ -21,6 +21,8 @@ export function readState(search) {
   state.after = validTime(given.get("after"));
   state.before = validTime(given.get("before"));
   state.view = given.get("view") === "hits" ? "hits" : "sessions";
+  state.group = given.get("group") === "session";
+  state.order = given.get("order") === "relevance" ? "relevance" : "newest";
   return state;
 }
 
@@ -35,7 +37,11 @@ export function writeState(state) {
   for (const field of FIELDS) for (const value of state[field]) out.append(field, value);
   for (const name of ["period", "after", "before"]) if (state[name]) out.set(name, state[name]);
   if (state.sort !== DEFAULT_SORT) out.set("sort", state.sort);
-  if (state.view === "hits") out.set("view", "hits");
+  if (state.view === "hits") {
+    out.set("view", "hits");
+    if (state.group) out.set("group", "session");
+    if (state.order !== "newest") out.set("order", state.order);
+  }
   const text = out.toString();
   return text ? `/?${text}` : "/";
 }
@@ -75,15 +81,24 @@ export function listParams(state, without = "", now = Date.now()) {
 
 /** What `GET /v1/search` is asked: everything as one query. */
 export function searchQuery(state, now = Date.now()) {
-  const { after, before } = bounds(state, now);
+  return query(state, bounds(state, now));
+}
+
+/** The same to be kept: a period that is counted back from now stays one. */
+export function savedQuery(state) {
+  return query(state, { after: state.after, before: state.before }, state.period ? [`since:${state.period}`] : []);
+}
+
+function query(state, { after, before }, more = []) {
   const clauses = FIELDS.filter((field) => state[field].length)
-    .map((field) => anyOf(field, state[field]));
+    .map((field) => anyOf(field, state[field])).concat(more);
   if (after) clauses.push(`after:${new Date(after).toISOString()}`);
   if (before) clauses.push(`before:${new Date(before).toISOString()}`);
   return join(state.q, clauses);
 }
 
-function anyOf(field, values) {
+/** The clause for any of some values of a field. */
+export function anyOf(field, values) {
   const each = values.map((value) => `${field}:${quote(value)}`);
   return each.length === 1 ? each[0] : `(${each.join(" OR ")})`;
 }

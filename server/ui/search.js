@@ -1,15 +1,27 @@
-// Search hits: what was found in which session, with the words marked.
+// Search hits: what was found in which session, with the words marked; or the sessions that have hits.
 
-import { search } from "./api.js";
-import { badge } from "./badges.js";
+import { search, searchSessions } from "./api.js";
+import { badge, statusBadge } from "./badges.js";
 import { h, fill, icon, toast } from "./dom.js";
-import { absolute, moment, splitAtBytes } from "./format.js";
+import { absolute, ago, moment, plural, splitAtBytes, visible, visibleLines } from "./format.js";
 import { endless } from "./pages.js";
 
 const PAGE = 40;
 
 /** Fills `body` with the hits that `ask` finds; `kept` is what a list before had loaded. */
 export function hitList(body, ask, events, kept) {
+  const draw = (hit, before) => drawHit(hit, before?.session === hit.session);
+  return found(body, (values, signal) => search(values, signal), { ...ask, count: "exact" }, ["hit", "hits"], draw, events, kept);
+}
+
+/** The same by session: how many hits each has, and the latest. */
+export function groupList(body, ask, events, kept) {
+  const draw = (group) => drawGroup(group, ask.q);
+  return found(body, searchSessions, ask, ["session", "sessions"], draw, events, kept);
+}
+
+/** A list of what a search answers, page by page. */
+function found(body, fetchPage, ask, noun, draw, events, kept) {
   const abort = new AbortController();
   const list = h("ol", { class: "hits" });
   let items = [];
@@ -17,7 +29,9 @@ export function hitList(body, ask, events, kept) {
   let count = null;
 
   const pages = endless(async () => {
-    take(await search({ ...ask, limit: PAGE, cursor }, abort.signal));
+    // What was counted once is not counted again.
+    const { count: _, ...again } = ask;
+    take(await fetchPage({ ...again, limit: PAGE, cursor }, abort.signal));
     return Boolean(cursor);
   });
 
@@ -26,8 +40,8 @@ export function hitList(body, ask, events, kept) {
     items.push(...page.items);
     cursor = page.next_cursor ?? null;
     if (Number.isInteger(page.count)) count = page.count;
-    list.append(...page.items.map((hit, at) => drawHit(hit, (at ? page.items[at - 1] : before)?.session === hit.session)));
-    events.count(count ?? items.length, count !== null || !cursor);
+    list.append(...page.items.map((item, at) => draw(item, at ? page.items[at - 1] : before)));
+    events.count(count ?? page.count_at_least ?? items.length, count !== null || !cursor, noun);
     if (page.unreadable) toast(`${page.unreadable} events that may match can't be read: a part of the log is damaged`);
   }
 
@@ -49,12 +63,12 @@ export function hitList(body, ask, events, kept) {
     start();
   } else {
     body.classList.add("loading");
-    search({ ...ask, limit: PAGE, count: "exact" }, abort.signal).then((page) => {
+    fetchPage({ ...ask, limit: PAGE }, abort.signal).then((page) => {
       take(page);
       start();
     }).catch((problem) => {
       if (problem.name !== "AbortError") fill(body, h("div", { class: "state" }, h("p", null, events.problem(problem))));
-    }).finally(() => body.classList.remove("loading"));
+    }).finally(() => !abort.signal.aborted && body.classList.remove("loading"));
   }
 
   return {
@@ -67,28 +81,58 @@ export function hitList(body, ask, events, kept) {
   };
 }
 
+const sessionUrl = (id) => `/sessions/${encodeURIComponent(id)}`;
+
 /** Where a hit is seen in its session. */
-export function hitLink(hit) {
-  const place = new URLSearchParams({ seq: hit.seq, at: hit.time });
-  return `/sessions/${encodeURIComponent(hit.session)}?${place}`;
-}
+export const hitLink = (hit) => `${sessionUrl(hit.session)}?${new URLSearchParams({ seq: hit.seq, at: hit.time })}`;
+
+/** The moment of a hit in the replay of its session. */
+export const replayLink = (hit) => `${sessionUrl(hit.session)}?${new URLSearchParams({ tab: "replay", t: hit.replay_ms })}`;
 
 /** A hit; after another one of its session (`same`), who and where is left to that one. */
 function drawHit(hit, same) {
-  const who = hit.user ?? hit.session;
+  const who = visible(hit.user ?? hit.session);
   return h("li", { class: same ? "hit same" : "hit" },
     h("div", { class: "hit-who" },
-      h("a", { class: "row-link", href: hitLink(hit), title: `${hit.session} · event ${hit.seq}`,
+      h("a", { class: "row-link", href: hitLink(hit), title: visible(`${hit.session} · event ${hit.seq}`),
         "aria-label": `${who}, event ${hit.seq}` }, who),
-      hit.role && h("span", { class: "role" }, icon(hit.type), hit.role)),
-    h("div", null, (hit.snippets ?? []).map((snippet) => h("pre", { class: "snippet" },
-      h("span", { class: "snippet-field" }, snippet.field),
-      h("code", null, splitAtBytes(snippet.text.trimEnd(), snippet.highlights)
-        .map(([piece, marked]) => (marked ? h("mark", null, piece) : piece)))))),
-    h("div", { class: "hit-facts" },
-      hit.kind !== "command" && h("span", null, hit.kind),
-      hit.verdict && hit.verdict !== "passed" && badge(hit.verdict, hit.verdict),
-      h("time", { datetime: hit.time, title: absolute(hit.time) }, `${moment(hit.time)}${seconds(hit.time)}`)));
+      hit.role && h("span", { class: "role" }, icon(hit.type), visible(hit.role))),
+    drawSnippets(hit),
+    drawFacts(hit));
+}
+
+function drawSnippets(hit) {
+  return h("div", { class: "snippets" }, (hit.snippets ?? []).map((snippet) => h("pre", { class: "snippet" },
+    h("span", { class: "snippet-field" }, snippet.field),
+    h("code", null, snippet.more_before && "… ",
+      splitAtBytes(snippet.text.trimEnd(), snippet.highlights)
+        .map(([piece, marked]) => (marked ? h("mark", null, visibleLines(piece)) : visibleLines(piece))),
+      snippet.more_after && " …"))));
+}
+
+function drawFacts(hit) {
+  return h("div", { class: "hit-facts" },
+    hit.kind !== "command" && h("span", null, hit.kind),
+    hit.verdict && hit.verdict !== "passed" && badge(hit.verdict, hit.verdict),
+    hit.kind.startsWith("terminal.") && Number.isInteger(hit.replay_ms) && h("a", {
+      class: "hit-replay", href: replayLink(hit), "aria-label": "Open at this moment of the replay", title: "Open at this moment of the replay",
+    }, icon("play"), "Replay"),
+    h("time", { datetime: hit.time, title: absolute(hit.time) }, `${moment(hit.time)}${seconds(hit.time)}`));
 }
 
 const seconds = (iso) => `:${String(new Date(iso).getSeconds()).padStart(2, "0")}`;
+
+/** A session with hits: itself, and the latest of them. */
+function drawGroup({ session, matches, latest }, q) {
+  const who = visible(session.user ?? session.id);
+  const all = `${sessionUrl(session.id)}?${new URLSearchParams({ q })}`;
+  return h("li", { class: "hit group" },
+    h("div", { class: "hit-who" },
+      h("a", { class: "row-link", href: hitLink(latest), title: visible(session.id), "aria-label": `${who}, ${plural(matches, "hit")}` }, who),
+      session.role && h("span", { class: "role" }, icon(session.type), visible(session.role)),
+      statusBadge(session.status)),
+    drawSnippets(latest),
+    h("div", { class: "hit-facts" },
+      h("a", { class: "hit-replay", href: all, title: "Find them in the session" }, plural(matches, "hit")),
+      h("time", { datetime: session.started_at, title: absolute(session.started_at) }, ago(session.started_at))));
+}

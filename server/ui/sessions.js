@@ -1,20 +1,24 @@
 // The list of sessions: a table with one row a session, sorted by a click on a heading.
+//
+// It is loaded page by page as its end comes near, and asked for again while it is looked at: what is new comes in where
+// it belongs, and what is in sight stays where it is.
 
 import { sessions as fetchSessions } from "./api.js";
 import { badge, statusBadge } from "./badges.js";
 import { h, fill, icon } from "./dom.js";
-import { absolute, ago, duration, number } from "./format.js";
+import { absolute, ago, duration, number, visible } from "./format.js";
 import { endless, every } from "./pages.js";
+import { anyOf } from "./query.js";
+import { virtualRows } from "./virtual.js";
 
-const PAGE = 50;
+const PAGE = 100;
 const REFRESH_MS = 2000;
-// A refresh asks for what is shown again, up to this many.
-const REFRESH_MAX = 200;
 
 const COLUMNS = [
   { name: "Status", class: "c-status" },
   { name: "User", class: "c-user" },
   { name: "Resource role", class: "c-role" },
+  { name: "Agent", class: "c-agent" },
   { name: "Started", class: "c-started", sort: "started" },
   { name: "Duration", class: "c-duration", sort: "duration" },
   { name: "Commands", class: "c-number", sort: "commands" },
@@ -24,79 +28,94 @@ const COLUMNS = [
   { name: "Tags", class: "c-tags" },
 ];
 
+/** What a list can be sorted by, with what that is called. */
+export const SORTS = [
+  ["-started", "Newest first"], ["started", "Oldest first"], ["-last_event", "Latest activity"], ["-duration", "Longest"],
+  ["-commands", "Most commands"], ["-blocked", "Most blocked"], ["-approved", "Most approved"], ["-masked", "Most masked"],
+];
+
+/** The number that a list is sorted by; a time as its text, which sorts the same. */
+const VALUES = {
+  started: (item) => item.started_at, ended: (item) => item.ended_at, duration: (item) => item.duration_ms,
+  events: (item) => item.events, commands: (item) => item.commands, blocked: (item) => item.blocked,
+  approved: (item) => item.approved, pending: (item) => item.pending, masked: (item) => item.masked, bytes: (item) => item.bytes,
+};
+
+const LIVE = new Set(["open", "pending_review"]);
+
 /** Fills `body` with the sessions that `ask` finds; `kept` is what a list before had loaded. */
 export function sessionList(body, ask, events, kept) {
   const abort = new AbortController();
   const rows = h("tbody");
-  const shown = new Map();
+  const table = h("table", { class: "sessions" },
+    h("caption", { class: "unseen" }, "Sessions"),
+    h("thead", null, h("tr", { "aria-rowindex": 1 }, COLUMNS.map((column) => heading(column, ask.sort, events)))),
+    rows);
+  const view = virtualRows(rows, {
+    draw: (item) => drawRow(item, events),
+    tick: (row, item) => {
+      const time = row.querySelector("time");
+      const text = ago(item.started_at);
+      if (time.textContent !== text) time.textContent = text;
+    },
+  });
   let items = [];
   let cursor = null;
   let count = 0;
 
-  const table = h("table", { class: "sessions" },
-    h("caption", { class: "unseen" }, "Sessions"),
-    h("thead", null, h("tr", null, COLUMNS.map((column) => heading(column, ask.sort, events)))),
-    rows);
   const pages = endless(async () => {
     const page = await fetchSessions({ ...ask, limit: PAGE, cursor }, abort.signal);
-    take(page, false);
+    const known = new Set(items.map((item) => item.id));
+    show([...items, ...page.items.filter((item) => !known.has(item.id))], page.next_cursor, page.count);
     return Boolean(cursor);
   });
 
-  function take(page, first) {
-    if (first) items = [];
-    const known = new Set(items.map((item) => item.id));
-    items.push(...page.items.filter((item) => !known.has(item.id)));
-    cursor = page.next_cursor ?? null;
-    count = page.count ?? count;
-    draw();
-  }
-
-  function draw() {
+  function show(next, nextCursor, nextCount) {
+    items = next;
+    cursor = nextCursor ?? null;
+    count = nextCount;
+    table.setAttribute("aria-rowcount", count + 1);
     events.count(count);
-    const now = Date.now();
-    const wanted = items.map((item) => {
-      const text = JSON.stringify(item);
-      const old = shown.get(item.id);
-      if (old?.text === text) {
-        old.time.textContent = ago(item.started_at, now);
-        return old.row;
-      }
-      const made = drawRow(item, events, now);
-      // The keyboard stays where it was when a row is drawn anew.
-      const focused = old?.row.contains(document.activeElement);
-      shown.set(item.id, { ...made, text });
-      if (old) old.row.replaceWith(made.row);
-      if (focused) made.row.querySelector("a").focus({ preventScroll: true });
-      return made.row;
-    });
-    const keep = new Set(wanted);
-    for (const row of [...rows.children]) if (!keep.has(row)) row.remove();
-    wanted.forEach((row, at) => {
-      if (rows.children[at] !== row) rows.insertBefore(row, rows.children[at] ?? null);
-    });
+    view.set(items);
   }
 
   function start() {
     if (!items.length) return fill(body, empty(events));
     fill(body, table, pages.element);
+    view.place();
     return pages.start(Boolean(cursor));
   }
 
   async function refresh() {
-    const limit = Math.min(Math.max(items.length, PAGE), REFRESH_MAX);
-    const page = await fetchSessions({ ...ask, limit }, abort.signal);
-    const wasEmpty = !items.length;
-    if (items.length <= limit) {
-      take(page, true);
-      if (wasEmpty && items.length) start();
+    const had = items.length;
+    const page = await fetchSessions({ ...ask, limit: PAGE }, abort.signal);
+    const later = await again(page.items);
+    if (had <= PAGE) {
+      show(page.items, page.next_cursor, page.count);
+      if (!had !== !items.length) start();
       return;
     }
-    // More is loaded than is asked again: only what changed is put in its place.
-    const fresh = new Map(page.items.map((item) => [item.id, item]));
-    items = items.map((item) => fresh.get(item.id) ?? item);
-    count = page.count ?? count;
-    draw();
+    show([...page.items, ...behind(page.items, later)], cursor, page.count);
+  }
+
+  /** Those in sight that may have changed and are not on the first page, asked for again. */
+  async function again(first) {
+    const fresh = new Set(first.map((item) => item.id));
+    const ids = view.visible().filter((item) => LIVE.has(item.status) && !fresh.has(item.id)).map((item) => item.id);
+    if (!ids.length) return new Map();
+    const page = await fetchSessions({ q: anyOf("session", ids), limit: ids.length }, abort.signal);
+    return new Map(page.items.map((item) => [item.id, item]));
+  }
+
+  /** What was loaded and comes behind the first page as it is now. */
+  function behind(first, later) {
+    const fresh = new Set(first.map((item) => item.id));
+    const by = ask.sort.replace(/^-/, "");
+    const value = VALUES[by] ?? (() => 0);
+    const last = value(first.at(-1));
+    const down = ask.sort.startsWith("-");
+    const comes = (item) => last === null || value(item) === null || (down ? value(item) <= last : value(item) >= last);
+    return items.filter((item) => !fresh.has(item.id) && comes(item)).map((item) => later.get(item.id) ?? item);
   }
 
   const open = () => {
@@ -105,25 +124,26 @@ export function sessionList(body, ask, events, kept) {
   };
   let stop = () => {};
   if (kept) {
-    ({ items, cursor, count } = kept);
-    draw();
+    show(kept.items, kept.cursor, kept.count);
     stop = open();
   } else {
     body.classList.add("loading");
     fetchSessions({ ...ask, limit: PAGE }, abort.signal).then((page) => {
-      take(page, true);
+      show(page.items, page.next_cursor, page.count);
       stop = open();
     }).catch((problem) => {
       if (problem.name !== "AbortError") fill(body, h("div", { class: "state" }, h("p", null, events.problem(problem))));
-    }).finally(() => body.classList.remove("loading"));
+    }).finally(() => !abort.signal.aborted && body.classList.remove("loading"));
   }
 
   return {
     data: () => (items.length ? { items, cursor, count } : undefined),
+    move: view.move,
     close() {
       abort.abort();
       stop();
       pages.close();
+      view.close();
       body.classList.remove("loading");
     },
   };
@@ -140,30 +160,28 @@ function heading(column, sort, events) {
     column.name, (down || up) && icon(down ? "down" : "up")));
 }
 
-function drawRow(item, events, now) {
-  const time = h("time", { datetime: item.started_at, title: absolute(item.started_at) }, ago(item.started_at, now));
-  const cell = (column, ...children) => h("td", { class: COLUMNS[column].class }, children);
-  const who = item.user ?? "no user yet";
-  const row = h("tr", { "data-id": item.id },
-    cell(0, statusBadge(item.status)),
-    cell(1, item.agent && h("span", { class: "agent", title: `Agent ${item.agent}` }, icon("agent"),
-      h("span", { class: "unseen" }, `Agent ${item.agent} for`)), h("a", {
-      class: "row-link", href: `/sessions/${encodeURIComponent(item.id)}`, title: item.id,
-      "aria-label": `${who} on ${item.role ?? "no role yet"}, ${item.summary ?? ""}`,
-    }, who)),
-    cell(2, h("span", { class: "role" }, item.role ?? ""),
-      item.type && h("span", { class: "type" }, icon(item.type), item.subtype ?? item.type)),
-    cell(3, time),
-    cell(4, duration(item.duration_ms)),
-    cell(5, number(item.commands)),
-    cell(6, item.blocked > 0 && badge("blocked", number(item.blocked), `${item.blocked} blocked`)),
-    cell(7, item.approved > 0 && badge("approved", number(item.approved), `${item.approved} approved`)),
-    cell(8, item.masked > 0 && badge("masked", number(item.masked), `${item.masked} fields masked`)),
-    cell(9, (item.tags ?? []).map((tag) => h("button", {
-      type: "button", class: "tag", title: `Only sessions with the tag ${tag}`,
+function drawRow(item, events) {
+  const cells = [
+    statusBadge(item.status),
+    h("a", {
+      class: "row-link", href: `/sessions/${encodeURIComponent(item.id)}`, title: visible(item.id),
+      "aria-label": visible(`${item.user ?? "no user yet"} on ${item.role ?? "no role yet"}, ${item.summary ?? ""}`),
+    }, visible(item.user ?? "no user yet")),
+    [h("span", { class: "role" }, visible(item.role ?? "")),
+      item.type && h("span", { class: "type" }, icon(item.type), visible(item.subtype ?? item.type))],
+    item.agent && h("span", { class: "agent" }, icon("agent"), visible(item.agent)),
+    h("time", { datetime: item.started_at, title: absolute(item.started_at) }),
+    duration(item.duration_ms),
+    number(item.commands),
+    item.blocked > 0 && badge("blocked", number(item.blocked), `${item.blocked} blocked`),
+    item.approved > 0 && badge("approved", number(item.approved), `${item.approved} approved`),
+    item.masked > 0 && badge("masked", number(item.masked), `${item.masked} fields masked`),
+    (item.tags ?? []).map((tag) => h("button", {
+      type: "button", class: "tag", title: visible(`Only sessions with the tag ${tag}`),
       onclick: () => events.filter("tag", tag),
-    }, tag))));
-  return { row, time };
+    }, visible(tag))),
+  ];
+  return h("tr", { "data-id": item.id }, cells.map((children, at) => h("td", { class: COLUMNS[at].class }, children)));
 }
 
 function empty(events) {
