@@ -19,7 +19,8 @@ export function exports(main, context) {
   const abort = new AbortController();
   const cards = h("div", { class: "cards" });
   const newest = h("section", { class: "files", "aria-label": "Newest files" });
-  fill(main, h("div", { class: "page-head" }, h("h1", null, "Exports")), h("div", { class: "page" }, cards, newest, exportForm()));
+  fill(main, h("div", { class: "page-head" }, h("h1", null, "Exports")), h("div", { class: "page" }, cards, newest));
+  const form = exportForm();
   let chosen = { feed: "", table: "" };
   let shown = "";
 
@@ -39,7 +40,7 @@ export function exports(main, context) {
     if (text === shown) return;
     shown = text;
     fill(cards, items.length ? items.map((item) => card(item, feed, table))
-      : h("p", { class: "hint" }, "No feed is configured."));
+      : h("p", { class: "hint" }, "No feed is configured."), form);
     drawFiles(feed, table, list);
   }
 
@@ -77,7 +78,7 @@ export function exports(main, context) {
         h("thead", null, h("tr", null, ["File", "Rows", "Size", "From", "Until", "Offsets", "SHA-256"].map((name) => h("th", { scope: "col" }, name)))),
         h("tbody", null, list.map((file) => h("tr", null,
           h("td", null, h("a", { class: "download", href: new URL(file.url, location.href).href, download: "", title: visible(file.file) },
-            icon("download"), visible(file.file.split("/").at(-1)))),
+            icon("download"), h("span", null, visible(file.file.split("/").at(-1))))),
           h("td", null, number(file.rows)),
           h("td", null, bytes(file.bytes)),
           h("td", null, h("time", { datetime: file.min_time, title: absolute(file.min_time) }, moment(file.min_time))),

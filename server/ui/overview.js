@@ -65,7 +65,9 @@ export function overview(change) {
       abort = new AbortController();
       state = next;
       // What is wrong with a query, the list says.
-      const first = load().catch(() => {});
+      const first = load().catch((problem) => {
+        if (problem.name !== "AbortError") element.hidden = true;
+      });
       stop = every(REFRESH_MS, () => first.then(load));
     },
     close() {

@@ -4,6 +4,7 @@ import { h, s, fill } from "./dom.js";
 
 const WIDTH = 300;
 const HEIGHT = 64;
+const BARS_MIN = 30;
 
 /** A line over time; `set(points)` takes `[[time, number], ...]`, `say(number)` makes words of one. */
 export function line(name, say) {
@@ -33,13 +34,15 @@ const round = (n) => Math.round(n * 10) / 10;
 /** Bars side by side; `say(number)` makes words of one. */
 export function bars(name, numbers, say) {
   const most = Math.max(...numbers, 0);
-  const each = WIDTH / Math.max(numbers.length, 1);
+  // A few bars are not wider than many.
+  const each = WIDTH / Math.max(numbers.length, BARS_MIN);
+  const left = WIDTH - each * numbers.length;
   const words = numbers.length ? `${name}: latest ${say(numbers.at(-1))}, at most ${say(most)}` : `${name}: none yet`;
   return h("div", { class: "plot-holder" },
     s("svg", { class: "plot", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": words },
       numbers.map((n, at) => {
         const height = Math.max(n / (most || 1) * (HEIGHT - 8), n ? 1.5 : 0);
-        return s("rect", { class: "plot-bar", x: round(at * each), y: round(HEIGHT - height), width: round(Math.max(each - 2, 1)), height: round(height) });
+        return s("rect", { class: "plot-bar", x: round(left + at * each), y: round(HEIGHT - height), width: round(Math.max(each - 2, 1)), height: round(height) });
       })),
     most > 0 && h("span", { class: "plot-most" }, say(most)));
 }

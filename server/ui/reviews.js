@@ -126,7 +126,8 @@ async function commandsOf(ids, signal) {
 function drawReview({ item, review, command }) {
   const where = new URLSearchParams({ seq: review.command ?? review.seq ?? 0, at: review.requested_at ?? item.started_at ?? "" });
   const who = visible(item.user ?? "unknown user");
-  const decision = review.decisions.at(-1);
+  // What was said by a person says more than that it was carried out.
+  const decision = review.decisions.findLast(({ by }) => by) ?? review.decisions.at(-1);
   return h("li", { class: `review-row r-${review.status}` },
     h("div", { class: "hit-who" },
       h("a", { class: "row-link", href: `/sessions/${encodeURIComponent(item.id)}?${where}`,
@@ -138,14 +139,15 @@ function drawReview({ item, review, command }) {
         ? h("pre", null, h("code", null, command === undefined ? `command ${review.command}` : visibleLines(command)))
         : h("p", { class: "review-session" }, "The whole session"),
       review.reason && h("p", { class: "quote" }, visible(review.reason)),
-      decision && h("p", { class: "review-said" }, `${decision.decision} by `, h("strong", null, visible(decision.by ?? "somebody")),
+      decision && h("p", { class: "review-said" }, decision.decision, decision.by && [" by ", h("strong", null, visible(decision.by))],
         ` ${ago(decision.time)}`, decision.comment && h("span", { class: "quote" }, visible(decision.comment)))),
     h("div", { class: "review-facts" },
-      badge(review.status, review.status),
-      review.requested_at && h("time", { datetime: review.requested_at, title: absolute(review.requested_at), "data-ago": "" }, ago(review.requested_at)),
-      review.groups?.length > 0 && h("span", { class: "review-groups" },
-        `${review.min_approvals > 1 ? `${number(review.min_approvals)} of ` : ""}${visible(review.groups.join(", "))}`),
-      review.status === "pending" && review.expires_at && h("span", { title: absolute(review.expires_at) }, left(review.expires_at))));
+      h("span", null, badge(review.status, review.status)),
+      h("time", { datetime: review.requested_at, title: absolute(review.requested_at), "data-ago": "" }, ago(review.requested_at)),
+      h("span", { class: "review-groups" },
+        `${review.min_approvals > 1 ? `${number(review.min_approvals)} of ` : ""}${visible((review.groups ?? []).join(", "))}`),
+      h("span", { title: absolute(review.expires_at) },
+        review.status === "pending" && review.expires_at ? left(review.expires_at) : "")));
 }
 
 function left(time) {

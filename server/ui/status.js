@@ -69,8 +69,8 @@ export function status(main, context) {
     fill(health, wrong.length ? wrong.map((words) => h("p", { class: "health wrong" }, h("span", { class: "dot", "aria-hidden": "true" }), visible(words)))
       : h("p", { class: "health fine" }, h("span", { class: "dot", "aria-hidden": "true" }), "All is well"));
     const other = Math.max(0, found.stored_bytes - found.journal_bytes);
-    fill(storage, shares("Storage", [["Segments", other], ["Journals", found.journal_bytes], ["Free", found.free_bytes]], bytes),
-      facts([["As it was sent", bytes(found.bytes)], ["Stored", found.bytes ? `${bytes(found.stored_bytes)}, ${Math.round(found.stored_bytes / found.bytes * 100)} %` : bytes(found.stored_bytes)],
+    fill(storage, shares("Storage", [["Segments", other], ["Journals", found.journal_bytes]], bytes),
+      facts([["Free", bytes(found.free_bytes)], ["As it was sent", bytes(found.bytes)], ["Stored", found.bytes ? `${bytes(found.stored_bytes)}, ${Math.round(found.stored_bytes / found.bytes * 100)} %` : bytes(found.stored_bytes)],
         ["Kept free at least", bytes(found.free_bytes_min)]]));
     fill(log, facts([["Events", number(found.events)], ["Sessions", number(found.sessions)], ["Next offset", number(found.next_offset)],
       ["Segments", number(found.segments)], ["Journals", number(found.journals)], ["Waiting in the queue", bytes(found.queue_bytes)]]));

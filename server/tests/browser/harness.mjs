@@ -9,13 +9,13 @@ import { chromium } from "playwright-core";
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "../../..");
 
-/** Starts the binary with its demo sessions, or takes the server that DAYBOOK_URL names. */
-export async function startServer() {
+/** Starts the binary with its demo sessions and some arguments, or takes the server that DAYBOOK_URL names. */
+export async function startServer(args = []) {
   if (process.env.DAYBOOK_URL) return { url: process.env.DAYBOOK_URL, stop: async () => {} };
   const target = process.env.CARGO_TARGET_DIR ?? join(root, "target");
   const binary = process.env.DAYBOOK_BIN ?? join(target, "debug/daybook");
   const data = await mkdtemp(join(tmpdir(), "daybook-browser-"));
-  const child = spawn(binary, ["serve", "--demo", "--listen", "127.0.0.1:0", "--data", data]);
+  const child = spawn(binary, ["serve", "--demo", "--listen", "127.0.0.1:0", "--data", data, ...args]);
   const ended = new Promise((done) => child.once("close", done));
   const url = await new Promise((found, failed) => {
     let said = "";
@@ -68,4 +68,13 @@ export async function openPage(browser, url, options = {}) {
     });
   });
   return page;
+}
+
+/** Sends events; each is given its session's next number if it has none. */
+export async function send(url, events) {
+  const answer = await fetch(`${url}/v1/events`, {
+    method: "POST", headers: { "content-type": "application/x-ndjson" }, body: events.map((event) => `${JSON.stringify(event)}\n`).join(""),
+  });
+  const said = await answer.json();
+  if (said.accepted !== events.length) throw new Error(`${said.accepted} of ${events.length} events were taken: ${JSON.stringify(said)}`);
 }
