@@ -1,6 +1,6 @@
 // The first page: the filters, what happened when, and under it the sessions or the search hits that they leave.
 
-import { facets, Problem } from "./api.js";
+import { facets, search, Problem } from "./api.js";
 import { h, fill, announce } from "./dom.js";
 import { filterBar } from "./filters.js";
 import { number } from "./format.js";
@@ -47,7 +47,14 @@ export function home(main, context) {
       count.textContent = "";
       if (problem instanceof Problem && problem.inQuery) {
         const joined = state.view === "hits" ? searchQuery(state) : listParams(state).q;
-        context.box.showError(problem, state.q, errorPlace(state.q, problem, joined));
+        const { q } = state;
+        context.box.showError(problem, q, errorPlace(q, problem, joined));
+        // What stands around it may have been taken for a part of it: the text by itself has the true place.
+        if (joined !== q) {
+          search({ q, limit: 1 }).catch((own) => {
+            if (own.inQuery && state.q === q) context.box.showError(own, q, errorPlace(q, own, q));
+          });
+        }
         return "The query can't be read; the place is marked under the search box.";
       }
       announce(problem.message);

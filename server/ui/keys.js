@@ -6,6 +6,7 @@ const SHEET = [
   ["Everywhere", [["/", "Search"], ["?", "These keys"], ["t", "Light or dark"], ["Esc", "Back, or close"]]],
   ["Sessions and hits", [["j", "Next"], ["k", "Previous"], ["Enter", "Open"], ["v", "Sessions or hits"],
     ["c", "Clear the filters"]]],
+  ["The bars", [["\u2190 \u2192", "Move"], ["Shift", "and an arrow: choose a stretch"], ["Enter", "Narrow the period to it"]]],
   ["A session", [["j", "Next command"], ["k", "Previous command"], ["f", "Find in the session"],
     ["1", "Commands"], ["2", "Session details"], ["y", "Copy the link"]]],
 ];

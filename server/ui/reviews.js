@@ -52,8 +52,11 @@ export function reviews(main, context) {
     const list = h("ol", { class: "reviews" });
     let cursor = null;
     let loaded = 0;
+    // Who reads further down is not moved.
+    let further = false;
     pages = endless(async () => {
       const next = await load(tab, cursor, signal);
+      further = true;
       take(next);
       return Boolean(cursor);
     });
@@ -67,16 +70,15 @@ export function reviews(main, context) {
 
     function first(page) {
       const text = JSON.stringify(page.rows);
-      if (list.dataset.text === text) return tick();
-      // Who reads further down is not moved.
-      if (loaded > page.rows.length && list.dataset.text) return undefined;
+      if (list.dataset.text === text || further) return tick();
       list.dataset.text = text;
       const focused = body.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
       loaded = 0;
       fill(list);
       take(page);
-      if (!loaded && !cursor) fill(body, nothing(show));
-      else if (!list.isConnected) {
+      if (!loaded && !cursor) {
+        fill(body, nothing(show));
+      } else if (!list.isConnected) {
         fill(body, list, pages.element);
         pages.start(Boolean(cursor));
       }

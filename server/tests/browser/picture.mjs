@@ -1,28 +1,71 @@
-// Takes the README's picture: `node picture.mjs [session id]` writes docs/page.png.
+// Takes the pictures of the README and the docs: `node picture.mjs` writes docs/pictures/VIEW-light.webp and -dark.webp.
 
-import { mkdir, stat } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { openPage, startBrowser, startServer } from "./harness.mjs";
+import { openPage, send, startBrowser, startServer } from "./harness.mjs";
 
-const BYTES_MAX = 300 * 1024;
-const docs = join(resolve(dirname(fileURLToPath(import.meta.url)), "../../.."), "docs");
+const BYTES_MAX = 1_500_000;
+const directory = join(resolve(dirname(fileURLToPath(import.meta.url)), "../../.."), "docs/pictures");
 
-const server = await startServer();
+/** Each view: where it is, what has to be there, and what is done to it before. */
+const VIEWS = [
+  ["sessions", "/", "tr[data-id]"],
+  ["search", "/?q=select+-count&view=hits", ".hit"],
+  ["complete", "/", "tr[data-id]", async (page) => {
+    await page.fill("#q", "verdict:blocked role:prod");
+    await page.locator("#q-list li").nth(1).waitFor();
+  }],
+  ["reviews", "/reviews?show=decided", ".review-row"],
+  ["exports", "/exports", "a.download"],
+  ["status", "/status", ".health.fine", (page) => page.waitForTimeout(9000)],
+];
+
+const server = await startServer(["--journal-age", "2s"]);
 const browser = await startBrowser();
+// Something comes in while the pictures are taken, so that there is something to see.
+let n = 0;
+const timer = setInterval(() => {
+  const rate = 20 + Math.round(15 * Math.sin(n / 4));
+  const now = new Date().toISOString();
+  const events = Array.from({ length: rate }, (_, at) => ({ session: "picture", seq: n * 100 + at, time: now, kind: "terminal.output", text: "\r\n" }));
+  if (!n) events.unshift({ session: "picture", time: now, kind: "session.start", user: "robot@example.com", role: "build-runners", type: "ssh" });
+  n += 1;
+  send(server.url, n === 1 ? events.map((event, seq) => ({ ...event, seq })) : events).catch(() => {});
+}, 700);
 try {
-  const page = await openPage(browser, server.url);
-  const id = process.argv[2];
-  await page.goto(server.url + (id ? `/sessions/${encodeURIComponent(id)}` : "/"));
-  await page.locator(id ? ".event" : "table.sessions tbody tr").first().waitFor();
-  await page.waitForTimeout(300);
-  await mkdir(docs, { recursive: true });
-  const path = join(docs, "page.png");
-  await page.screenshot({ path, animations: "disabled" });
-  const { size } = await stat(path);
-  if (size > BYTES_MAX) throw new Error(`${path} has ${size} bytes, over ${BYTES_MAX}`);
-  console.log(`${path}: ${size} bytes`);
+  await mkdir(directory, { recursive: true });
+  const encoder = await (await browser.newContext()).newPage();
+  let sum = 0;
+  for (const colorScheme of ["light", "dark"]) {
+    const page = await openPage(browser, server.url, { colorScheme, viewport: { width: 1280, height: 760 } });
+    for (const [name, path, there, act] of VIEWS) {
+      await page.goto(server.url + path);
+      await page.locator(there).first().waitFor();
+      await act?.(page);
+      await page.waitForTimeout(500);
+      const png = await page.screenshot({ animations: "disabled", caret: "hide" });
+      const webp = Buffer.from(await encoder.evaluate(toWebp, png.toString("base64")), "base64");
+      await writeFile(join(directory, `${name}-${colorScheme}.webp`), webp);
+      sum += webp.length;
+    }
+  }
+  if (sum > BYTES_MAX) throw new Error(`the pictures have ${sum} bytes, over ${BYTES_MAX}`);
+  console.log(`${directory}: ${sum} bytes`);
 } finally {
+  clearInterval(timer);
   await browser.close();
   await server.stop();
+}
+
+/** Runs in the browser, which can write WebP. */
+async function toWebp(base64) {
+  const image = await createImageBitmap(await (await fetch(`data:image/png;base64,${base64}`)).blob());
+  const canvas = new OffscreenCanvas(image.width, image.height);
+  canvas.getContext("2d").drawImage(image, 0, 0);
+  const blob = await canvas.convertToBlob({ type: "image/webp", quality: 0.9 });
+  const bytes = new Uint8Array(await blob.arrayBuffer());
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return btoa(text);
 }

@@ -4,9 +4,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Screen, runs } from "../../ui/ansi.js";
 import { statusOf } from "../../ui/command.js";
-import { ago, duration, splitAtBytes } from "../../ui/format.js";
+import { placeAt } from "../../ui/complete.js";
+import { ago, duration, splitAtBytes, visible, visibleLines } from "../../ui/format.js";
 import { shellPieces, sqlPieces } from "../../ui/highlight.js";
-import { asksForEvents, errorPlace, listParams, quote, readState, searchQuery, writeState } from "../../ui/query.js";
+import { binned } from "../../ui/histogram.js";
+import { asksForEvents, errorPlace, listParams, quote, readState, savedQuery, searchQuery, writeState } from "../../ui/query.js";
 import { keyNames } from "../../ui/terminal.js";
 
 // A small generator with a fixed seed, so that a failure can be seen again.
@@ -124,4 +126,64 @@ test("a review stands where its decisions leave it", () => {
   assert.equal(review(2, ["approved", "a"], ["approved", "a"]), "pending");
   assert.equal(review(2, ["approved", "a"], ["approved", "b"]), "approved");
   assert.equal(review(1, ["approved", "a"], ["revoked", "b"]), "revoked");
+});
+
+test("a completion takes the place of what stands at the caret", () => {
+  const at = (text) => {
+    const caret = text.indexOf("|");
+    const { field, part, from, to } = placeAt(text.replace("|", ""), caret);
+    return [field, part, text.replace("|", "").slice(from, to)];
+  };
+  assert.deepEqual(at("us|"), [null, "us", "us"]);
+  assert.deepEqual(at("drop -us|er"), [null, "us", "user"]);
+  assert.deepEqual(at("(user:al|"), ["user", "al", "al"]);
+  assert.deepEqual(at("role:a,b|c d"), ["role", "b", "bc"]);
+  assert.deepEqual(at('role:"two wo|'), ["role", "two wo", '"two wo']);
+  assert.deepEqual(at('"a:b" -tag:x| y'), ["tag", "x", "x"]);
+  assert.deepEqual(at("user:a |"), [null, "", ""]);
+});
+
+test("a completion stays within the text, whatever it is", () => {
+  for (let turn = 0; turn < 5000; turn += 1) {
+    const text = anyText();
+    const caret = random(text.length + 1);
+    const { from, to } = placeAt(text, caret);
+    assert.ok(from >= 0 && from <= caret && caret <= to && to <= text.length, JSON.stringify([text, caret, from, to]));
+  }
+});
+
+test("bars lose nothing of the buckets that they are made of", () => {
+  const start = Date.parse("2026-01-01T00:00:00Z");
+  for (let turn = 0; turn < 500; turn += 1) {
+    const width = [1000, 60_000, 86_400_000][random(3)];
+    const buckets = Array.from({ length: 1 + random(120) }, (_, at) => {
+      const [blocked, approved] = [random(3), random(3)];
+      return { start: new Date(start + at * width).toISOString(), count: random(5), commands: blocked + approved + random(9), blocked, approved, pending: 0 };
+    });
+    const wide = random(2) === 0;
+    const until = start + buckets.length * width;
+    const bins = binned({ bucket_ms: width, buckets, from: wide ? start - random(1e9) : null, until: wide ? until + random(1e9) : null }, 1 + random(300));
+    const sum = (of, name) => of.reduce((all, one) => all + one[name], 0);
+    assert.equal(sum(bins, "count"), sum(buckets, "count"));
+    assert.equal(sum(bins, "total"), sum(buckets, "commands"));
+    assert.equal(sum(bins, "blocked"), sum(buckets, "blocked"));
+    assert.equal(sum(bins, "rest"), sum(bins, "total") - sum(bins, "blocked") - sum(bins, "approved"));
+    bins.forEach((bin, at) => assert.equal(bin.start, at ? bins[at - 1].end : bin.start));
+  }
+});
+
+test("the bars of nothing are none, or those of the period", () => {
+  assert.deepEqual(binned({ bucket_ms: 1000, buckets: [], from: null, until: null }, 10), []);
+  assert.equal(binned({ bucket_ms: 1000, buckets: [], from: 5000, until: 15_000 }, 5).length, 5);
+});
+
+test("a saved search keeps a period that is counted back from now", () => {
+  const state = readState("?q=a OR b&period=24h&role=x&role=y&after=");
+  assert.equal(savedQuery(state), "(a OR b) (role:x OR role:y) since:24h");
+});
+
+test("nothing invisible is left in what is shown", () => {
+  assert.equal(visible("a\u202eb\u001b[31m\u200b\n"), "a\u2039U+202E\u203ab\u241b[31m\u2039U+200B\u203a\u240a");
+  assert.equal(visibleLines("a\tb\n\rc"), "a\tb\n\u240dc");
+  assert.equal(visible("é😀 ا"), "é😀 ا");
 });
