@@ -5,7 +5,8 @@
 //! sessions, then `seq`, so that a session's events are neighbours. All reads name ordinals.
 
 use crate::block::Record;
-use crate::catalog::filter::{NumberFact, SessionFilter, Sort, TextFact};
+use crate::catalog::filter::{NumberFact, SessionFilter, TextFact};
+use crate::catalog::sort::{Sort, SortValue};
 use crate::error::Error;
 use crate::event::{Kind, Micros, Offset, Seq, SessionKey, Verdict};
 pub use crate::journal::order::SharedOrdinals;
@@ -379,11 +380,11 @@ pub struct ListRequest {
     pub limit: usize,
 }
 
-/// A session's place in a sorted list. A session without the number sorts last in both directions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A session's place in a sorted list. A session without the value sorts last in both directions.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListPlace {
-    /// The number that the list is sorted by.
-    pub value: Option<i64>,
+    /// The value that the list is sorted by.
+    pub value: Option<SortValue>,
     /// The tie-break: descending when the sort is, ascending otherwise.
     pub key: SessionKey,
 }

@@ -2,7 +2,8 @@
 //! the record of what was deleted agree.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
-use daybook_engine::catalog::filter::{NumberFact, SessionFilter, Sort};
+use daybook_engine::catalog::filter::{NumberFact, SessionFilter};
+use daybook_engine::catalog::sort::{Sort, SortFact};
 use daybook_engine::event::wire::{Body, Retention};
 use daybook_engine::event::{Micros, Offset, RetentionAction, SessionKey};
 use daybook_engine::retention::{HoldQueries, Names, NewHold, Policy, Scope};
@@ -105,7 +106,7 @@ fn fold(snapshot: &Snapshot) -> Folded {
 fn catalog(snapshot: &Snapshot) -> Folded {
     let request = ListRequest {
         filter: SessionFilter::All,
-        sort: Sort { by: NumberFact::Started, descending: true },
+        sort: Sort { by: SortFact::Number(NumberFact::Started), descending: true },
         after: None,
         limit: 100_000,
     };

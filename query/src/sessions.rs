@@ -17,7 +17,8 @@ use crate::search::SearchLimits;
 use crate::search::sets;
 use crate::search::tally::{FACET_VALUES_MAX, FACETS};
 use daybook_engine::Coverage;
-use daybook_engine::catalog::filter::{NumberFact, Pattern, SessionFilter, Sort, TextFact};
+use daybook_engine::catalog::filter::{NumberFact, Pattern, SessionFilter, TextFact};
+use daybook_engine::catalog::sort::{Sort, SortFact, SortValue};
 use daybook_engine::event::wire::ReviewDecision;
 use daybook_engine::event::{Micros, Offset, Scope, Seq, SessionKey};
 use daybook_engine::session::{Review, ReviewStatus};
@@ -62,7 +63,7 @@ impl Default for ListParams<'_> {
         ListParams {
             query: None,
             filter: SessionFilter::All,
-            sort: Sort { by: NumberFact::Started, descending: true },
+            sort: Sort { by: SortFact::Number(NumberFact::Started), descending: true },
             cursor: None,
             limit: 50,
             facets: false,
@@ -208,8 +209,8 @@ pub fn parse_sort(text: &str) -> Result<Sort, QueryError> {
         Some(name) => (true, name),
         None => (false, text),
     };
-    let by = NumberFact::ALL.into_iter().find(|fact| fact.name() == name).ok_or_else(|| {
-        let names: Vec<_> = NumberFact::ALL.iter().map(|fact| fact.name()).collect();
+    let by = SortFact::all().find(|fact| fact.name() == name).ok_or_else(|| {
+        let names: Vec<_> = SortFact::all().map(SortFact::name).collect();
         QueryError::Request(format!(
             "sessions can't be sorted by `{}`; sort by one of {}, with `-` before it for largest first",
             daybook_engine::event::time::excerpt(name),
@@ -243,7 +244,7 @@ pub fn list(snapshot: &Snapshot, params: &ListParams<'_>) -> Result<SessionPage,
     };
     Ok(SessionPage {
         items: page.items.iter().map(SessionItem::of).collect(),
-        next_cursor: page.next.map(|place| encode(params.sort, place)),
+        next_cursor: page.next.map(|place| encode(params.sort, &place)),
         count: page.count,
         facets,
         histogram: params.histogram.then(|| histogram::of(snapshot, &filter)).transpose()?,
@@ -303,22 +304,33 @@ pub fn like(
 }
 
 fn sort_code(sort: Sort) -> u64 {
-    let by = NumberFact::ALL.iter().position(|fact| *fact == sort.by).unwrap_or_default();
+    let by = SortFact::all().position(|fact| fact == sort.by).unwrap_or_default();
     by as u64 * 2 + u64::from(sort.descending)
 }
 
-fn encode(sort: Sort, place: ListPlace) -> String {
-    let value = place.value.unwrap_or_default().cast_unsigned();
-    let some = u64::from(place.value.is_some());
-    cursor::encode(List::Sessions, [sort_code(sort), some, value, place.key.0])
+/// A place's value is none, a number, or a text.
+const KINDS: [u64; 3] = [0, 1, 2];
+
+fn encode(sort: Sort, place: &ListPlace) -> String {
+    let [none, number, text] = KINDS;
+    let (kind, value, words) = match &place.value {
+        None => (none, 0, ""),
+        Some(SortValue::Number(value)) => (number, value.cast_unsigned(), ""),
+        Some(SortValue::Text(value)) => (text, 0, &**value),
+    };
+    cursor::encode_with(List::Sessions, [sort_code(sort), kind, value, place.key.0], words)
 }
 
 fn decode(sort: Sort, text: &str) -> Result<ListPlace, QueryError> {
-    let [of, some, value, key] = cursor::decode(List::Sessions, text)?;
+    let ([of, kind, value, key], words) = cursor::decode_with(List::Sessions, text)?;
     if of != sort_code(sort) {
         return Err(QueryError::Cursor("belongs to a list with another sort"));
     }
-    let value = (some == 1).then(|| value.cast_signed());
+    let value = match (kind, sort.by) {
+        (0, _) => None,
+        (_, SortFact::Number(_)) => Some(SortValue::Number(value.cast_signed())),
+        (_, SortFact::Text(_)) => Some(SortValue::Text(words.into())),
+    };
     Ok(ListPlace { value, key: SessionKey(key) })
 }
 

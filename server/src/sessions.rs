@@ -8,7 +8,8 @@ use crate::state::App;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use daybook_engine::catalog::filter::{NumberFact, Pattern, SessionFilter, Sort, TextFact};
+use daybook_engine::catalog::filter::{NumberFact, Pattern, SessionFilter, TextFact};
+use daybook_engine::catalog::sort::Sort;
 use daybook_engine::event::Micros;
 use daybook_engine::session::Status;
 use daybook_engine::view::Snapshot;
@@ -78,8 +79,8 @@ impl FromFields for FilterQuery {
 pub struct ListQuery {
     #[param(ignore)]
     which: FilterQuery,
-    /// `started`, `ended`, `last_event`, `duration`, `events`, `commands`, `blocked`, `approved`,
-    /// `pending`, `masked` or `bytes`; with `-` before it, largest first.
+    /// `started`, `ended`, `last_event`, `duration`, `events`, `commands`, `blocked`, `approved`, `pending`, `masked`,
+    /// `bytes`, `user`, `role`, `type`, `subtype`, `agent` or `status`; with `-` before it, largest (last) first.
     #[param(value_type = Option<String>, default = "-started")]
     sort: Sort,
     /// At most this many.

@@ -15,10 +15,10 @@ const PAGE = 100;
 const REFRESH_MS = 2000;
 
 const COLUMNS = [
-  { name: "Status", class: "c-status" },
-  { name: "User", class: "c-user" },
-  { name: "Resource role", class: "c-role" },
-  { name: "Agent", class: "c-agent" },
+  { name: "Status", class: "c-status", sort: "status", text: true },
+  { name: "User", class: "c-user", sort: "user", text: true },
+  { name: "Resource role", class: "c-role", sort: "role", text: true },
+  { name: "Agent", class: "c-agent", sort: "agent", text: true },
   { name: "Started", class: "c-started", sort: "started" },
   { name: "Duration", class: "c-duration", sort: "duration" },
   { name: "Commands", class: "c-number", sort: "commands" },
@@ -32,10 +32,12 @@ const COLUMNS = [
 export const SORTS = [
   ["-started", "Newest first"], ["started", "Oldest first"], ["-last_event", "Latest activity"], ["-duration", "Longest"],
   ["-commands", "Most commands"], ["-blocked", "Most blocked"], ["-approved", "Most approved"], ["-masked", "Most masked"],
+  ["user", "User"], ["role", "Resource role"], ["agent", "Agent"], ["status", "Status"],
 ];
 
-/** The number that a list is sorted by; a time as its text, which sorts the same. */
+/** The value that a list is sorted by; a time as its text, which sorts the same. */
 const VALUES = {
+  user: (item) => item.user, role: (item) => item.role, agent: (item) => item.agent, status: (item) => item.status,
   started: (item) => item.started_at, ended: (item) => item.ended_at, duration: (item) => item.duration_ms,
   events: (item) => item.events, commands: (item) => item.commands, blocked: (item) => item.blocked,
   approved: (item) => item.approved, pending: (item) => item.pending, masked: (item) => item.masked, bytes: (item) => item.bytes,
@@ -155,7 +157,8 @@ function heading(column, sort, events) {
   const down = sort === `-${column.sort}`;
   const up = sort === column.sort;
   if (down || up) props["aria-sort"] = down ? "descending" : "ascending";
-  const next = down ? column.sort : `-${column.sort}`;
+  // Texts from A on first, numbers from the largest.
+  const next = (column.text ? up : !down) ? `-${column.sort}` : column.sort;
   return h("th", props, h("button", { type: "button", class: "sort", onclick: () => events.sort(next) },
     column.name, (down || up) && icon(down ? "down" : "up")));
 }

@@ -133,15 +133,6 @@ impl Pattern {
     }
 }
 
-/// What a list of sessions is sorted by; ties are broken by the session's key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Sort {
-    /// The number to sort by.
-    pub by: NumberFact,
-    /// Largest first.
-    pub descending: bool,
-}
-
 impl SessionFilter {
     /// Does a session match?
     #[must_use]

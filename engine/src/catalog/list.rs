@@ -1,8 +1,9 @@
 //! Reading the catalog: one session, pages of a list, keys and facets.
 
-use super::filter::{NumberFact, SessionFilter, Sort, TextFact};
+use super::filter::{NumberFact, SessionFilter, TextFact};
 use super::index::{Place, View, ViewSegment};
 use super::overlay::Catalog;
+use super::sort::{Order, Sort};
 use crate::error::Error;
 use crate::event::SessionKey;
 use crate::text::docs::Docs;
@@ -168,10 +169,13 @@ impl Rank {
         Rank { by: Rank::by(sort, value), key: Rank::key(sort, key) }
     }
 
-    fn place(self, sort: Sort) -> ListPlace {
+    fn place(self, sort: Sort, order: &Order) -> ListPlace {
         let turn = |number: u64| if sort.descending { !number } else { number };
         let value = (!self.by.0).then(|| (turn(self.by.1) ^ (1 << 63)).cast_signed());
-        ListPlace { value, key: SessionKey(turn(self.key)) }
+        ListPlace {
+            value: value.and_then(|number| order.value(number)),
+            key: SessionKey(turn(self.key)),
+        }
     }
 }
 
@@ -230,23 +234,25 @@ impl Seen {
 
     fn page(&self, request: &ListRequest) -> Result<ListPage, Error> {
         let sort = request.sort;
-        let after = request.after.map(|place| Rank::of(sort, place.value, place.key));
+        let order = Order::new(sort.by, &self.view, &self.changed)?;
+        let after = request.after.as_ref();
+        let after = after.map(|place| Rank::of(sort, order.place(place), place.key));
         // One more than asked for tells whether there are more.
         let limit = request.limit.saturating_add(1);
         let mut top = Top { heap: BinaryHeap::new(), limit, after };
         let mut count = self.changed.len() as u64;
         for (at, session) in self.changed.iter().enumerate() {
-            let rank = Rank::of(sort, sort.by.of(&session.state), session.key);
+            let rank = Rank::of(sort, order.of(session), session.key);
             top.push(rank, Source::Overlay(at));
         }
         self.each(&request.filter, |at, segment, docs| {
             count += docs.len();
-            segment.rank(at, docs, sort, &mut top)
+            segment.rank(at, docs, (sort, &order), &mut top)
         })?;
         let mut found = top.heap.into_sorted_vec();
         let more = found.len() > request.limit;
         found.truncate(request.limit);
-        let next = if more { found.last().map(|(rank, _)| rank.place(sort)) } else { None };
+        let next = if more { found.last().map(|(rank, _)| rank.place(sort, &order)) } else { None };
         let items = found
             .into_iter()
             .filter_map(|(_, source)| match source {
@@ -305,10 +311,16 @@ impl Seen {
 }
 
 impl ViewSegment {
-    fn rank(&self, at: usize, docs: &Docs, sort: Sort, top: &mut Top) -> Result<(), Error> {
-        let values = self.numbers(sort.by)?;
+    /// Ranks documents of the segment that is the `at`th of its view.
+    fn rank(
+        &self,
+        at: usize,
+        docs: &Docs,
+        (sort, order): (Sort, &Order),
+        top: &mut Top,
+    ) -> Result<(), Error> {
         let keys = self.keys()?;
-        docs.each_value(&values, |doc, value| {
+        let mut rank = |doc: u32, value: Option<i64>| {
             let by = Rank::by(sort, value);
             if top.open_to(by)
                 && let Some(key) = keys.first(doc)
@@ -316,7 +328,20 @@ impl ViewSegment {
                 let key = Rank::key(sort, SessionKey(key));
                 top.push(Rank { by, key }, Source::Index(at, doc));
             }
-        });
+        };
+        match order {
+            Order::Numbers(fact) => docs.each_value(&self.numbers(*fact)?, rank),
+            Order::Texts { fact, of_segments, .. } => {
+                let column = self.reader.fast_fields().str(fact.name()).map_err(Error::catalog)?;
+                let Some(column) = column else {
+                    docs.blocks(|block| block.iter().for_each(|doc| rank(*doc, None)));
+                    return Ok(());
+                };
+                let numbers = of_segments.get(at).map_or(&[][..], Vec::as_slice);
+                let number = |ord: u64| numbers.get(usize::try_from(ord).ok()?).copied();
+                docs.each_value(column.ords(), |doc, ord| rank(doc, ord.and_then(number)));
+            }
+        }
         Ok(())
     }
 

@@ -16,6 +16,7 @@
 //! | module | what is there |
 //! |---|---|
 //! | [`filter`] | what can be asked of a session |
+//! | [`sort`] | in which order sessions are listed |
 //! | [`Catalog`] | the index with its overlay, and applying and committing changes |
 //! | `overlay` | sessions in memory |
 //! | `index` | the fields, opening, writing and merging |
@@ -29,6 +30,7 @@ mod kept;
 mod list;
 mod lookup;
 mod overlay;
+pub mod sort;
 #[cfg(test)]
 mod tests;
 

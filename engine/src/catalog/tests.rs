@@ -6,7 +6,8 @@
     reason = "tests"
 )]
 
-use super::filter::{NumberFact, Pattern, SessionFilter, Sort, TextFact};
+use super::filter::{NumberFact, Pattern, SessionFilter, TextFact};
+use super::sort::{Sort, SortFact, SortValue};
 use super::{Catalog, Update};
 use crate::disk::{RealDisk, SharedDisk};
 use crate::event::wire::Event;
@@ -175,12 +176,12 @@ impl Model {
         self.update(offset)
     }
 
-    fn list(&self, filter: &SessionFilter, sort: Sort) -> Vec<(Option<i64>, SessionKey)> {
+    fn list(&self, filter: &SessionFilter, sort: Sort) -> Vec<(Option<SortValue>, SessionKey)> {
         let mut list: Vec<_> = self
             .sessions
             .iter()
             .filter(|(key, (id, state))| filter.matches(id, **key, state))
-            .map(|(key, (_, state))| (sort.by.of(state), *key))
+            .map(|(key, (id, state))| (sort.by.of(id, state), *key))
             .collect();
         list.sort_by(|(a, k), (b, l)| {
             let none = a.is_none().cmp(&b.is_none());
@@ -205,7 +206,7 @@ impl Model {
                 break;
             }
         }
-        let places: Vec<_> = found.iter().map(|s| (sort.by.of(&s.state), s.key)).collect();
+        let places: Vec<_> = found.iter().map(|s| (sort.by.of(&s.id, &s.state), s.key)).collect();
         assert_eq!(places, wanted, "{filter:?} {sort:?}");
         for session in &found {
             let (id, state) = &self.sessions[&session.key];
@@ -276,7 +277,7 @@ proptest! {
 
     #[test]
     fn lists_are_exact_after_any_changes_commits_and_crashes(
-        steps in prop::collection::vec((step(), filter(), any::<bool>(), 0..11usize, 1..6usize), 1..24),
+        steps in prop::collection::vec((step(), filter(), any::<bool>(), 0..17usize, 1..6usize), 1..24),
     ) {
         let dir = tempfile::tempdir().unwrap();
         let mut model = Model::default();
@@ -297,7 +298,7 @@ proptest! {
                 }
             }
             model.check_each(&catalog);
-            model.check(&catalog, &filter, Sort { by: NumberFact::ALL[by], descending }, limit);
+            model.check(&catalog, &filter, Sort { by: SortFact::all().nth(by).unwrap(), descending }, limit);
             asked.push(filter);
             model.check_keys(&catalog, &asked);
         }
@@ -328,7 +329,8 @@ fn changes_and_lists_go_on_during_commits() {
                 Bound::Included(1 + at as i64 / 80),
                 Bound::Unbounded,
             );
-            model.check(&catalog, &filter, Sort { by: NumberFact::Blocked, descending: true }, 50);
+            let by = SortFact::Number(NumberFact::Blocked);
+            model.check(&catalog, &filter, Sort { by, descending: true }, 50);
             model.check_each(&catalog);
         }
         done.store(true, std::sync::atomic::Ordering::Relaxed);

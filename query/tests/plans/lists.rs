@@ -1,7 +1,7 @@
 //! Lists of sessions, page by page.
 
 use super::lines::model;
-use daybook_engine::catalog::filter::NumberFact;
+use daybook_engine::catalog::sort::{SortFact, SortValue};
 use daybook_engine::event::Micros;
 use daybook_query::QueryError;
 use daybook_query::lang::parse;
@@ -16,11 +16,11 @@ proptest! {
     fn pages_one_after_the_other_are_the_sessions_that_match_in_their_order(
         model in model(60),
         limit in 1..4usize,
-        sort in 0..NumberFact::ALL.len(),
+        sort in 0..SortFact::all().count(),
         descending in any::<bool>(),
         word in any::<bool>(),
     ) {
-        let by = NumberFact::ALL[sort];
+        let by = SortFact::all().nth(sort).unwrap();
         let name = format!("{}{}", if descending { "-" } else { "" }, by.name());
         let sort = parse_sort(&name).unwrap();
         let text = if word { "gamma" } else { "user:bob*" };
@@ -49,7 +49,7 @@ proptest! {
                 prop_assert_eq!(&details.item, item);
                 let events: u64 = details.segments.iter().map(|s| s.events).sum();
                 prop_assert_eq!(events, item.events);
-                values.push(by.of(&model.sessions.0[&*item.id].1));
+                values.push(by.of(&item.id, &model.sessions.0[&*item.id].1));
             }
             let Some(next) = page.next_cursor else { break };
             let other = parse_sort(if name == "events" { "-events" } else { "events" }).unwrap();
@@ -58,7 +58,7 @@ proptest! {
             cursor = Some(next);
         }
         prop_assert_eq!(found, wanted);
-        let known: Vec<i64> = values.iter().copied().flatten().collect();
+        let known: Vec<SortValue> = values.iter().flatten().cloned().collect();
         let sorted = known.is_sorted_by(|a, b| if descending { a >= b } else { a <= b });
         prop_assert!(sorted, "{:?}", known);
         prop_assert!(values.is_sorted_by_key(Option::is_none));

@@ -13,6 +13,7 @@ use daybook_engine::view::{
     EventFacts, Facet, ListPage, ListPlace, ListRequest, Lost, Ordinals, Part, Prefilter, Session,
     SessionRun, SessionSet, Sessions, Snapshot, Stretch, Visit, Weights,
 };
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -214,13 +215,15 @@ impl Sessions for ModelSessions {
     fn list(&self, request: &ListRequest) -> Result<ListPage, Error> {
         let mut items = self.matching(&request.filter);
         let count = items.len() as u64;
-        let rank = |place: ListPlace| {
-            let turn = |n: i64| if request.sort.descending { -n } else { n };
-            (place.value.is_none(), place.value.map(turn), turn(place.key.0 as i64))
+        let place =
+            |s: &Session| ListPlace { value: request.sort.by.of(&s.id, &s.state), key: s.key };
+        let turn = |order: Ordering| if request.sort.descending { order.reverse() } else { order };
+        let rank = |a: &ListPlace, b: &ListPlace| {
+            let none = a.value.is_none().cmp(&b.value.is_none());
+            none.then(turn(a.value.cmp(&b.value))).then(turn(a.key.cmp(&b.key)))
         };
-        let place = |s: &Session| ListPlace { value: request.sort.by.of(&s.state), key: s.key };
-        items.sort_by_key(|s| rank(place(s)));
-        items.retain(|s| request.after.is_none_or(|after| rank(place(s)) > rank(after)));
+        items.sort_by(|a, b| rank(&place(a), &place(b)));
+        items.retain(|s| request.after.as_ref().is_none_or(|after| rank(&place(s), after).is_gt()));
         let more = items.len() > request.limit;
         items.truncate(request.limit);
         let next = items.last().map(place).filter(|_| more);

@@ -237,11 +237,11 @@ test("a tag in a row filters by it", async () => {
   await seesCount(sessions(count));
 });
 
-for (const [column, sort] of [["Started", "started"], ["Duration", "duration"], ["Commands", "commands"], ["Blocked", "blocked"], ["Approved", "approved"], ["Masked", "masked"]]) {
+for (const [column, sort] of [["User", "user"], ["Resource role", "role"], ["Status", "status"], ["Agent", "agent"], ["Started", "started"], ["Duration", "duration"], ["Commands", "commands"], ["Blocked", "blocked"], ["Approved", "approved"], ["Masked", "masked"]]) {
   test(`the list is sorted by ${column}, both ways`, async () => {
-    await open("/?type=database");
+    await open("/?type=database", { viewport: { width: 1440, height: 800 } });
     await rows().first().waitFor();
-    for (const order of sort === "started" ? [sort, `-${sort}`] : [`-${sort}`, sort]) {
+    for (const order of ["started", "user", "role", "status", "agent"].includes(sort) ? [sort, `-${sort}`] : [`-${sort}`, sort]) {
       const { items } = await api("/v1/sessions", { type: "database", sort: order, limit: 10 });
       await page.click(`th button:has-text("${column}")`);
       await page.waitForFunction((ids) => {

@@ -42,6 +42,8 @@ async fn sessions_are_filtered_by_any_of_several_values() {
             "user=alice@example.com&user=carol@example.com",
             vec!["carol@example.com", "alice@example.com"],
         ),
+        ("sort=user", vec!["alice@example.com", "bob@example.com", "carol@example.com"]),
+        ("sort=-role", vec!["bob@example.com", "alice@example.com", "carol@example.com"]),
         ("role=prod-*&sort=started", vec!["alice@example.com", "bob@example.com"]),
         ("after=2026-03-02&before=2026-03-03T00:00:00Z", vec!["bob@example.com"]),
         (
