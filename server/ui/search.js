@@ -87,7 +87,7 @@ const sessionUrl = (id) => `/sessions/${encodeURIComponent(id)}`;
 export const hitLink = (hit) => `${sessionUrl(hit.session)}?${new URLSearchParams({ seq: hit.seq, at: hit.time })}`;
 
 /** The moment of a hit in the replay of its session. */
-export const replayLink = (hit) => `${sessionUrl(hit.session)}?${new URLSearchParams({ tab: "replay", t: hit.replay_ms })}`;
+export const replayLink = (hit) => `${sessionUrl(hit.session)}?${new URLSearchParams({ tab: "replay", at: hit.time })}`;
 
 /** A hit; after another one of its session (`same`), who and where is left to that one. */
 function drawHit(hit, same) {

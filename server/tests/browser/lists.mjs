@@ -300,7 +300,7 @@ test("a hit in a terminal leads to its moment of the replay", async () => {
   await open("/?q=kind:terminal.output&view=hits");
   const link = page.locator(".hit-replay").first();
   await link.waitFor();
-  assert.equal(await link.getAttribute("href"), `/sessions/${encodeURIComponent(hit.session)}?tab=replay&t=${hit.replay_ms}`);
+  assert.equal(await link.getAttribute("href"), `/sessions/${encodeURIComponent(hit.session)}?${new URLSearchParams({ tab: "replay", at: hit.time })}`);
 });
 
 // ---- saved searches
