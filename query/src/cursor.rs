@@ -36,6 +36,8 @@ pub(crate) enum List {
     /// A search by relevance: where its window begins and ends, and the score and place of the hit after which it
     /// goes on.
     Ranked = 5,
+    /// A replay: the `seq` of the next event.
+    Replay = 6,
 }
 
 /// Writes a place.

@@ -13,6 +13,7 @@ pub mod item;
 pub mod lang;
 #[cfg(feature = "columnar")]
 pub mod ocsf;
+pub mod replay;
 pub mod scan;
 pub mod search;
 pub mod sessions;

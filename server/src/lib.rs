@@ -5,7 +5,7 @@
 //! | [`auth`] | who asks, and what they may |
 //! | `ingest` | `POST /v1/events`, and the same as a stream |
 //! | `doors` | the ways in for producers that speak other protocols: Elasticsearch's bulk, OTLP, sudo's |
-//! | `sessions`, `timeline`, `search`, `tail`, `export` | what investigators ask |
+//! | `sessions`, `timeline`, `replay`, `search`, `tail`, `export` | what investigators ask |
 //! | `searches`, `alerts` | searches that are saved; those of them that post what matches to a webhook |
 //! | [`push`] | sinks: collectors that are sent events, over HTTP or as syslog |
 //! | `outbound` | what alerts and sinks have in common |
@@ -45,6 +45,7 @@ pub mod push;
 mod ranges;
 mod rekey;
 mod repair;
+mod replay;
 mod retention;
 mod search;
 mod searches;

@@ -6,7 +6,7 @@ use crate::problem::{self, Problem};
 use crate::state::{App, json_response};
 use crate::{
     auth, backup, doors, export, feeds, health, ingest, merkle, metrics, page, push, rekey, repair,
-    retention, search, searches, security, sessions, stats, tail, timeline,
+    replay, retention, search, searches, security, sessions, stats, tail, timeline,
 };
 use axum::extract::{Request, State};
 use axum::http::{Extensions, HeaderMap, StatusCode, Version, header};
@@ -35,7 +35,7 @@ use utoipa_axum::routes;
     tags(
         (name = "events", description = "The way in"),
         (name = "doors", description = "The ways in for producers that speak other protocols"),
-        (name = "sessions", description = "Lists, details and timelines"),
+        (name = "sessions", description = "Lists, details, timelines and replays"),
         (name = "search", description = "Events by what is in them"),
         (name = "alerts", description = "Searches that are saved, and post what matches to a webhook"),
         (name = "export", description = "Events as files"),
@@ -57,6 +57,7 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(sessions::get_session))
         .routes(routes!(sessions::similar_sessions))
         .routes(routes!(timeline::get_timeline))
+        .routes(routes!(replay::get_replay))
         .routes(routes!(search::search_events))
         .routes(routes!(search::search_sessions))
         .routes(routes!(search::get_help))

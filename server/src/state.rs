@@ -19,6 +19,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use daybook_engine::view::Snapshot;
 use daybook_engine::{Engine, Error};
+use daybook_query::replay::Keyframes;
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Instant;
@@ -61,6 +62,8 @@ pub struct Shared {
     pub connections: Arc<Connections>,
     /// Putting everything under the first encryption key: once at a time.
     pub rekeys: Arc<Semaphore>,
+    /// The moments of replays that are kept.
+    pub keyframes: Arc<Keyframes>,
     /// Backups: one at a time.
     pub backups: Arc<Semaphore>,
     /// Repairs: one at a time.
@@ -106,6 +109,7 @@ impl Shared {
             tails: Arc::new(Semaphore::new(config.tails_max.clamp(1, Semaphore::MAX_PERMITS))),
             exports: Arc::new(Semaphore::new(config.exports_max.max(1))),
             rekeys: Arc::new(Semaphore::new(1)),
+            keyframes: Arc::default(),
             backups: Arc::new(Semaphore::new(1)),
             repairs: Arc::new(Semaphore::new(1)),
             known: Known::default(),

@@ -137,29 +137,35 @@ function simple(n) {
 function extended(rest) {
   if (rest[0] === 2) return [`rgb(${byte(rest[1])}, ${byte(rest[2])}, ${byte(rest[3])})`, 4];
   if (rest[0] !== 5) return [undefined, 0];
-  const n = byte(rest[1]);
-  if (n < 16) return [n, 2];
-  if (n >= 232) return [`rgb(${[1, 1, 1].map((x) => x * (8 + (n - 232) * 10)).join(", ")})`, 2];
+  return [paletteColor(byte(rest[1])), 2];
+}
+
+/** A colour of the palette of 256: one of the terminal's own by its number, others as CSS has them. */
+export function paletteColor(n) {
+  if (n < 16) return n;
+  if (n >= 232) return `rgb(${[1, 1, 1].map((x) => x * (8 + (n - 232) * 10)).join(", ")})`;
   const level = (x) => (x ? 55 + 40 * x : 0);
   const cube = [Math.floor((n - 16) / 36), Math.floor((n - 16) / 6) % 6, (n - 16) % 6];
-  return [`rgb(${cube.map(level).join(", ")})`, 2];
+  return `rgb(${cube.map(level).join(", ")})`;
 }
 
 const byte = (n) => Math.min(Math.max(n || 0, 0), 255);
 
 const styles = new Map();
 
-function styleOf(pen) {
+/** How a pen writes. */
+export function styleOf(pen) {
   const key = JSON.stringify(pen);
   let style = styles.get(key);
   if (!style) {
     let { fg, bg } = pen;
     const names = ["bold", "dim", "italic", "under", "strike"].filter((name) => pen[name]).map((name) => `t-${name}`);
     if (pen.inverse) [fg, bg] = [bg ?? "back", fg ?? "fore"];
-    const named = (color, kind) => (typeof color === "string" && color.startsWith("rgb") ? "" : `t-${kind}-${color}`);
+    const isCss = (color) => typeof color === "string" && /^(rgb|#)/.test(color);
+    const named = (color, kind) => (isCss(color) ? "" : `t-${kind}-${color}`);
     if (fg !== undefined && named(fg, "f")) names.push(named(fg, "f"));
     if (bg !== undefined && named(bg, "b")) names.push(named(bg, "b"));
-    const rgb = (color) => (typeof color === "string" && color.startsWith("rgb") ? color : "");
+    const rgb = (color) => (isCss(color) ? color : "");
     style = Object.freeze({ classes: names.join(" "), fg: rgb(fg), bg: rgb(bg) });
     styles.set(key, style);
   }
@@ -177,9 +183,9 @@ export function runs(line) {
   return out;
 }
 
-/** One run as a node. */
-export function drawRun([text, style]) {
-  if (style === PLAIN || (!style.classes && !style.fg && !style.bg)) return document.createTextNode(text);
+/** One run as a node; as an element if it must be one. */
+export function drawRun([text, style], element = false) {
+  if (!element && (style === PLAIN || (!style.classes && !style.fg && !style.bg))) return document.createTextNode(text);
   const span = document.createElement("span");
   span.textContent = text;
   span.className = style.classes;

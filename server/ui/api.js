@@ -68,6 +68,8 @@ export const session = (key, signal) => get(`/v1/sessions/${id(key)}`, null, sig
 /** A session's events in order: `{items, next_cursor}` */
 export const timeline = (key, values, signal) =>
   get(`/v1/sessions/${id(key)}/timeline`, params(values), signal);
+/** A session's terminal: `{frames, markers?, next_cursor, duration_ms}` */
+export const replay = (key, values, signal) => get(`/v1/sessions/${id(key)}/replay`, params(values), signal);
 /** Hits: `{items, next_cursor, count}` */
 export const search = (values, signal) => get("/v1/search", params(values), signal);
 /** Sessions with hits: `{items: [{session, matches, latest}], next_cursor, count}` */

@@ -58,6 +58,15 @@ export function moment(iso, now = Date.now()) {
   return `${(same ? day : dayYear).format(time)} ${shortClock.format(time)}`;
 }
 
+/** Milliseconds from a start as `1:05`, `2:01:05`. */
+export function offsetTime(ms) {
+  const s = Math.floor(Math.max(0, ms) / 1000);
+  const two = (n) => String(n).padStart(2, "0");
+  const hours = Math.floor(s / 3600);
+  const minutes = Math.floor((s % 3600) / 60);
+  return `${hours ? `${hours}:${two(minutes)}` : minutes}:${two(s % 60)}`;
+}
+
 /** The time of day, `14:05:59`. */
 export const timeOfDay = (iso) => clock.format(new Date(iso));
 

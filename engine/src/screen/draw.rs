@@ -9,6 +9,19 @@ const COLS: std::ops::RangeInclusive<u32> = 2..=COLS_MAX;
 pub(super) const COLS_MAX: u32 = 512;
 const ROWS: std::ops::RangeInclusive<u32> = 2..=128;
 
+/// The size that a terminal is drawn at.
+pub(super) fn clamped(size: Size) -> Size {
+    Size {
+        cols: size.cols.clamp(*COLS.start(), *COLS.end()),
+        rows: size.rows.clamp(*ROWS.start(), *ROWS.end()),
+    }
+}
+
+/// Does a program fill the screen, such as an editor?
+pub(super) fn is_full_screen(terminal: &Terminal) -> bool {
+    terminal.active_screen_kind() == avt::ScreenKind::Alternate
+}
+
 /// A screen that is being drawn.
 pub(super) struct Drawing {
     terminal: Terminal,
@@ -28,9 +41,9 @@ struct Lines {
 impl Drawing {
     /// An empty screen; `None` for a size that no screen has, which does not happen.
     pub(super) fn new(size: Size) -> Option<Drawing> {
-        let cols = size.cols.clamp(*COLS.start(), *COLS.end()) as usize;
-        let rows = size.rows.clamp(*ROWS.start(), *ROWS.end()) as usize;
-        Some(Drawing { terminal: Terminal::new(cols, rows).ok()?, lines: Lines::default() })
+        let size = clamped(size);
+        let terminal = Terminal::new(size.cols as usize, size.rows as usize).ok()?;
+        Some(Drawing { terminal, lines: Lines::default() })
     }
 
     /// Draws.

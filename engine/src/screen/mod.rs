@@ -29,11 +29,13 @@
 //! | [`Feed`] | what is seen, event after event, for the indexer |
 //! | [`Drawn`] | what the indexer has drawn and not committed |
 //! | [`Lookback`] | what is seen with any event, for readers |
+//! | [`Emulator`] | a whole screen at a moment, for replays |
 
 mod chars;
 mod context;
 mod draw;
 mod drawn;
+mod emulator;
 mod feed;
 mod keys;
 mod lookback;
@@ -43,6 +45,7 @@ mod tests;
 pub use chars::Chars;
 pub use context::{Context, Size};
 pub use drawn::Drawn;
+pub use emulator::{Color, Cursor, Emulator, Keyframe, Look, Run};
 pub use feed::{Feed, Glimpse};
 pub use lookback::Lookback;
 

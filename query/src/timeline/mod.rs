@@ -10,7 +10,7 @@
 mod fold;
 mod groups;
 pub(crate) mod render;
-mod runs;
+pub(crate) mod runs;
 
 use crate::cursor::{self, List};
 use crate::error::QueryError;

@@ -11,21 +11,21 @@ use std::ops::ControlFlow;
 
 /// A place between two events: before the one with this `seq`. One more than the highest `seq` is
 /// the end.
-pub(super) type Position = u64;
+pub(crate) type Position = u64;
 
 /// The place after every event.
-pub(super) const END: Position = 1 << 32;
+pub(crate) const END: Position = 1 << 32;
 
 /// An event of the session.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Entry {
-    pub(super) run: usize,
-    pub(super) ordinal: u32,
-    pub(super) facts: EventFacts,
+pub(crate) struct Entry {
+    pub(crate) run: usize,
+    pub(crate) ordinal: u32,
+    pub(crate) facts: EventFacts,
 }
 
 impl Entry {
-    pub(super) fn seq(&self) -> Position {
+    pub(crate) fn seq(&self) -> Position {
         Position::from(self.facts.seq.0)
     }
 }
@@ -67,13 +67,13 @@ impl Run<'_> {
 }
 
 /// A session's events.
-pub(super) struct Runs<'a> {
+pub(crate) struct Runs<'a> {
     runs: Vec<Run<'a>>,
 }
 
 impl<'a> Runs<'a> {
     /// The events of a session.
-    pub(super) fn of(snapshot: &'a Snapshot, key: SessionKey) -> Result<Runs<'a>, QueryError> {
+    pub(crate) fn of(snapshot: &'a Snapshot, key: SessionKey) -> Result<Runs<'a>, QueryError> {
         let mut runs = Vec::new();
         for part in &snapshot.parts {
             if let Some(run) = part.session_by_key(key)? {
@@ -83,28 +83,40 @@ impl<'a> Runs<'a> {
         Ok(Runs { runs })
     }
 
+    /// How many of them are before a place.
+    pub(crate) fn before(&self, position: Position) -> u64 {
+        self.runs.iter().map(|run| run.before(position) as u64).sum()
+    }
+
+    /// What is known of each without reading it, in no order.
+    pub(crate) fn each_facts(&self, mut visit: impl FnMut(&EventFacts)) {
+        for run in &self.runs {
+            run.part.each_facts(&run.ordinals, &mut |_, facts| visit(facts));
+        }
+    }
+
     /// How many there are.
-    pub(super) fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         self.runs.iter().map(|run| run.ordinals.len() as u64).sum()
     }
 
     /// Was all that was read of them what is stored? To be asked when the page is made.
-    pub(super) fn check(&self) -> Result<(), QueryError> {
+    pub(crate) fn check(&self) -> Result<(), QueryError> {
         Ok(self.runs.iter().try_for_each(|run| run.part.check())?)
     }
 
     /// The part of a run, and how many events it has there.
-    pub(super) fn part(&self, run: usize) -> Option<(&'a dyn Part, usize)> {
+    pub(crate) fn part(&self, run: usize) -> Option<(&'a dyn Part, usize)> {
         self.runs.get(run).map(|run| (run.part, run.ordinals.len()))
     }
 
     /// The event with a `seq`.
-    pub(super) fn find(&self, seq: u32) -> Option<Entry> {
+    pub(crate) fn find(&self, seq: u32) -> Option<Entry> {
         self.forwards(seq.into()).next().filter(|entry| entry.facts.seq.0 == seq)
     }
 
     /// The first event, by `seq`, of a time or later.
-    pub(super) fn at(&self, time: Micros) -> Option<Entry> {
+    pub(crate) fn at(&self, time: Micros) -> Option<Entry> {
         // Times need not rise with `seq` (clocks are set back), so every run has its first one.
         let first = |(number, run): (usize, &Run<'_>)| {
             let (ordinal, facts) = run.facts(run.part.first_from(&run.ordinals, time)?)?;
@@ -114,7 +126,7 @@ impl<'a> Runs<'a> {
     }
 
     /// The events from a place on.
-    pub(super) fn forwards(&self, from: Position) -> impl Iterator<Item = Entry> + '_ {
+    pub(crate) fn forwards(&self, from: Position) -> impl Iterator<Item = Entry> + '_ {
         let head = |run: usize, index: usize| {
             let (ordinal, facts) = self.runs.get(run)?.facts(index)?;
             Some((index, Entry { run, ordinal, facts }))
@@ -130,7 +142,7 @@ impl<'a> Runs<'a> {
     }
 
     /// The events before a place, the last one first.
-    pub(super) fn backwards(&self, below: Position) -> impl Iterator<Item = Entry> + '_ {
+    pub(crate) fn backwards(&self, below: Position) -> impl Iterator<Item = Entry> + '_ {
         let head = |run: usize, count: usize| {
             let index = count.checked_sub(1)?;
             let (ordinal, facts) = self.runs.get(run)?.facts(index)?;
@@ -147,7 +159,7 @@ impl<'a> Runs<'a> {
     }
 
     /// Reads events, in whatever order is quick; `visit` is given their places in `entries`.
-    pub(super) fn read(
+    pub(crate) fn read(
         &self,
         entries: &[Entry],
         mut visit: impl FnMut(usize, Record<'_>) -> Result<ControlFlow<()>, daybook_engine::Error>,

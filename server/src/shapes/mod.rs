@@ -5,10 +5,12 @@
 #![expect(dead_code, reason = "only their schemas are used")]
 
 mod push;
+mod replay;
 mod retention;
 mod searches;
 
 pub use push::*;
+pub use replay::*;
 pub use retention::*;
 pub use searches::*;
 

@@ -29,6 +29,10 @@ async fn every_documented_path_answers_as_the_document_says() {
         ("/v1/facets", vec!["?field=user&find=A", "?field=x", "?field=tag&q=cards", ""]),
         ("/v1/sessions/{id}", vec!["s", "none", "s?x=1"]),
         ("/v1/sessions/{id}/similar", vec!["s", "s?window=7d&limit=1", "none", "s?window=x"]),
+        (
+            "/v1/sessions/{id}/replay",
+            vec!["s", "s?at=2026-03-01", "t?limit=1", "none", "s?limit=0", "s?cursor=x"],
+        ),
         ("/v1/sessions/{id}/timeline", vec!["s", "s?fold=false", "none", "s?limit=0"]),
         (
             "/v1/search",

@@ -18,6 +18,7 @@ pub struct Fixed {
 const REJECTED: &str = "the line is rejected, with the bound; the others are stored";
 const CUT: &str =
     "what was found so far, `complete: false` and a cursor; a set of sessions: 400 `too-costly`";
+const PAGED: &str = "the page ends there, with a cursor that goes on";
 const REFUSED: &str = "400 that names the parameter and the bound";
 
 /// The bounds that can't be set.
@@ -80,6 +81,31 @@ pub const FIXED: &[Fixed] = &[
         what: "items of a page of a timeline",
         value: daybook_query::timeline::LIMIT_MAX as u64,
         at: REFUSED,
+    },
+    Fixed {
+        what: "frames of a page of a replay, after the first",
+        value: daybook_query::replay::LIMIT_MAX as u64,
+        at: REFUSED,
+    },
+    Fixed {
+        what: "bytes of frames in a page of a replay, about",
+        value: daybook_query::replay::FRAMES_BYTES_MAX as u64,
+        at: PAGED,
+    },
+    Fixed {
+        what: "bytes of a terminal that a request plays",
+        value: daybook_query::replay::PLAYED_BYTES_MAX as u64,
+        at: PAGED,
+    },
+    Fixed {
+        what: "events that a request plays",
+        value: daybook_query::replay::PLAYED_EVENTS_MAX as u64,
+        at: PAGED,
+    },
+    Fixed {
+        what: "bytes of memory that keyframes of replays take",
+        value: daybook_query::replay::MEMORY_MAX as u64,
+        at: "those that were not looked at for longest go, and are played again when they are asked for",
     },
     Fixed {
         what: "items of a page of sessions",
