@@ -4,6 +4,8 @@
 // or an absolute move begins a new line, so that nothing that was seen is lost. Every other escape
 // sequence is dropped. This is for reading; exact frames are the replay's work.
 
+import { inert } from "./dom.js";
+
 const TOKEN = /\x1b\[([0-?]*)[ -/]*([@-~])|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[PX^_][^\x1b]*\x1b\\|\x1b[ -/]*[0-~]|[\x00-\x1f\x7f]|[^\x00-\x1f\x7f]+/g;
 const UNFINISHED = /\x1b(?:\[[0-?]*[ -/]*|\][^\x07\x1b]*\x1b?|[PX^_][^\x1b]*\x1b?|[ -/]*)$/;
 const UNFINISHED_MAX = 4096;
@@ -185,9 +187,13 @@ export function runs(line) {
 
 /** One run as a node; as an element if it must be one. */
 export function drawRun([text, style], element = false) {
-  if (!element && (style === PLAIN || (!style.classes && !style.fg && !style.bg))) return document.createTextNode(text);
+  if (!element && (style === PLAIN || (!style.classes && !style.fg && !style.bg))) {
+    const nodes = inert(text);
+    if (nodes.length === 1) return nodes[0];
+    element = true;
+  }
   const span = document.createElement("span");
-  span.textContent = text;
+  span.append(...inert(text));
   span.className = style.classes;
   // Through the object model, because the page's policy allows no style attributes.
   if (style.fg) span.style.color = style.fg;

@@ -7,6 +7,8 @@ import { highlight } from "./highlight.js";
 import { outputBlock } from "./output.js";
 
 const INPUT_LINES = 24;
+/** Of a longer command only so much is shown. */
+const SHOWN_CHARACTERS = 100_000;
 
 /** A command event with what is folded under it. */
 export function drawCommand(item) {
@@ -25,7 +27,7 @@ export function drawCommand(item) {
 }
 
 /** What became of a command: its own verdict, or its review's. */
-function verdictOf(item) {
+export function verdictOf(item) {
   const sent = item.verdict ?? "passed";
   const status = statusOf(item.review);
   if (sent !== "pending" || !status) return { name: sent, by: deciders(item.review) };
@@ -56,7 +58,8 @@ function deciders(review) {
 const prompt = (language) => ({ sql: "sql", http: "http" }[language] ?? "$");
 
 function input(item) {
-  const text = (item.input ?? "").replace(/\s+$/, "");
+  const whole = (item.input ?? "").replace(/\s+$/, "");
+  const text = whole.length > SHOWN_CHARACTERS ? `${whole.slice(0, SHOWN_CHARACTERS)}…` : whole;
   const code = h("code", null, highlight(text, item.language));
   const pre = h("pre", { class: "input" }, code);
   const lines = text.split("\n").length;

@@ -3,7 +3,7 @@
 import { badge, statusBadge } from "./badges.js";
 import { reviewLine } from "./command.js";
 import { h, icon } from "./dom.js";
-import { bytes, duration, fullTime, number } from "./format.js";
+import { bytes, duration, fullTime, number, plural } from "./format.js";
 
 /** The panel of a session item. */
 export function detailsPanel(item) {
@@ -43,8 +43,8 @@ export function detailsPanel(item) {
       text("Session ID", h("code", null, item.id)),
       text("Correlation", item.correlation_id ?? start.correlation_id),
       text("Batch", item.batch_id ?? start.batch_id),
-      text("Checkpoint", checkpoint(item.checkpoint)),
     ]),
+    section("Integrity", integrity(item)),
     metadata.length > 0 && section("Metadata", metadata.map(([name, value]) => row(name, value))));
 }
 
@@ -59,9 +59,17 @@ const row = (name, value) => h("div", { class: "fact-row" }, h("dt", null, name)
 const time = (iso) => iso && h("time", { datetime: iso, title: iso }, fullTime(iso));
 const link = (field, value) => value && h("a", { href: `/?${new URLSearchParams({ [field]: value })}` }, value);
 
-function checkpoint(value) {
-  if (!value) return null;
-  if (typeof value !== "object") return h("code", null, String(value));
-  if (!Number.isInteger(value.size)) return null;
-  return value.covered ? `covered by the checkpoint of size ${number(value.size)}` : "not covered yet";
+/** What proves the session: the signed checkpoint that covers its events, and the proof to check without this server. */
+function integrity(item) {
+  const { size, covered } = item.checkpoint ?? {};
+  if (!Number.isInteger(size)) return [];
+  const sealed = (item.segments ?? []).filter((one) => one.sealed).length;
+  return [
+    row("Checkpoint", covered
+      ? h("span", null, badge("approved", "covered"), ` by the signed checkpoint of size ${number(size)}`)
+      : h("span", null, badge("pending", "not yet covered"), " by a signed checkpoint; one comes within a minute of the last event")),
+    item.segments?.length && row("Stored in", `${plural(item.segments.length, "part")} of the log, ${number(sealed)} sealed`),
+    row("Proof", h("a", { href: `/v1/sessions/${encodeURIComponent(item.id)}/proof`, download: "" }, "Download, to check with daybook verify")),
+    row("The log's head", h("a", { href: "/v1/checkpoint", target: "_blank", rel: "noopener" }, "Signed checkpoint")),
+  ];
 }

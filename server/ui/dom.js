@@ -29,8 +29,24 @@ export function s(tag, props, ...children) {
 function append(element, children) {
   for (const child of children.flat(Infinity)) {
     if (child === null || child === undefined || child === false) continue;
-    element.append(child instanceof Node ? child : String(child));
+    element.append(...(child instanceof Node ? [child] : inert(String(child))));
   }
+}
+
+// Characters that turn the direction of what is written after them: a command could be shown as another one.
+const TURNS = /([\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069])/;
+
+/** A text as nodes in which every such character turns nothing but itself, and can be seen. */
+export function inert(text) {
+  if (!TURNS.test(text)) return [document.createTextNode(text)];
+  return text.split(TURNS).filter(Boolean).map((piece) => {
+    if (!TURNS.test(piece)) return document.createTextNode(piece);
+    const span = document.createElement("span");
+    span.className = "turn";
+    span.title = `U+${piece.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}, a character that turns the direction of text`;
+    span.textContent = piece;
+    return span;
+  });
 }
 
 /** Puts children in the place of what an element held. */

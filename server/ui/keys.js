@@ -8,7 +8,9 @@ const SHEET = [
     ["c", "Clear the filters"]]],
   ["The bars", [["\u2190 \u2192", "Move"], ["Shift", "and an arrow: choose a stretch"], ["Enter", "Narrow the period to it"]]],
   ["A session", [["j", "Next command"], ["k", "Previous command"], ["f", "Find in the session"],
-    ["1", "Commands"], ["2", "Session details"], ["y", "Copy the link"]]],
+    ["1 – 4", "Commands, timeline, replay, details"], ["y", "Copy the link to this moment"]]],
+  ["Replay and timeline", [["Space", "Play or pause"], ["← →", "5 seconds; another event"], ["[ ]", "Command or marker"],
+    ["n p", "Next or previous hit"], ["+ −", "Faster, slower; zoom"], ["Home End", "Start, end"]]],
 ];
 
 let handlers = {};
@@ -23,13 +25,15 @@ export function listen(always) {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     if (document.querySelector("dialog[open]")) return;
-    const typing = event.target.closest("input, textarea, select");
+    const typing = event.target.closest("input:not([type=range], [type=checkbox]), textarea, select");
     if (typing && event.key !== "Escape") return;
     if (typing) {
       event.target.blur();
       event.preventDefault();
       return;
     }
+    // It presses what has the focus.
+    if (event.key === " " && event.target.closest("button, summary, input, a")) return;
     const action = handlers[event.key] ?? always[event.key];
     if (!action) return;
     event.preventDefault();

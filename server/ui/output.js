@@ -2,14 +2,55 @@
 
 import { Screen, drawRun, needsTerminal, runs } from "./ansi.js";
 import { h, fill } from "./dom.js";
-import { number } from "./format.js";
+import { number, plural } from "./format.js";
+import { isNumeric, readTable } from "./table.js";
 
 const LINES = 12;
 // A text of few but endless lines is folded too.
 const CHARACTERS = 3000;
+/** More than this is not shown at all: the browser would be busy with it for long. */
+const SHOWN_CHARACTERS = 300_000;
 
-/** A text as a block; `kind` is the stream that it came from. */
+/** So much of a text is looked through for a table. */
+const TABLE_CHARACTERS = 200_000;
+
+/** A text as a block, a result as a table; `kind` is the stream that it came from. */
 export function outputBlock(text, kind, truncated = false) {
+  const table = kind === "result" && text.length < TABLE_CHARACTERS && !needsTerminal(text) ? readTable(text) : null;
+  const block = table ? tableBlock(table) : textBlock(text, kind);
+  if (truncated) block.append(h("p", { class: "hint" }, "The producer cut this output."));
+  return block;
+}
+
+function tableBlock({ columns, rows, after }) {
+  const numeric = columns.map((_, at) => isNumeric(rows, at));
+  const cell = (tag) => (value, at) => h(tag, { class: numeric[at] ? "n" : null, scope: tag === "th" ? "col" : null }, value);
+  const body = h("tbody");
+  const draw = (some) => fill(body, some.map((row) => h("tr", null, row.map(cell("td")))));
+  const block = h("div", { class: "output-block" },
+    h("div", { class: "result-holder", tabindex: 0, role: "region", "aria-label": "Result" },
+      h("table", { class: "result" }, h("thead", null, h("tr", null, columns.map(cell("th")))), body)));
+  const short = rows.length > LINES + 2 ? rows.slice(0, LINES) : rows;
+  draw(short);
+  if (short !== rows) block.append(unfold(`Show all ${plural(rows.length, "row")}`, (open) => draw(open ? rows : short)));
+  if (after) block.append(h("p", { class: "hint" }, after));
+  return block;
+}
+
+/** A button that shows all, and less again. */
+function unfold(label, draw) {
+  let open = false;
+  const button = h("button", { type: "button", class: "unfold", "aria-expanded": "false", onclick: () => {
+    open = !open;
+    draw(open);
+    button.textContent = open ? "Show less" : label;
+    button.setAttribute("aria-expanded", String(open));
+  } }, label);
+  return button;
+}
+
+function textBlock(whole, kind) {
+  const text = whole.length > SHOWN_CHARACTERS ? whole.slice(0, SHOWN_CHARACTERS) : whole;
   const lines = linesOf(text);
   while (lines.length > 1 && lines.at(-1).every(([piece]) => !piece)) lines.pop();
   const pre = h("pre", { class: `output o-${kind}`, tabindex: 0, "aria-label": "Output" });
@@ -20,16 +61,11 @@ export function outputBlock(text, kind, truncated = false) {
   draw(short);
   if (short !== lines) {
     const label = lines.length > LINES ? `Show all ${number(lines.length)} lines` : `Show all ${number(text.length)} characters`;
-    let open = false;
-    const button = h("button", { type: "button", class: "unfold", "aria-expanded": "false", onclick: () => {
-      open = !open;
-      draw(open ? lines : short);
-      button.textContent = open ? "Show less" : label;
-      button.setAttribute("aria-expanded", String(open));
-    } }, label);
-    block.append(button);
+    block.append(unfold(label, (open) => draw(open ? lines : short)));
   }
-  if (truncated) block.append(h("p", { class: "hint" }, "The producer cut this output."));
+  if (text !== whole) {
+    block.append(h("p", { class: "hint" }, `${number(whole.length - text.length)} more characters are in the download.`));
+  }
   return block;
 }
 

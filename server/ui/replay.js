@@ -10,7 +10,7 @@ const SPEEDS = [0.5, 1, 2, 4, 8, 16];
 const STEP_MS = 5000;
 /** So many hits are marked on the bar. */
 const HITS = 1000;
-const NAMES = { command: "command", blocked: "blocked command", review: "review", resize: "resize", marker: "marker",
+const NAMES = { command: "command", blocked: "blocked command", review: "review event", resize: "resize", marker: "marker",
   note: "note", hit: "hit" };
 /** What `[` and `]` go to. */
 const STOPS = new Set(["command", "blocked", "marker", "review"]);
@@ -47,18 +47,20 @@ export function replayView(body, id, ask, on) {
   // ---- what is seen
 
   const status = h("p", { class: "replay-status", role: "status" });
-  const playIcon = h("span");
-  const play = h("button", { type: "button", class: "primary square", "aria-label": "Play", onclick: toggle }, playIcon);
+  const play = h("button", { type: "button", class: "primary square", "aria-label": "Play", onclick: toggle }, icon("play"));
   const slider = h("input", { type: "range", min: 0, max: 0, step: 1, value: 0, "aria-label": "Moment", class: "bar-range" });
   const marks = h("div", { class: "bar-marks", "aria-hidden": "true" });
   const time = h("span", { class: "replay-time" });
-  const speeds = h("select", { "aria-label": "Speed", class: "replay-speed", onchange: () => setSpeed(Number(speeds.value)) },
-    SPEEDS.map((speed) => h("option", { value: String(speed) }, `${speed}×`)));
-  for (const [at, option] of [...speeds.options].entries()) option.value = String(SPEEDS[at]);
+  const speeds = h("select", { "aria-label": "Speed", class: "replay-speed", onchange: () => {
+    setSpeed(Number(speeds.value));
+    speeds.blur();
+  } }, SPEEDS.map((speed) => h("option", { value: String(speed) }, `${speed}×`)));
   const idle = h("input", { type: "checkbox" });
   idle.checked = true;
   idle.addEventListener("change", () => {
     player.skipsIdle = idle.checked;
+    // So that the space bar plays again.
+    idle.blur();
   });
   const live = h("button", { type: "button", class: "replay-live", onclick: goLive }, h("span", { class: "dot" }), "Live");
   const jump = (name, label, key, kind, step) => h("button", { type: "button", class: "quiet square", "aria-label": label,
@@ -95,9 +97,12 @@ export function replayView(body, id, ask, on) {
 
   function drawControls() {
     if (closed) return;
-    fill(playIcon, icon(player.playing ? "pause" : "play"));
-    play.setAttribute("aria-label", player.playing ? "Pause" : "Play");
-    play.title = player.playing ? "Pause (space)" : "Play (space)";
+    const label = player.playing ? "Pause" : "Play";
+    if (play.getAttribute("aria-label") !== label || !play.title) {
+      fill(play, icon(label.toLowerCase()));
+      play.setAttribute("aria-label", label);
+      play.title = `${label} (space)`;
+    }
     slider.max = String(player.duration);
     if (!dragged) slider.value = String(Math.floor(player.position));
     const text = `${offsetTime(player.position)} of ${offsetTime(player.duration)}`;
@@ -116,13 +121,16 @@ export function replayView(body, id, ask, on) {
   function drawMarkers(duration) {
     const all = [...markers, ...hits];
     const place = (ms) => `${Math.min(100, (ms / Math.max(duration, 1)) * 100)}%`;
-    fill(marks, all.map(({ time_ms, kind }) => {
+    const most = Math.max(1, ...markers.map(({ kind, count }) => (kind === "activity" ? count : 0)));
+    fill(marks, all.map(({ time_ms, kind, count }) => {
       const mark = h("i", { class: `mark m-${kind}` });
+      if (kind === "activity") mark.style.opacity = String(0.25 + 0.5 * Math.sqrt(count / most));
       mark.style.left = place(time_ms);
       return mark;
     }));
     const counts = new Map();
     for (const { kind, count } of all) counts.set(kind, (counts.get(kind) ?? 0) + count);
+    counts.delete("activity");
     fill(legend, [...counts].map(([kind, count]) => h("span", null, h("i", { class: `mark m-${kind}` }),
       plural(count, NAMES[kind] ?? kind))));
   }

@@ -1,66 +1,102 @@
-// One session: a head with its facts, and the tabs Commands and Session Details.
+// One session: a head with its facts, and the tabs Commands, Timeline, Replay and Session Details.
 //
-//   /sessions/{id}?tab=details            the other tab
+//   /sessions/{id}?tab=replay&at=TIME     another tab, at a moment
 //   /sessions/{id}?q=drop&verdict=blocked find in the session
 //   /sessions/{id}?seq=7&at=TIME          goes to an event and marks it
+//   /sessions/{id}?at=end                 the last events
 
 import { session as fetchSession } from "./api.js";
+import { axisView } from "./axis.js";
 import { statusBadge } from "./badges.js";
 import { detailsPanel } from "./details.js";
 import { copy, h, fill, icon } from "./dom.js";
 import { absolute, duration, moment } from "./format.js";
 import { bind, moveFocus } from "./keys.js";
 import { every } from "./pages.js";
+import { quote } from "./query.js";
+import { replayView } from "./replay.js";
 import { timelineList } from "./timeline.js";
 
 const REFRESH_MS = 2000;
-const VERDICTS = [["", "All"], ["blocked", "Blocked"], ["pending", "Pending"], ["approved", "Approved"], ["rejected", "Rejected"]];
+const TABS = [["", "Commands"], ["timeline", "Timeline"], ["replay", "Replay"], ["details", "Session Details"]];
+const VERDICTS = [["", "All"], ["passed", "Passed"], ["blocked", "Blocked"], ["pending", "Pending"], ["approved", "Approved"],
+  ["rejected", "Rejected"]];
+const FORMATS = [["ndjson", "Events, NDJSON"], ["csv", "Events, CSV"], ["parquet", "Events, Parquet"]];
+const FIELDS = ["tab", "q", "verdict", "seq", "at", "speed", "zoom"];
 
 /** The page of the session `id`. */
 export function sessionView(main, context, id) {
   const abort = new AbortController();
   const head = h("header", { class: "session-head" });
-  const body = h("div", { class: "session-body" });
-  const panel = h("div", { class: "session-body" });
+  const panel = h("div", { class: "session-body", role: "tabpanel" });
   const find = h("input", { type: "text", class: "find", placeholder: "Find in this session", "aria-label": "Find in this session",
     autocomplete: "off", spellcheck: "false" });
   const findError = h("p", { class: "hint wrong", role: "alert" });
   const verdicts = h("div", { class: "segments", role: "group", "aria-label": "Verdict" });
+  const ends = h("div", { class: "segments", role: "group", "aria-label": "Go to" },
+    h("button", { type: "button", title: "First events (Home)", onclick: () => goTo("") }, "Start"),
+    h("button", { type: "button", title: "Last events (End)", onclick: () => goTo("end") }, "End"));
   const tabs = h("div", { class: "tabs", role: "tablist" });
-  const tools = h("form", { class: "session-tools" }, verdicts, h("label", { class: "find-holder" }, icon("search"), find));
-  fill(main, head, h("div", { class: "session-bar" }, tabs, tools), findError, body, panel);
+  const tools = h("form", { class: "session-tools" }, verdicts, ends, h("label", { class: "find-holder" }, icon("search"), find));
+  fill(main, head, h("div", { class: "session-bar" }, tabs, tools), findError, panel);
 
   let item = null;
   let state = null;
-  let list = null;
+  let view = null;
+  let shown = "";
   let asked = "";
 
   const url = (next) => {
     const values = { ...state, ...next };
     const out = new URLSearchParams();
-    for (const [name, value] of Object.entries(values)) if (value !== "") out.set(name, value);
+    for (const [name, value] of Object.entries(values)) if (value !== "" && value !== undefined) out.set(name, value);
     return `/sessions/${encodeURIComponent(id)}${out.size ? `?${out}` : ""}`;
   };
-  const change = (next) => context.go(url(next));
+  const change = (next, replace = false) => context.go(url(next), replace);
+  const goTo = (at) => {
+    asked = "";
+    change({ at, seq: "" });
+  };
 
   tools.addEventListener("submit", (event) => {
     event.preventDefault();
-    change({ q: find.value.trim(), seq: "", at: "" });
+    change(state.tab === "" ? { q: find.value.trim(), seq: "", at: "" } : { q: find.value.trim() });
   });
   find.addEventListener("input", () => {
     fill(findError);
-    if (!find.value && state.q) change({ q: "", seq: "", at: "" });
+    if (!find.value && state.q) change({ q: "" });
   });
+
+  const session = () => `session:${quote(id)}`;
+
+  function downloads() {
+    const link = (href, label) => h("a", { href, download: "", role: "menuitem" }, label);
+    const menu = h("details", { class: "drop" },
+      h("summary", { class: "quiet square", "aria-label": "Download", title: "Download" }, icon("download")),
+      h("div", { class: "drop-items", role: "menu" },
+        FORMATS.map(([format, label]) => link(`/v1/export?${new URLSearchParams({ format, q: session() })}`, label)),
+        link(`/v1/sessions/${encodeURIComponent(id)}/proof`, "Proof, JSON")));
+    menu.addEventListener("focusout", (event) => {
+      if (!menu.contains(event.relatedTarget)) menu.open = false;
+    });
+    menu.addEventListener("click", (event) => {
+      if (event.target.closest("a")) menu.open = false;
+    });
+    return menu;
+  }
+
+  const head_tools = [
+    h("button", { type: "button", class: "quiet square", "aria-label": "Copy the session ID", title: "Copy the session ID",
+      onclick: () => copy(id, "Session ID") }, icon("copy")),
+    h("button", { type: "button", class: "quiet square", "aria-label": "Copy the link to this moment", title: "Copy the link to this moment (y)",
+      onclick: copyLink }, icon("link")),
+    downloads()];
 
   function drawHead() {
     document.title = `${item.user ?? id} on ${item.role ?? "?"} · daybook`;
     fill(head,
       h("nav", { class: "crumbs", "aria-label": "Where" },
-        h("a", { href: context.homeUrl() }, icon("back"), "Sessions"), h("span", { class: "crumb-id" }, id),
-        h("button", { type: "button", class: "quiet square", "aria-label": "Copy the session ID", title: "Copy the session ID",
-          onclick: () => copy(id, "Session ID") }, icon("copy")),
-        h("button", { type: "button", class: "quiet square", "aria-label": "Copy the link", title: "Copy the link (y)",
-          onclick: copyLink }, icon("link"))),
+        h("a", { href: context.homeUrl() }, icon("back"), "Sessions"), h("span", { class: "crumb-id" }, id), head_tools),
       h("h1", null, item.user ?? "Unknown user", h("span", { class: "on" }, "on"),
         h("span", { class: "type" }, icon(item.type), item.role ?? "unknown role")),
       h("div", { class: "session-facts" },
@@ -71,17 +107,52 @@ export function sessionView(main, context, id) {
         item.summary && h("span", null, item.summary)));
   }
 
-  const copyLink = () => copy(location.href, "Link");
+  /** The link to what is in sight. */
+  function copyLink() {
+    const at = view?.moment?.() ?? "";
+    const target = state.seq || !at ? url({}) : url({ at });
+    copy(new URL(target, location.href).href, "Link");
+  }
 
   function drawTabs() {
-    const tab = (name, label) => h("a", { role: "tab", href: url({ tab: name }), "aria-selected": String(state.tab === name) }, label);
-    fill(tabs, tab("", "Commands"), tab("details", "Session Details"));
+    // A moment goes along from tab to tab; what is marked does not.
+    const at = () => (state.at === "end" ? "" : view?.moment?.() || state.at);
+    fill(tabs, TABS.map(([name, label]) => h("a", { role: "tab", href: url({ tab: name, seq: "" }), "aria-selected": String(state.tab === name),
+      onclick: (event) => {
+        if (event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
+        event.preventDefault();
+        change({ tab: name, seq: "", at: name === "" && !state.at ? "" : at() });
+      } }, label)));
     fill(verdicts, VERDICTS.map(([name, label]) => h("button", { type: "button", "aria-pressed": String(state.verdict === name),
       onclick: () => change({ verdict: name, seq: "", at: "" }) }, label)));
     tools.hidden = state.tab === "details";
-    body.hidden = state.tab === "details";
-    panel.hidden = state.tab !== "details";
+    verdicts.hidden = ends.hidden = state.tab !== "";
     if (document.activeElement !== find) find.value = state.q;
+  }
+
+  const problem = (what) => {
+    if (what.inQuery) fill(findError, what.message, what.hint && ` ${what.hint}`);
+    return what.message;
+  };
+
+  function open(tab) {
+    view?.close?.();
+    view = null;
+    asked = "";
+    shown = tab;
+    fill(panel);
+    panel.className = `session-body tab-${tab || "commands"}`;
+    scrollTo(0, 0);
+    if (tab === "replay") {
+      view = replayView(panel, id, { ...state }, { problem,
+        moved: (at) => state.tab === "replay" && change({ at, seq: "" }, true),
+        speed: (speed) => change({ speed: speed === 1 ? "" : String(speed) }, true) });
+    } else if (tab === "timeline") {
+      view = axisView(panel, id, { ...state }, { problem, url,
+        at: (at) => change({ at, seq: "" }),
+        zoom: (zoom) => change({ zoom: zoom === 1 ? "" : String(zoom) }, true) });
+    } else if (tab === "details") drawPanel();
+    bind({ ...keys(), ...view?.keys });
   }
 
   function drawPanel() {
@@ -94,16 +165,9 @@ export function sessionView(main, context, id) {
     const key = JSON.stringify(ask);
     if (key === asked) return;
     asked = key;
-    list?.close();
+    view?.close();
     if (!state.seq) scrollTo(0, 0);
-    list = timelineList(body, id, ask, {
-      fromStart: () => change({ seq: "", at: "" }),
-      clear: () => change({ q: "", verdict: "", seq: "", at: "" }),
-      problem(problem) {
-        if (problem.inQuery) fill(findError, problem.message, problem.hint && ` ${problem.hint}`);
-        return problem.message;
-      },
-    });
+    view = timelineList(panel, id, ask, { clear: () => change({ q: "", verdict: "", seq: "", at: "" }), problem });
   }
 
   async function load() {
@@ -116,7 +180,7 @@ export function sessionView(main, context, id) {
 
   load().catch((problem) => {
     if (problem.name === "AbortError") return;
-    list?.close();
+    view?.close?.();
     fill(main, h("div", { class: "state" },
       h("h2", null, problem.status === 404 ? "There is no such session" : "The session can't be shown"),
       h("p", null, problem.status === 404 ? `Nothing in the log has the ID ${id}.` : problem.message),
@@ -126,20 +190,24 @@ export function sessionView(main, context, id) {
   const stop = every(REFRESH_MS, async () => {
     if (!item || !["open", "pending_review"].includes(item.status)) return;
     await load();
-    await list?.refresh();
+    await view?.refresh?.();
   });
 
-  bind({
-    j: () => moveFocus(stops(), 1),
-    k: () => moveFocus(stops(), -1),
-    f: () => !tools.hidden && find.focus(),
-    1: () => change({ tab: "" }),
-    2: () => change({ tab: "details" }),
-    y: copyLink,
-  });
+  function keys() {
+    const tabKeys = Object.fromEntries(TABS.map(([tab], at) => [at + 1, () => tabs.children[at].click()]));
+    return {
+      ...tabKeys,
+      j: () => moveFocus(stops(), 1),
+      k: () => moveFocus(stops(), -1),
+      f: () => !tools.hidden && find.focus(),
+      Home: () => state.tab === "" && goTo(""),
+      End: () => state.tab === "" && goTo("end"),
+      y: copyLink,
+    };
+  }
 
   function stops() {
-    const events = [...body.querySelectorAll(".event.command, .terminal, .event.e-note")];
+    const events = [...panel.querySelectorAll(".event.command, .terminal, .event.e-note, .axis-row")];
     for (const event of events) event.tabIndex = -1;
     return events;
   }
@@ -147,15 +215,18 @@ export function sessionView(main, context, id) {
   return {
     update(at) {
       const get = (name) => at.searchParams.get(name) ?? "";
-      state = { tab: get("tab") === "details" ? "details" : "", q: get("q"), verdict: get("verdict"), seq: get("seq"), at: get("at") };
+      state = Object.fromEntries(FIELDS.map((name) => [name, get(name)]));
+      if (!TABS.some(([name]) => name === state.tab)) state.tab = "";
+      if (view === null || shown !== state.tab) open(state.tab);
+      else view.update?.({ ...state });
+      if (state.tab === "") openList();
       drawTabs();
       drawPanel();
-      openList();
     },
     close() {
       abort.abort();
       stop();
-      list?.close();
+      view?.close?.();
     },
   };
 }

@@ -1,88 +1,174 @@
-// A session's events in order, page by page: commands, terminal, reviews, notes.
+// A session's events in order: commands, terminal, reviews, notes. However many there are, only those near the window
+// are elements: stretches that are far away keep their height and are asked for again when they come near.
 
 import { timeline } from "./api.js";
-import { drawCommand, reviewLine } from "./command.js";
-import { h, fill, icon } from "./dom.js";
-import { absolute, textOf, timeOfDay } from "./format.js";
-import { outputBlock } from "./output.js";
-import { endless } from "./pages.js";
-import { TerminalBlock } from "./terminal.js";
+import { Chunk } from "./chunk.js";
+import { h, fill } from "./dom.js";
+import { markTerms } from "./terms.js";
 
 const PAGE = 200;
 // What happened shortly before a hit is shown with it.
 const BEFORE_MS = 30_000;
 // How many pages are read to come to an event.
 const SEEK_PAGES = 25;
+// Stretches are built so far from the window.
+const NEAR = "1500px";
 
-/** Fills `body`; `ask` has `q`, and `seq` with `at` for the event to go to. `on` hears of problems. */
+/**
+ * Fills `body`. `ask` has `q`, `seq` with `at` for the event to go to, or `at` alone: a time, or `end`.
+ * `on` hears of problems.
+ */
 export function timelineList(body, id, ask, on) {
   const abort = new AbortController();
   const list = h("div", { class: "events" });
-  const known = new Map();
-  const from = ask.at ? new Date(Date.parse(ask.at) - BEFORE_MS).toISOString() : "";
-  let terminal = null;
-  let used = null;
-  let previous = null;
-  let cursor = null;
+  const notice = h("div", { role: "status" });
+  const top = h("div", { class: "edge" });
+  const bottom = h("div", { class: "more", "aria-live": "polite" });
+  const chunks = [];
+  const chunkOf = new Map();
+  let earlier = null;
+  let later = null;
+  let lastAsk = null;
+  let busy = false;
   let closed = false;
 
-  const pages = endless(async () => {
-    await load(cursor);
-    return Boolean(cursor);
-  });
+  const fetchPage = (values) => timeline(id, { q: ask.q, limit: PAGE, ...values }, abort.signal);
 
-  async function load(at) {
-    const page = await timeline(id, { q: ask.q, limit: PAGE, cursor: at, at: at ? "" : from }, abort.signal);
-    used = at;
-    cursor = page.next_cursor ?? null;
-    for (const item of page.items) add(item);
-    terminal?.draw();
-    return page;
+  function firstAsk() {
+    if (ask.at === "end") return { direction: "backward" };
+    if (!ask.at) return {};
+    const time = Date.parse(ask.at);
+    return Number.isNaN(time) ? {} : { at: new Date(ask.seq ? time - BEFORE_MS : time).toISOString() };
   }
 
-  function add(item) {
-    const text = JSON.stringify(item);
-    const old = known.get(item.offset);
-    if (old) {
-      if (old.text === text || !old.node) return;
-      const node = drawEvent(item);
-      old.node.replaceWith(node);
-      known.set(item.offset, { text, node });
-      return;
+  function append(values, page) {
+    let chunk = chunks.at(-1);
+    if (!chunk || chunk.isWhole) {
+      chunk = new Chunk(Boolean(ask.q));
+      chunks.push(chunk);
+      chunkOf.set(chunk.element, chunk);
+      list.append(chunk.element);
+      near.observe(chunk.element);
     }
-    if (item.kind.startsWith("terminal.")) {
-      // Found events are apart from each other, so each stands alone.
-      if (!terminal || ask.q) {
-        terminal?.draw();
-        terminal = new TerminalBlock(item);
-        blocks.push(terminal);
-        list.append(terminal.element);
+    if (!chunk.asks.includes(values)) chunk.asks.push(values);
+    chunk.put(page.items);
+    lastAsk = values;
+    later = page.next_cursor ?? null;
+    markTerms(list, ask.q);
+  }
+
+  // ---- what is near is built, what is far is let go
+
+  const near = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) {
+      const chunk = chunkOf.get(target);
+      if (isIntersecting && !chunk.filled) build(chunk);
+      // The last one grows, and may be in the middle of a terminal.
+      if (!isIntersecting && chunk.filled && chunk !== chunks.at(-1) && !chunk.element.contains(document.activeElement)) {
+        chunk.empty();
       }
-      terminal.add(item);
-      known.set(item.offset, { text });
-      return;
     }
-    terminal?.draw();
-    if (item.kind !== "access") terminal = null;
-    const node = drawEvent(item);
-    list.append(node);
-    known.set(item.offset, { text, node });
+  }, { rootMargin: NEAR });
+
+  async function build(chunk) {
+    if (chunk.building) return;
+    chunk.building = true;
+    try {
+      const pages = await Promise.all(chunk.asks.map(fetchPage));
+      if (closed) return;
+      for (const page of pages) chunk.put(page.items);
+      chunk.element.style.height = "";
+      const grown = chunk.element.offsetHeight - chunk.height;
+      // What is in sight stays where it is.
+      if (grown && chunk.element.getBoundingClientRect().bottom - grown < 0) scrollBy(0, grown);
+      markTerms(list, ask.q);
+    } catch (problem) {
+      failed(problem, bottom, () => build(chunk));
+    } finally {
+      chunk.building = false;
+    }
   }
 
-  const blocks = [];
+  // ---- its ends
+
+  const ends = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) {
+      if (isIntersecting) (target === top ? loadEarlier : loadLater)();
+    }
+  }, { rootMargin: NEAR });
+
+  /** The ends may still be in sight after a short page: ask to be told again. */
+  function watch() {
+    for (const end of [top, bottom]) {
+      ends.unobserve(end);
+      if (!closed && (end === top ? earlier : later)) ends.observe(end);
+    }
+  }
+
+  async function loadLater() {
+    if (busy || !later) return;
+    busy = true;
+    fill(bottom, h("span", { class: "waiting" }, "Loading more"));
+    try {
+      const values = { cursor: later };
+      append(values, await fetchPage(values));
+      fill(bottom);
+      busy = false;
+      watch();
+    } catch (problem) {
+      busy = false;
+      failed(problem, bottom, loadLater);
+    }
+  }
+
+  async function loadEarlier() {
+    if (busy || !earlier) return;
+    busy = true;
+    try {
+      const values = { cursor: earlier };
+      const page = await fetchPage(values);
+      if (closed) return;
+      const chunk = new Chunk(Boolean(ask.q));
+      chunk.asks.push(values);
+      chunk.put(page.items);
+      chunks.unshift(chunk);
+      chunkOf.set(chunk.element, chunk);
+      list.prepend(chunk.element);
+      scrollBy(0, chunk.element.offsetHeight);
+      near.observe(chunk.element);
+      earlier = page.prev_cursor ?? null;
+      markTerms(list, ask.q);
+      busy = false;
+      watch();
+    } catch (problem) {
+      busy = false;
+      failed(problem, top, loadEarlier);
+    }
+  }
+
+  function failed(problem, where, again) {
+    if (problem.name === "AbortError" || closed) return;
+    fill(where, h("p", null, `${on.problem(problem)} `, h("button", { type: "button", onclick: () => {
+      fill(where);
+      again();
+    } }, "Try again")));
+  }
+
+  // ---- the start
 
   function find(seq) {
-    for (const block of blocks) {
-      const line = block.mark(seq);
-      if (line) return line;
+    for (const chunk of chunks) {
+      const found = chunk.find(seq);
+      if (found) return found;
     }
-    return list.querySelector(`[data-seq="${seq}"]`) ?? list.querySelector(`[data-holds~="${seq}"]`);
+    return null;
   }
 
   async function seek(seq) {
     let target = find(seq);
-    for (let turn = 0; !target && cursor && turn < SEEK_PAGES; turn += 1) {
-      await load(cursor);
+    for (let turn = 0; !target && later && turn < SEEK_PAGES; turn += 1) {
+      const values = { cursor: later };
+      append(values, await fetchPage(values));
       target = find(seq);
     }
     if (closed) return;
@@ -94,60 +180,26 @@ export function timelineList(body, id, ask, on) {
     target.scrollIntoView({ block: "center" });
   }
 
-  const notice = h("div", { role: "status" });
-  const earlier = from && h("p", { class: "notice" }, "Earlier events are left out. ",
-    h("button", { type: "button", onclick: showEarlier }, "Show earlier events"),
-    h("button", { type: "button", onclick: on.fromStart }, "Show from the start"));
-
-  async function showEarlier() {
-    try {
-      const page = await timeline(id, { q: ask.q, limit: PAGE, cursor: previous }, abort.signal);
-      const height = document.documentElement.scrollHeight;
-      list.prepend(...drawApart(page.items));
-      scrollBy(0, document.documentElement.scrollHeight - height);
-      previous = page.prev_cursor ?? null;
-      if (!previous) earlier.remove();
-    } catch (problem) {
-      if (problem.name !== "AbortError") fill(notice, h("p", { class: "notice" }, on.problem(problem)));
-    }
-  }
-
-  /** A page's items as nodes that nothing is added to later. */
-  function drawApart(items) {
-    const nodes = [];
-    let block = null;
-    for (const item of items) {
-      if (!item.kind.startsWith("terminal.")) {
-        block?.draw();
-        block = null;
-        nodes.push(drawEvent(item));
-        continue;
-      }
-      if (!block) {
-        block = new TerminalBlock(item);
-        blocks.push(block);
-        nodes.push(block.element);
-      }
-      block.add(item);
-    }
-    block?.draw();
-    return nodes;
-  }
+  const isEmpty = () => chunks.every((chunk) => !chunk.known.size && chunk.filled);
+  const show = () => fill(body, notice, top, list, bottom);
 
   async function start() {
     body.classList.add("loading");
     try {
-      const page = await load(null);
+      const values = firstAsk();
+      const page = await fetchPage(values);
       if (closed) return;
-      previous = page.prev_cursor ?? null;
-      if (!page.items.length) {
-        fill(body, previous && earlier, h("div", { class: "state" }, h("h2", null, ask.q ? "Nothing in this session matches" : "No events yet"),
+      append(values, page);
+      earlier = page.prev_cursor ?? null;
+      if (!page.items.length && !earlier && !later) {
+        fill(body, h("div", { class: "state" }, h("h2", null, ask.q ? "Nothing in this session matches" : "No events yet"),
           ask.q && h("button", { type: "button", onclick: on.clear }, "Show everything")));
         return;
       }
-      fill(body, previous && earlier, notice, list, pages.element);
+      show();
       if (ask.seq !== "") await seek(Number(ask.seq));
-      pages.start(Boolean(cursor));
+      else if (ask.at === "end") scrollTo(0, document.documentElement.scrollHeight);
+      watch();
     } catch (problem) {
       if (problem.name !== "AbortError") fill(body, h("div", { class: "state" }, h("p", null, on.problem(problem))));
     } finally {
@@ -159,65 +211,32 @@ export function timelineList(body, id, ask, on) {
   return {
     /** Reads the last page again: what is new is added, what changed is drawn anew. */
     async refresh() {
-      if (cursor || body.classList.contains("loading")) return;
-      const wasEmpty = !known.size;
+      if (later || busy || !lastAsk || body.classList.contains("loading")) return;
+      const wasEmpty = isEmpty();
       const follows = innerHeight + scrollY >= document.documentElement.scrollHeight - 80;
-      await load(used);
-      if (wasEmpty && known.size) fill(body, previous && earlier, notice, list, pages.element);
-      if (cursor) pages.start(true);
+      const values = lastAsk.direction ? { ...lastAsk } : lastAsk;
+      const page = await fetchPage(values);
+      if (closed) return;
+      const chunk = chunks.at(-1);
+      chunk.put(page.items);
+      later = page.next_cursor ?? null;
+      if (wasEmpty && page.items.length) show();
+      markTerms(list, ask.q);
+      watch();
       if (follows && !wasEmpty) scrollTo(0, document.documentElement.scrollHeight);
+    },
+    /** The time of the first event in sight. */
+    moment() {
+      const events = [...list.querySelectorAll("time[datetime]")];
+      return events.find((one) => one.getBoundingClientRect().bottom > 110)?.dateTime ?? "";
     },
     close() {
       closed = true;
       abort.abort();
-      pages.close();
+      near.disconnect();
+      ends.disconnect();
+      markTerms(list, "");
       body.classList.remove("loading");
     },
   };
-}
-
-function drawEvent(item) {
-  if (item.kind === "command") {
-    const node = drawCommand(item);
-    // A hit may be in what is folded under the command.
-    const reviews = item.review ? [item.review, ...(item.review.more ?? [])] : [];
-    const held = [...(item.outputs ?? []), item.end, ...reviews.flatMap((one) => [one.request, ...(one.decisions ?? [])])]
-      .map((one) => one?.seq).filter(Number.isInteger);
-    node.dataset.holds = held.join(" ");
-    return node;
-  }
-  return h("article", { class: `event line e-${item.kind.replace(".", "-")}`, "data-seq": item.seq,
-    "data-holds": item.decisions?.map((one) => one.seq).join(" ") },
-    h("time", { class: "event-time", datetime: item.time, title: absolute(item.time) }, timeOfDay(item.time)),
-    h("div", { class: "event-body" }, words(item)));
-}
-
-function words(item) {
-  const strong = (text) => h("strong", null, text);
-  switch (item.kind) {
-    case "session.start":
-      return ["Session started", item.user && [" by ", strong(item.user)], item.agent && [" with the agent ", strong(item.agent)],
-        item.client_ip && [" from ", strong(item.client_ip)]];
-    case "session.end":
-      return ["Session ended ", strong(item.status), item.reason && `: ${item.reason}`,
-        item.exit_code ? ` (exit ${item.exit_code})` : ""];
-    case "note":
-      return h("div", { class: "note" }, icon("note"), h("div", null, h("p", null, strong(item.by), " noted"), h("p", null, item.text)));
-    case "review.request":
-      return reviewLine({ request: item, decisions: item.decisions });
-    case "review.decision":
-      return h("div", { class: "review" }, icon("review"), h("p", null, "Review ", item.decision, item.by && [" by ", strong(item.by)],
-        item.comment && h("span", { class: "quote" }, item.comment)));
-    case "access":
-      return [strong(item.by), ` ${item.action}`, item.target && ` ${item.target}`];
-    case "retention":
-      return [strong(item.by), ` ${item.action}`, item.target && ` ${item.target}`, item.case && ` (case ${item.case})`,
-        item.reason && `: ${item.reason}`];
-    case "output":
-      return outputBlock(textOf(item), item.stream ?? "stdout", item.truncated);
-    case "command.end":
-      return ["Command ", String(item.command), " ended", Number.isInteger(item.exit_code) && ` with exit ${item.exit_code}`];
-    default:
-      return [item.kind, " ", textOf(item)];
-  }
 }

@@ -26,6 +26,8 @@ pub enum MarkerKind {
     Marker,
     /// An investigator's note.
     Note,
+    /// Something was shown or typed.
+    Activity,
 }
 
 /// Something at a moment.
@@ -53,6 +55,7 @@ impl MarkerKind {
             Kind::TerminalResize => MarkerKind::Resize,
             Kind::TerminalMarker => MarkerKind::Marker,
             Kind::Note => MarkerKind::Note,
+            Kind::TerminalOutput | Kind::TerminalInput | Kind::Output => MarkerKind::Activity,
             _ => return None,
         })
     }

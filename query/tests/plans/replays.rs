@@ -236,7 +236,10 @@ fn a_session_without_a_terminal_is_played_by_its_commands() {
         "sql> select 1\n1\n2\n$ rm ^[[2J\nx\nblocked by the rule no-rm"
     );
     let kinds: Vec<_> = found.markers.unwrap().iter().map(|m| (m.kind, m.time_ms)).collect();
-    assert_eq!(kinds, [(MarkerKind::Command, 0), (MarkerKind::Blocked, 2_000)]);
+    assert_eq!(
+        kinds,
+        [(MarkerKind::Command, 0), (MarkerKind::Activity, 1_000), (MarkerKind::Blocked, 2_000)]
+    );
 }
 
 #[test]

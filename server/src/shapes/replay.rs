@@ -135,4 +135,5 @@ pub enum MarkerKind {
     Resize,
     Marker,
     Note,
+    Activity,
 }

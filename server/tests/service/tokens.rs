@@ -180,7 +180,7 @@ async fn a_token_sees_and_sends_only_sessions_of_its_roles_and_users() {
         assert_eq!(exported.lines().count(), sees.len() * 2);
         for session in ["a", "b", "c"] {
             let wanted = if sees.contains(session) { 200 } else { 404 };
-            for path in ["", "/timeline", "/proof"] {
+            for path in ["", "/timeline", "/replay", "/proof"] {
                 let path = format!("/v1/sessions/{session}{path}");
                 assert_eq!(status(&service, token, &path).await, wanted, "{path}");
             }
