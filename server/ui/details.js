@@ -8,7 +8,7 @@ import { bytes, duration, fullTime, number, plural } from "./format.js";
 /** The panel of a session item. */
 export function detailsPanel(item) {
   const start = item.start ?? item;
-  const text = (name, value) => value !== undefined && value !== null && value !== "" && row(name, value);
+  const text = (name, value) => value !== undefined && value !== null && value !== "" && value !== false && row(name, value);
   const tags = item.tags?.length ? h("div", { class: "tags" }, item.tags.map((tag) => h("a", {
     class: "tag", href: `/?${new URLSearchParams({ tag })}` }, tag))) : null;
   const metadata = Object.entries(item.metadata ?? start.metadata ?? {});

@@ -2,7 +2,8 @@
 
 use crate::command::{
     backup, config, export, feed, hold, import, inspect, keygen, load, proof, push, record, rekey,
-    repair, retention, search, searches, serve, sessions, share_profile, show, tail, token, verify,
+    repair, replay, retention, search, searches, serve, sessions, share_profile, show, tail, token,
+    verify,
 };
 use clap::{Parser, Subcommand};
 
@@ -41,6 +42,8 @@ pub enum Command {
     Tail(tail::Args),
     /// Show what happened in a session
     Show(show::Args),
+    /// Play a session's terminal, or its commands if it has none
+    Replay(replay::Args),
     /// Write matching events to a file: .parquet, .arrow, .ndjson or .csv
     Export(export::Args),
     /// List the feeds of Parquet files, and pull their new files into a directory
@@ -101,6 +104,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Push(args) => push::run(args).await,
         Command::Tail(args) => tail::run(args).await,
         Command::Show(args) => show::run(args).await,
+        Command::Replay(args) => replay::run(args).await,
         Command::Export(args) => export::run(args, quiet).await,
         Command::Feed(args) => feed::run(args, quiet).await,
         Command::Proof(args) => proof::run(args, quiet).await,

@@ -11,6 +11,7 @@ use daybook_engine::view::Snapshot;
 use daybook_engine::{Batch, Engine, Error, Options};
 use daybook_query::export::{ExportRequest, Format, Schema, export};
 use daybook_query::lang::{ParseError, Query, parse};
+use daybook_query::replay::{self, Keyframes, ReplayRequest};
 use daybook_query::search::{Order, SearchRequest};
 use daybook_query::sessions::ListParams;
 use daybook_query::timeline::TimelineRequest;
@@ -262,6 +263,33 @@ impl Source {
                 };
                 let page = timeline::timeline(&engine.snapshot(), id, &request).map_err(said)?;
                 Ok(serde_json::to_value(page.ok_or_else(|| no_session(id))?)?)
+            }
+        }
+    }
+
+    /// A page of a session's replay: from its start, from a moment, or behind a cursor.
+    ///
+    /// # Errors
+    /// As [`Source::details`].
+    pub async fn replay(
+        &self,
+        id: &str,
+        keyframes: &Keyframes,
+        at: Option<Micros>,
+        cursor: Option<&str>,
+    ) -> anyhow::Result<Value> {
+        match self {
+            Source::Server(client) => {
+                let mut params = Vec::new();
+                params.extend(at.map(|at| ("at", at.to_string())));
+                params.extend(cursor.map(|cursor| ("cursor", cursor.to_owned())));
+                client.get(&format!("/v1/sessions/{}/replay", escape(id)), &params).await
+            }
+            Source::Data(engine) => {
+                let request = ReplayRequest { cursor, at, ..ReplayRequest::default() };
+                let page = replay::replay(&engine.snapshot(), id, keyframes, &request);
+                let page = page.map_err(said)?.ok_or_else(|| no_session(id))?;
+                Ok(serde_json::to_value(page)?)
             }
         }
     }

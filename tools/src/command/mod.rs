@@ -14,6 +14,7 @@ pub mod push;
 pub mod record;
 pub mod rekey;
 pub mod repair;
+pub mod replay;
 pub mod retention;
 pub mod search;
 pub mod searches;

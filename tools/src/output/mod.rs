@@ -7,6 +7,7 @@ mod form;
 mod human;
 mod pager;
 mod paint;
+mod picture;
 mod table;
 
 pub use cell::{Cell, width};
@@ -15,6 +16,7 @@ pub use form::{Form, FormArgs};
 pub use human::{bytes, count, duration_ms, moment};
 pub use pager::{Out, PagerArgs};
 pub use paint::{Look, Paint};
+pub use picture::Picture;
 pub use table::{Align, Column, Table, terminal_width};
 
 use std::io::{ErrorKind, Write as _};

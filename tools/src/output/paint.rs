@@ -67,6 +67,12 @@ impl Paint {
         Paint { on: false }
     }
 
+    /// Does it paint?
+    #[must_use]
+    pub const fn is_on(self) -> bool {
+        self.on
+    }
+
     /// The text in a look.
     #[must_use]
     pub fn show(self, look: Look, text: &str) -> String {
