@@ -199,7 +199,10 @@ export function axisView(body, id, ask, on) {
       reveal();
       if (moved) list();
     },
-    refresh: load,
+    async refresh() {
+      await load();
+      if (!ask.at) await list();
+    },
     close() {
       closed = true;
       abort.abort();

@@ -7,7 +7,7 @@ import { h, fill } from "./dom.js";
 export function pictureView() {
   const cursor = h("span", { class: "screen-cursor", "aria-hidden": "true" });
   const rows = h("div", { class: "screen-rows" });
-  const screen = h("div", { class: "screen", tabindex: 0, role: "img", "aria-label": "Terminal" }, rows, cursor);
+  const screen = h("div", { class: "screen", tabindex: 0, role: "region", "aria-label": "Terminal" }, rows, cursor);
   const element = h("div", { class: "screen-holder" }, screen);
   let shown = [];
   let size = "";

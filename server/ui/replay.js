@@ -220,6 +220,16 @@ export function replayView(body, id, ask, on) {
     },
     /** The moment that is shown, as a time. */
     moment: () => (start ? iso(player.position) : ""),
+    /** What has come to a session that goes on: its length and its markers. */
+    async refresh() {
+      if (!player.isLive) return;
+      const page = await fetchReplay(id, { limit: 1 }, abort.signal);
+      if (closed) return;
+      player.duration = Math.max(player.duration, page.duration_ms);
+      if (JSON.stringify(page.markers) === JSON.stringify(markers)) return;
+      markers = page.markers;
+      drawMarkers(player.duration);
+    },
     /** Another moment or another search, by the URL. */
     update(next) {
       const { at, q } = ask;
