@@ -1,8 +1,8 @@
 // A stretch of a session's events as elements: the unit that is built when it comes near, and let go when it is far.
 
-import { drawCommand, reviewLine } from "./command.js";
+import { drawCommand, eventTime, reviewLine } from "./command.js";
 import { h, icon } from "./dom.js";
-import { absolute, textOf, timeOfDay } from "./format.js";
+import { textOf } from "./format.js";
 import { outputBlock } from "./output.js";
 import { TerminalBlock } from "./terminal.js";
 
@@ -97,7 +97,7 @@ function drawEvent(item) {
   }
   return h("article", { class: `event line e-${item.kind.replace(".", "-")}`, "data-seq": item.seq,
     "data-holds": item.decisions?.map((one) => one.seq).join(" ") },
-    h("time", { class: "event-time", datetime: item.time, title: absolute(item.time) }, timeOfDay(item.time)),
+    eventTime(item),
     h("div", { class: "event-body" }, eventWords(item)));
 }
 

@@ -14,17 +14,25 @@ const SHOWN_CHARACTERS = 100_000;
 export function drawCommand(item) {
   const verdict = verdictOf(item);
   return h("article", { class: `event command v-${verdict.name}`, "data-seq": item.seq, "aria-label": "Command" },
-    h("time", { class: "event-time", datetime: item.time, title: absolute(item.time) }, timeOfDay(item.time)),
+    eventTime(item),
     h("div", { class: "event-body" },
       h("div", { class: "command-line" },
         h("span", { class: "prompt", "aria-hidden": "true" }, prompt(item.language)),
         input(item),
-        h("div", { class: "command-facts" }, facts(item, verdict))),
+        h("div", { class: "command-facts" }, facts(item, verdict),
+          h("a", { class: "replay-link", href: linkTo({ tab: "replay", at: item.time }), title: "Replay from here", "aria-label": "Replay from here" },
+            icon("play")))),
       verdict.name === "blocked" && h("p", { class: "verdict-line" }, "Blocked by the rule ",
         item.rule ? h("strong", null, item.rule) : "of the proxy"),
       item.review && [item.review, ...(item.review.more ?? [])].map(reviewLine),
       outputs(item)));
 }
+
+const linkTo = (values) => `?${new URLSearchParams(values)}`;
+
+/** When an event was: the link to it. */
+export const eventTime = (item) => h("a", { class: "event-time", href: linkTo({ seq: item.seq, at: item.time }), title: absolute(item.time) },
+  h("time", { datetime: item.time }, timeOfDay(item.time)));
 
 /** What became of a command: its own verdict, or its review's. */
 export function verdictOf(item) {

@@ -10,7 +10,9 @@ const LEAD_MS = 250;
 /** The next page is fetched so many milliseconds of the recording before it is needed, and as many times faster. */
 const AHEAD_MS = 5000;
 /** So many pages are kept. */
-const PAGES_MAX = 40;
+const PAGES_MAX = 12;
+/** A page that nobody looked at was not drawn either: no more than this passes at once. */
+const PASSED_MS_MAX = 500;
 /** How often a session that goes on is asked for more. */
 const LIVE_MS = 1000;
 
@@ -160,7 +162,7 @@ export class Player {
   tick() {
     if (!this.pages.length) return;
     const now = this.now();
-    if (this.playing && !this.waits) this.goOn(now - this.last);
+    if (this.playing && !this.waits) this.goOn(Math.min(now - this.last, PASSED_MS_MAX));
     this.last = now;
     this.lookAhead(now);
   }

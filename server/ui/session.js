@@ -160,8 +160,8 @@ export function sessionView(main, context, id) {
   }
 
   function openList() {
-    const q = [state.verdict && /\bOR\b/.test(state.q) ? `(${state.q})` : state.q, state.verdict && `kind:command verdict:${state.verdict}`].filter(Boolean).join(" ");
-    const ask = { q, seq: state.seq, at: state.at };
+    const { q, verdict, seq, at } = state;
+    const ask = { q, verdict, seq, at };
     const key = JSON.stringify(ask);
     if (key === asked) return;
     asked = key;

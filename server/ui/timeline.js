@@ -3,10 +3,16 @@
 
 import { timeline } from "./api.js";
 import { Chunk } from "./chunk.js";
+import { verdictOf } from "./command.js";
 import { h, fill } from "./dom.js";
 import { markTerms } from "./terms.js";
 
 const PAGE = 200;
+// What became of a command may be in its review, which the query does not see: more is asked for than is shown.
+const VERDICTS = {
+  passed: "-verdict:blocked,pending,approved,rejected", blocked: "verdict:blocked", pending: "verdict:pending",
+  approved: "verdict:approved,pending", rejected: "verdict:rejected,pending",
+};
 // What happened shortly before a hit is shown with it.
 const BEFORE_MS = 30_000;
 // How many pages are read to come to an event.
@@ -15,7 +21,7 @@ const SEEK_PAGES = 25;
 const NEAR = "1500px";
 
 /**
- * Fills `body`. `ask` has `q`, `seq` with `at` for the event to go to, or `at` alone: a time, or `end`.
+ * Fills `body`. `ask` has `q` and `verdict`, `seq` with `at` for the event to go to, or `at` alone: a time, or `end`.
  * `on` hears of problems.
  */
 export function timelineList(body, id, ask, on) {
@@ -32,7 +38,15 @@ export function timelineList(body, id, ask, on) {
   let busy = false;
   let closed = false;
 
-  const fetchPage = (values) => timeline(id, { q: ask.q, limit: PAGE, ...values }, abort.signal);
+  const verdict = VERDICTS[ask.verdict];
+  const found = Boolean(ask.q || verdict);
+  const query = verdict ? `${/\bOR\b/.test(ask.q) ? `(${ask.q})` : ask.q} kind:command ${verdict}`.trim() : ask.q;
+
+  async function fetchPage(values) {
+    const page = await timeline(id, { q: query, limit: PAGE, ...values }, abort.signal);
+    if (verdict) page.items = page.items.filter((item) => verdictOf(item).name === ask.verdict);
+    return page;
+  }
 
   function firstAsk() {
     if (ask.at === "end") return { direction: "backward" };
@@ -44,7 +58,7 @@ export function timelineList(body, id, ask, on) {
   function append(values, page) {
     let chunk = chunks.at(-1);
     if (!chunk || chunk.isWhole) {
-      chunk = new Chunk(Boolean(ask.q));
+      chunk = new Chunk(found);
       chunks.push(chunk);
       chunkOf.set(chunk.element, chunk);
       list.append(chunk.element);
@@ -114,6 +128,7 @@ export function timelineList(body, id, ask, on) {
       append(values, await fetchPage(values));
       fill(bottom);
       busy = false;
+      if (!later && !earlier && isEmpty()) showNothing();
       watch();
     } catch (problem) {
       busy = false;
@@ -128,7 +143,7 @@ export function timelineList(body, id, ask, on) {
       const values = { cursor: earlier };
       const page = await fetchPage(values);
       if (closed) return;
-      const chunk = new Chunk(Boolean(ask.q));
+      const chunk = new Chunk(found);
       chunk.asks.push(values);
       chunk.put(page.items);
       chunks.unshift(chunk);
@@ -181,6 +196,9 @@ export function timelineList(body, id, ask, on) {
   }
 
   const isEmpty = () => chunks.every((chunk) => !chunk.known.size && chunk.filled);
+  const showNothing = () => fill(body, h("div", { class: "state" },
+    h("h2", null, found ? "Nothing in this session matches" : "No events yet"),
+    found && h("button", { type: "button", onclick: on.clear }, "Show everything")));
   const show = () => fill(body, notice, top, list, bottom);
 
   async function start() {
@@ -192,8 +210,7 @@ export function timelineList(body, id, ask, on) {
       append(values, page);
       earlier = page.prev_cursor ?? null;
       if (!page.items.length && !earlier && !later) {
-        fill(body, h("div", { class: "state" }, h("h2", null, ask.q ? "Nothing in this session matches" : "No events yet"),
-          ask.q && h("button", { type: "button", onclick: on.clear }, "Show everything")));
+        showNothing();
         return;
       }
       show();

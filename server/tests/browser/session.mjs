@@ -16,6 +16,7 @@ before(async () => {
   browser = await startBrowser();
   await send(terminal("replay"));
   await send(hostile("hostile"));
+  await send(reviewed("reviewed"));
 });
 
 after(async () => {
@@ -65,6 +66,16 @@ const terminal = (id) => events(id, [
   [62_000, "terminal.output", { text: "\x1b[2J\x1b[Hneedle 界!\r\n$ " }],
   [119_000, "terminal.output", { text: "bye" }],
   [120_000, "session.end", { status: "done" }],
+]);
+
+/** One command waits for a review, one was approved by it. */
+const reviewed = (id) => events(id, [
+  [0, "session.start", { user: "henry@example.com", role: "db", type: "database" }],
+  [1000, "command", { input: "delete from a", language: "sql", verdict: "pending" }],
+  [1100, "review.request", { review: "r1", scope: "command", command: 1, groups: ["dba"], reason: "cleanup" }],
+  [2000, "review.decision", { review: "r1", decision: "approved", by: "ivy@example.com", comment: "go on" }],
+  [3000, "command", { input: "delete from b", language: "sql", verdict: "pending" }],
+  [4000, "command", { input: "select 1", language: "sql" }],
 ]);
 
 const hostile = (id) => events(id, [
@@ -228,6 +239,39 @@ test("find and the verdict narrow the commands, and what is found is marked", as
   await page.locator(".state:has-text('Nothing in this session matches')").waitFor();
   await page.click(".state button");
   await page.waitForFunction(() => document.querySelectorAll(".event.command").length === 2);
+});
+
+test("a command that its review approved says by whom, and is found as approved", async () => {
+  await open("/sessions/reviewed");
+  await page.locator(".event.command").nth(2).waitFor();
+  assert.match(await page.locator(".v-approved .badge").first().textContent(), /approved by ivy@example\.com/);
+  const narrowed = async (name, input) => {
+    await page.click(`.segments button:has-text('${name}')`);
+    await page.waitForFunction((text) => {
+      const all = [...document.querySelectorAll(".event.command .input")];
+      return all.length === 1 && all[0].textContent === text;
+    }, input);
+  };
+  await narrowed("Approved", "delete from a");
+  await narrowed("Pending", "delete from b");
+  await narrowed("Passed", "select 1");
+  await page.click(".segments button:has-text('Rejected')");
+  await page.locator(".state:has-text('Nothing in this session matches')").waitFor();
+  await page.goto(`${server.url}/sessions/reviewed?tab=timeline`);
+  await page.locator(".spot.m-review").first().waitFor();
+  assert.ok((await page.textContent(".axis-list")).includes("approved"));
+});
+
+test("the time of an event is a link to it, and a command can be replayed from there", async () => {
+  await open("/sessions/replay");
+  const command = page.locator(".event.command", { hasText: "drop table cards" });
+  await command.locator(".event-time").click();
+  await page.locator(".event.marked[data-seq='5']").waitFor();
+  assert.equal(params().get("seq"), "5");
+  await command.hover();
+  await command.locator(".replay-link").click();
+  await page.locator(".screen").waitFor();
+  await page.waitForFunction(() => document.querySelector(".replay-time").textContent.startsWith("1:01"));
 });
 
 test("details say what covers the session, and link to its proof", async () => {
