@@ -1,13 +1,14 @@
-//! A terminal that is sent any bytes: lines, never a panic.
+//! A terminal that is sent any bytes: lines and pictures, never a panic, and the same picture by a keyframe.
 #![no_main]
 
 use daybook_engine::event::wire::Event;
-use daybook_engine::screen::{Context, Size};
+use daybook_engine::screen::{Context, Emulator, Size};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (u32, u32, Vec<(bool, String)>)| {
     let (cols, rows, parts) = input;
     let mut context = Context::default();
+    let mut emulator = Emulator::new(Size { cols, rows });
     for (typed, text) in parts {
         let kind = if typed { "terminal.input" } else { "terminal.output" };
         let line = serde_json::json!({
@@ -20,5 +21,9 @@ fuzz_target!(|input: (u32, u32, Vec<(bool, String)>)| {
             assert!(!line.text.is_empty() && !line.text.contains('\n'));
         }
         context.push(&event);
+        if !typed {
+            emulator.show(&text);
+            assert_eq!(Emulator::at(&emulator.keyframe()).look(), emulator.look());
+        }
     }
 });

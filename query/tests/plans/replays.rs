@@ -162,6 +162,8 @@ proptest! {
         limit in 1..7usize,
         memory in prop::sample::select(vec![0, 8_000, 64 << 20]),
     ) {
+        // Without a terminal the commands would be played.
+        prop_assume!(model.events.iter().any(|event| event.facts.kind == Kind::TerminalOutput));
         let keyframes = Keyframes::with_memory(memory);
         let screens = walk(&model, &keyframes, limit);
         for moment in moments {
