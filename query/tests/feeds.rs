@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use daybook_engine::event::Micros;
 use daybook_engine::retention::Policy;
+use daybook_engine::verify::{Mend, Problem, Report};
 use daybook_engine::view::{Ordinals, Snapshot};
 use daybook_engine::{Batch, Engine, Options};
 use daybook_query::columnar::outputs::Outputs;
@@ -469,6 +470,52 @@ fn a_feed_without_outputs_has_no_byte_of_one_in_its_files() {
         }
         assert_eq!(has("sha256"), outputs == Outputs::Hash);
     }
+}
+
+#[test]
+fn a_check_finds_every_file_that_is_not_what_was_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let engine = Engine::open(&data, Options { text_index: false, ..Options::default() }).unwrap();
+    let mut batch = Batch::new();
+    let line =
+        json!({"session": "s", "time": "2026-03-01T10:00:00Z", "kind": "command", "input": "ls"});
+    batch.push(1, line.to_string().as_bytes()).unwrap();
+    engine.append_blocking(batch).unwrap();
+    engine.seal_now().unwrap();
+    let disk = &engine.options().disk;
+    let root = data.join("feeds/native/events");
+    let store = Arc::new(DiskStore::open(disk, &root).unwrap());
+    let spec = Spec::native();
+    let feed = Feed::open(spec, "5f0c7b1e", disk, &dir.path().join("tmp"), vec![store]).unwrap();
+    feed.ship(&engine.snapshot(), 0, engine.closed_through().0).unwrap().unwrap();
+    let name = feed.tables()[0].1.state().live.keys().next().unwrap().clone();
+    let file = root.join(&name);
+    let check = || {
+        let mut report = Report::default();
+        daybook_query::feed::check(disk, &data, &mut report).unwrap();
+        report
+    };
+    let report = check();
+    assert!(report.is_well() && report.files == 1, "{:?}", report.findings);
+    let bytes = std::fs::read(&file).unwrap();
+    assert_eq!(report.bytes, bytes.len() as u64);
+    let mut flipped = bytes.clone();
+    flipped[bytes.len() / 2] ^= 1;
+    let long = [bytes.as_slice(), b"x"].concat();
+    for wrong in [flipped.as_slice(), &bytes[..bytes.len() - 1], &[], &long] {
+        std::fs::write(&file, wrong).unwrap();
+        let report = check();
+        let [found] = report.findings.as_slice() else { unreachable!("{:?}", report.findings) };
+        assert_eq!((found.problem, found.mend), (Problem::Damaged, Mend::Rewrite));
+        assert_eq!(found.file, Path::new("feeds/native/events").join(&name));
+    }
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(check().findings[0].problem, Problem::Missing);
+    std::fs::write(root.join("_delta_log/00000000000000000001.json"), "{").unwrap();
+    let report = check();
+    assert_eq!(report.findings[0].problem, Problem::Damaged);
+    assert!(report.findings[0].what.contains("00000000000000000001.json"), "{:?}", report.findings);
 }
 
 #[test]

@@ -116,6 +116,8 @@ pub enum Mend {
     Repair,
     /// What was here is nowhere else in the directory: it can only come from a backup.
     Restore,
+    /// A feed's: it is written again from the log where it is missing.
+    Rewrite,
     /// Nothing on this disk can: somebody has to find out what happened.
     Ask,
     /// Nothing has to be done.
@@ -129,6 +131,9 @@ impl Mend {
         match self {
             Mend::Repair => "`daybook repair` makes it again from the log",
             Mend::Restore => "put the file back from a backup",
+            Mend::Rewrite => {
+                "stop the server, delete the feed's directory and start the server: it is written again from the log"
+            }
             Mend::Ask => {
                 "keep the directory as it is and compare it with a backup: somebody changed it"
             }

@@ -29,8 +29,10 @@
 //! | [`mirror`] | a directory that has a table's files: which to take, and which to delete |
 //! | [`table`], [`delta`], `checkpoint` | the table's log |
 //! | [`store`], [`location`] | where its files are |
+//! | `check` | whether they are what the tables say |
 
 mod by_time;
+mod check;
 mod checkpoint;
 pub mod delta;
 mod files;
@@ -42,6 +44,7 @@ pub mod store;
 pub mod table;
 pub mod units;
 
+pub use check::check;
 pub use ship::{Feed, Shipped};
 
 use crate::columnar;

@@ -89,6 +89,11 @@ impl DiskStore {
         Ok(DiskStore { disk: SharedDisk::clone(disk), root: root.to_owned() })
     }
 
+    /// A directory that is only read.
+    pub(super) fn at(disk: &SharedDisk, root: &Path) -> DiskStore {
+        DiskStore { disk: SharedDisk::clone(disk), root: root.to_owned() }
+    }
+
     /// The path of a file, whose directory is made.
     fn place(&self, path: &str) -> Result<PathBuf, Error> {
         let path = self.root.join(path);

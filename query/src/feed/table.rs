@@ -143,6 +143,14 @@ impl Table {
         Ok(store.exists(&commit_path(0))? || store.exists(LAST_CHECKPOINT)?)
     }
 
+    /// What a table says now; nothing is changed.
+    ///
+    /// # Errors
+    /// The store's, or a log that can't be read.
+    pub fn read(store: &dyn Store) -> Result<State, Error> {
+        load(store)
+    }
+
     /// Where its files are.
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {

@@ -205,6 +205,16 @@ pub fn live(state: &State, node: &str) -> Vec<Unit> {
     }))
 }
 
+/// The files of a table, of any node, that daybook wrote.
+#[must_use]
+pub fn files(state: &State) -> Vec<File> {
+    let adds = state.live.values().map(|live| &live.add);
+    let tags = adds.filter_map(|add| {
+        read(None, &add.path, add.size, add.modification_time, add.tags.as_ref())
+    });
+    tags.map(|tags| tags.file).collect()
+}
+
 /// A file of a node that went.
 #[derive(Clone, Debug)]
 pub struct Went {

@@ -8,6 +8,7 @@ use anyhow::{Context as _, anyhow, bail};
 use daybook_engine::merkle::Verifier;
 use daybook_engine::merkle::bundle::{Bundle, Proved};
 use daybook_engine::verify::{Options, verify};
+use daybook_query::feed;
 use std::path::PathBuf;
 
 /// The arguments of `daybook verify`.
@@ -65,8 +66,10 @@ fn directory(args: &Args, key: Option<&Verifier>, quiet: bool) -> anyhow::Result
         skip_catalog: args.skip_catalog,
         progress: Some(&progress),
     };
-    let report = verify(&args.keys.disk()?, &args.path, &options)
-        .with_context(|| format!("can't verify {}", args.path.display()))?;
+    let disk = args.keys.disk()?;
+    let failed = || format!("can't verify {}", args.path.display());
+    let mut report = verify(&disk, &args.path, &options).with_context(failed)?;
+    feed::check(&disk, &args.path, &mut report).with_context(failed)?;
     bar.finish_and_clear();
     if args.json {
         output::print_json(&report)?;
