@@ -5,13 +5,11 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readFile, readdir } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { after, afterEach, before, test } from "node:test";
 import { gunzipSync } from "node:zlib";
-import { openPage, send, startBrowser, startServer } from "./harness.mjs";
+import { accessible, openPage, send, startBrowser, startServer } from "./harness.mjs";
 
 const SESSIONS = Number(process.env.DAYBOOK_SESSIONS ?? 50_000);
-const AXE = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 let server;
 let browser;
@@ -459,13 +457,6 @@ const VIEWS = [["/", "tr[data-id]"], ["/?q=select&view=hits", ".hit"], ["/?q=sel
   ["/reviews", ".review-row"], ["/reviews?show=decided", ".review-row"], ["/exports", ".card"], ["/status", ".health.fine"],
   ["/?user=nobody", ".state"]];
 
-async function accessible(what) {
-  await page.evaluate(AXE);
-  const { violations } = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }));
-  const said = violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.slice(0, 3).map((node) => `${node.target} ${node.failureSummary}`).join("; ")}`);
-  assert.deepEqual(said, [], what);
-}
-
 for (const colorScheme of ["light", "dark"]) {
   test(`axe finds nothing in any view, ${colorScheme}`, async () => {
     await open("/", { colorScheme, viewport: { width: 1440, height: 900 }, reducedMotion: "reduce" });
@@ -473,7 +464,7 @@ for (const colorScheme of ["light", "dark"]) {
       await page.goto(server.url + path);
       await page.locator(there).first().waitFor();
       await page.waitForTimeout(300);
-      await accessible(`${path} ${colorScheme}`);
+      await accessible(page, `${path} ${colorScheme}`);
     }
   });
 
@@ -488,14 +479,14 @@ for (const colorScheme of ["light", "dark"]) {
       ["the keys", async () => { await page.focus("#main"); await page.keyboard.press("?"); await page.locator("dialog.sheet").waitFor(); }],
     ]) {
       await act();
-      await accessible(`${what} ${colorScheme}`);
+      await accessible(page, `${what} ${colorScheme}`);
       await page.keyboard.press("Escape");
     }
     await page.setViewportSize({ width: 360, height: 740 });
     for (const [path, there] of VIEWS) {
       await page.goto(server.url + path);
       await page.locator(there).first().waitFor();
-      await accessible(`${path} ${colorScheme} at 360 pixels`);
+      await accessible(page, `${path} ${colorScheme} at 360 pixels`);
     }
   });
 }

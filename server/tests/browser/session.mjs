@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
-import { openPage, startBrowser, startServer } from "./harness.mjs";
+import { accessible, openPage, startBrowser, startServer } from "./harness.mjs";
 
 const START = Date.parse("2026-03-01T09:00:00Z");
 const at = (ms) => new Date(START + ms).toISOString();
@@ -373,6 +373,22 @@ test("100,000 commands scroll with few elements, and both ends are a key away", 
   assert.ok(replayed.frames[0].lines.some((line) => line.runs.some((run) => run.text.includes("select 50000"))));
   assert.ok(replayed.markers.length <= 1000);
 });
+
+for (const colorScheme of ["light", "dark"]) {
+  test(`axe finds nothing in any tab, ${colorScheme}`, async () => {
+    await open("/sessions/replay", { colorScheme, reducedMotion: "reduce" });
+    for (const width of [1440, 360]) {
+      await page.setViewportSize({ width, height: 900 });
+      for (const [path, seen] of [["replay", ".event.command"], ["reviewed", ".event.command"], ["replay?tab=timeline", ".spot"],
+        ["replay?tab=replay", ".screen-row"], ["replay?tab=details", ".details"]]) {
+        await page.goto(`${server.url}/sessions/${path}`);
+        await page.locator(seen).first().waitFor();
+        await page.waitForTimeout(200);
+        await accessible(page, `${path} ${colorScheme} at ${width} pixels`);
+      }
+    }
+  });
+}
 
 for (const [name, width, height] of [["a phone of 360 px", 360, 740], ["4K", 3840, 2160]]) {
   test(`every tab fits ${name}`, async () => {
