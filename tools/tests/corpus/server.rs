@@ -51,7 +51,7 @@ impl Server {
     }
 
     pub fn search(&self, query: &str) -> Value {
-        self.get(&format!("/v1/search?limit=1&count=exact&q={}", encode(query)))
+        self.get(&format!("/v1/search?limit=1&count=sessions&q={}", encode(query)))
     }
 }
 
