@@ -10,7 +10,7 @@
 //! ```
 
 use super::Error;
-use super::table::{Table, now_ms};
+use super::table::{State, Table, now_ms};
 use super::units::{self, File, Unit, Went, Why};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -62,9 +62,7 @@ pub fn page(
     limit: usize,
 ) -> Result<Result<Page, &'static str>, Error> {
     let state = table.state();
-    let id = state.metadata.as_ref().map_or("", |metadata| metadata.id.as_str());
-    // Where several nodes write the table, each has its own log, and its own offsets.
-    let of = &format!("{id}|{node}");
+    let of = &log_of(&state, node);
     let from = match cursor.map(|text| decode(of, text)).transpose() {
         Ok(cursor) => cursor,
         Err(what) => return Ok(Err(what)),
@@ -128,7 +126,6 @@ pub fn page(
 #[must_use]
 pub fn newest(table: &Table, node: &str, limit: usize) -> Page {
     let state = table.state();
-    let id = state.metadata.as_ref().map_or("", |metadata| metadata.id.as_str());
     let told = units::went(&state, node).map(|went| went.at).max().unwrap_or(0);
     let mut live = units::live(&state, node);
     live.sort_by_key(|unit| Reverse(unit.offsets.start));
@@ -142,8 +139,14 @@ pub fn newest(table: &Table, node: &str, limit: usize) -> Page {
         let entry = |file| Entry { file, offsets: offsets.clone(), skip_before: offsets.start };
         entries.extend(files.into_iter().map(entry));
     }
-    let next = encode(id, Cursor { offset, told });
+    let next = encode(&log_of(&state, node), Cursor { offset, told });
     Page { went: Vec::new(), remaining: Vec::new(), entries, next, more: false }
+}
+
+/// What a cursor is a place in. Where several nodes write the table, each has its own log, and its own offsets.
+fn log_of(state: &State, node: &str) -> String {
+    let id = state.metadata.as_ref().map_or("", |metadata| metadata.id.as_str());
+    format!("{id}|{node}")
 }
 
 fn overlap(went: &Went, offsets: &Range<u64>) -> bool {
