@@ -28,7 +28,7 @@ function tableBlock({ columns, rows, after }) {
   const body = h("tbody");
   const draw = (some) => fill(body, some.map((row) => h("tr", null, row.map(cell("td")))));
   const block = h("div", { class: "output-block" },
-    h("div", { class: "result-holder", tabindex: 0, role: "region", "aria-label": "Result" },
+    h("div", { class: "result-holder", tabindex: 0, role: "group", "aria-label": "Result" },
       h("table", { class: "result" }, h("thead", null, h("tr", null, columns.map(cell("th")))), body)));
   const short = rows.length > LINES + 2 ? rows.slice(0, LINES) : rows;
   draw(short);

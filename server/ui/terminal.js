@@ -34,7 +34,7 @@ export class TerminalBlock {
     this.notes = new Map();
     this.places = new Map();
     this.body = h("div", { class: "terminal-lines" });
-    this.element = h("section", { class: "terminal", "aria-label": "Terminal" },
+    this.element = h("div", { class: "terminal", role: "group", "aria-label": "Terminal" },
       h("header", null, h("time", { title: first.time }, timeOfDay(first.time)), "Terminal"), this.body);
   }
 
