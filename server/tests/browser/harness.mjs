@@ -72,6 +72,15 @@ export async function openPage(browser, url, options = {}) {
   return page;
 }
 
+/** Closes a page, and fails if anything happened in it that must not. */
+export async function closePage(page) {
+  const violations = await page.evaluate(() => globalThis.policyViolations);
+  const { faults } = page;
+  await page.context().close();
+  assert.deepEqual(violations, [], "the content security policy was violated");
+  assert.deepEqual(faults, []);
+}
+
 /** Sends events; each is given its session's next number if it has none. */
 export async function send(url, events) {
   const answer = await fetch(`${url}/v1/events`, {
