@@ -81,6 +81,17 @@ export async function closePage(page) {
   assert.deepEqual(faults, []);
 }
 
+/** Waits until the page's address has just these values of a parameter: it may follow a click or key a moment later. */
+export async function inAddress(page, name, ...values) {
+  const deadline = Date.now() + 5000;
+  for (;;) {
+    const found = await page.evaluate((one) => new URL(location).searchParams.getAll(one), name);
+    if (JSON.stringify(found) === JSON.stringify(values)) return;
+    if (Date.now() > deadline) assert.deepEqual(found, values, `the parameter ${name} of the address`);
+    await page.waitForTimeout(20);
+  }
+}
+
 /** Sends events; each is given its session's next number if it has none. */
 export async function send(url, events) {
   const answer = await fetch(`${url}/v1/events`, {

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
-import { accessible, closePage, openPage, startBrowser, startServer } from "./harness.mjs";
+import { accessible, closePage, inAddress, openPage, startBrowser, startServer } from "./harness.mjs";
 
 const START = Date.parse("2026-03-01T09:00:00Z");
 const at = (ms) => new Date(START + ms).toISOString();
@@ -85,7 +85,6 @@ const hostile = (id) => events(id, [
   [4000, "session.end", { status: "failed", reason: "<img src=x>" }],
 ]);
 
-const params = () => new URL(page.url()).searchParams;
 const screen = async () => (await page.locator(".screen-rows").innerText()).replace(/\s+$/, "");
 const sees = (text) => page.locator(".screen-rows", { hasText: text }).waitFor({ timeout: 8000 });
 const noMarkup = async () => assert.equal(await page.locator("main img, main script, main b, main i:not([class]), main u").count(), 0);
@@ -98,7 +97,7 @@ test("commands, timeline, replay and details are tabs with links of their own, a
   for (const [key, tab, seen] of [["2", "timeline", ".axis .spot"], ["3", "replay", ".screen"], ["4", "details", ".details"], ["1", null, ".event.command"]]) {
     await page.keyboard.press(key);
     await page.locator(seen).first().waitFor();
-    assert.equal(params().get("tab"), tab);
+    await inAddress(page, "tab", ...(tab ? [tab] : []));
   }
 });
 
@@ -121,7 +120,7 @@ test("a seek goes anywhere at once, forwards and back, over a resize", async () 
   await seek(100_000);
   await sees("needle 界!");
   assert.equal(await page.getAttribute(".screen", "data-size"), "60x12");
-  assert.equal(params().get("at"), at(100_000));
+  await inAddress(page, "at", at(100_000));
   await seek(700);
   await sees("$ ls");
   assert.equal(await screen(), "$ ls");
@@ -149,7 +148,7 @@ test("a replay plays, skips what is idle, is as fast as is asked, and ends", asy
   assert.ok(Date.now() - began < 12_000, "two minutes with a minute of silence twice, at four times the speed");
   assert.equal(await page.textContent(".replay-time"), "2:00 / 2:00");
   await page.keyboard.press("+");
-  assert.equal(params().get("speed"), "8");
+  await inAddress(page, "speed", "8");
   await page.keyboard.press("Home");
   await page.waitForFunction(() => document.querySelector(".replay-time").textContent.startsWith("0:00"));
 });
@@ -213,13 +212,13 @@ test("the timeline has lanes, folds gaps, zooms, and a click goes to the moment"
   const before = await width();
   await page.keyboard.press("+");
   await page.waitForFunction((old) => document.querySelector(".lanes").getBoundingClientRect().width > old * 1.5, before);
-  assert.equal(params().get("zoom"), "2");
+  await inAddress(page, "zoom", "2");
   await page.click(".spot.m-blocked");
   await page.locator(".axis-row code", { hasText: "drop table cards" }).first().waitFor();
-  assert.equal(params().get("at"), at(61_000));
+  await inAddress(page, "at", at(61_000));
   await page.locator(".axis-row", { hasText: "drop table cards" }).locator("a[title='Replay from here']").click();
   await page.locator(".screen").waitFor();
-  assert.equal(params().get("tab"), "replay");
+  await inAddress(page, "tab", "replay");
 });
 
 test("find and the verdict narrow the commands, and what is found is marked", async () => {
@@ -229,7 +228,7 @@ test("find and the verdict narrow the commands, and what is found is marked", as
   await page.keyboard.type("cards");
   await page.keyboard.press("Enter");
   await page.waitForFunction(() => document.querySelectorAll(".event.command").length === 1);
-  assert.equal(params().get("q"), "cards");
+  await inAddress(page, "q", "cards");
   assert.ok(await page.evaluate(() => CSS.highlights.get("find")?.size) >= 1);
   await page.click(".segments button:has-text('Passed')");
   await page.locator(".state:has-text('Nothing in this session matches')").waitFor();
@@ -263,7 +262,7 @@ test("the time of an event is a link to it, and a command can be replayed from t
   const command = page.locator(".event.command", { hasText: "drop table cards" });
   await command.locator(".event-time").click();
   await page.locator(".event.marked[data-seq='5']").waitFor();
-  assert.equal(params().get("seq"), "5");
+  await inAddress(page, "seq", "5");
   await command.hover();
   await command.locator(".replay-link").click();
   await page.locator(".screen").waitFor();
