@@ -11,8 +11,44 @@ use sha2::{Digest as _, Sha256};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// The session in which daybook tells what it did itself: holds, deletions, losses.
+/// The session in which daybook tells what it did itself: holds, deletions, losses. What people did at it is told in
+/// further ones, [`OwnSession`].
 pub const OWN_SESSION: &str = "daybook";
+
+/// The sessions in which daybook tells what people did at it, as `access` events. No producer can write to them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnSession {
+    /// Who read, searched and exported what.
+    Reads,
+    /// Links that were made, used and revoked.
+    Links,
+    /// Commands that were run again.
+    Runs,
+    /// Cases: sets of sessions.
+    Cases,
+    /// Sessions that were looked at and found to be in order, or not.
+    Marks,
+}
+
+impl OwnSession {
+    /// Its id.
+    #[must_use]
+    pub const fn id(self) -> &'static str {
+        match self {
+            OwnSession::Reads => "daybook.reads",
+            OwnSession::Links => "daybook.links",
+            OwnSession::Runs => "daybook.runs",
+            OwnSession::Cases => "daybook.cases",
+            OwnSession::Marks => "daybook.marks",
+        }
+    }
+}
+
+/// Is a session one of daybook's own? All whose ids begin with `daybook.` are.
+#[must_use]
+pub fn is_own(session: &str) -> bool {
+    session.strip_prefix(OWN_SESSION).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
 
 /// Who sends events, and what that one may.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -117,9 +153,10 @@ impl Batch {
                 ));
             }
         }
-        if event.session == OWN_SESSION {
+        if is_own(&event.session) {
             return Err(format!(
-                "the session `{OWN_SESSION}` is daybook's own record and takes no events; give the session another id"
+                "the session `{}` is daybook's own record and takes no events; give the session another id",
+                excerpt(&event.session)
             ));
         }
         self.add(number, line, event);

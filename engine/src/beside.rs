@@ -6,6 +6,7 @@
 //! | `alerts.json` | how far each alert has come |
 //! | `feeds.json` | how far each feed has come, and what its links are signed with |
 //! | `push.json` | how far each sink has been sent, and the events that it refused |
+//! | `links.json`, `runs.json`, `cases.json`, `marks.json` | what the acts in a session of daybook's own amount to, up to one of them |
 //!
 //! Each is one JSON document that knows its checksum ([`crate::sealed`]). It is replaced as a whole and durably,
 //! only its owner can read it, and it is encrypted where the directory is. A backup has it from before the
@@ -30,11 +31,28 @@ pub enum Beside {
     Feeds,
     /// How far each sink has been sent.
     Push,
+    /// Links to sessions.
+    Links,
+    /// Commands that are run again.
+    Runs,
+    /// Cases.
+    Cases,
+    /// Sessions that were looked at.
+    Marks,
 }
 
 impl Beside {
     /// All of them.
-    pub const ALL: [Beside; 4] = [Beside::Searches, Beside::Alerts, Beside::Feeds, Beside::Push];
+    pub const ALL: [Beside; 8] = [
+        Beside::Searches,
+        Beside::Alerts,
+        Beside::Feeds,
+        Beside::Push,
+        Beside::Links,
+        Beside::Runs,
+        Beside::Cases,
+        Beside::Marks,
+    ];
 
     /// Its name in the data directory.
     #[must_use]
@@ -44,6 +62,10 @@ impl Beside {
             Beside::Alerts => "alerts.json",
             Beside::Feeds => "feeds.json",
             Beside::Push => "push.json",
+            Beside::Links => "links.json",
+            Beside::Runs => "runs.json",
+            Beside::Cases => "cases.json",
+            Beside::Marks => "marks.json",
         }
     }
 

@@ -25,9 +25,9 @@ pub mod text;
 pub mod verify;
 pub mod view;
 
-pub use batch::{Ack, Batch, OWN_SESSION, Rejection, Sender};
+pub use batch::{Ack, Batch, OWN_SESSION, OwnSession, Rejection, Sender, is_own};
 pub use beside::Beside;
 pub use engine::{
-    Coverage, Engine, FORMAT_VERSION, Left, Options, Rekeyed, Repaired, StageSeconds, Stats,
+    Act, Coverage, Engine, FORMAT_VERSION, Left, Options, Rekeyed, Repaired, StageSeconds, Stats,
 };
 pub use error::Error;

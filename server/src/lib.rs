@@ -9,6 +9,7 @@
 //! | `searches`, `alerts` | searches that are saved; those of them that post what matches to a webhook |
 //! | [`push`] | sinks: collectors that are sent events, over HTTP or as syslog |
 //! | `outbound` | what alerts and sinks have in common |
+//! | `ledger` | what people do here: told in the log, and what it amounts to |
 //! | `retention` | how long what is kept, and legal holds |
 //! | `merkle` | checkpoints, tiles and proofs |
 //! | `stats`, `metrics`, `health` | how the server is doing |
@@ -32,6 +33,8 @@ mod export;
 mod feeds;
 mod health;
 mod ingest;
+#[allow(dead_code, reason = "what people do here follows")]
+mod ledger;
 mod listener;
 mod merkle;
 mod metrics;

@@ -50,6 +50,7 @@ mod space;
 mod stats;
 
 pub use mender::{Left, Repaired};
+pub use own::Act;
 pub use prepare::FORMAT_VERSION;
 pub use proof::Coverage;
 pub(crate) use refold::set_aside;
@@ -59,13 +60,13 @@ pub(crate) use space::Said;
 pub use stats::{StageSeconds, Stats};
 
 use crate::backup;
-use crate::batch::{Ack, Batch};
+use crate::batch::{Ack, Batch, OwnSession};
 use crate::beside::{self, Beside};
 use crate::crypt::Keyring;
 use crate::disk::{EncryptedDisk, RealDisk, SharedDisk};
 use crate::error::Error;
-use crate::event::Offset;
-use crate::event::wire::{LINE_BYTES_DEFAULT, SESSION_BYTES_MAX};
+use crate::event::wire::{Access, LINE_BYTES_DEFAULT, SESSION_BYTES_MAX};
+use crate::event::{Offset, Seq};
 use crate::retention::HoldQueries;
 use crate::segment::Columnar;
 use crate::view::Snapshot;
@@ -430,6 +431,28 @@ impl Engine {
     /// That there is no key, and what stopped it: what was done stays done, and calling it again goes on.
     pub fn rekey(&self) -> Result<Rekeyed, Error> {
         rekey::run(&self.shared)
+    }
+
+    /// Tells what was done at this node, as `access` events of one of daybook's own sessions, in this order: all of it,
+    /// or nothing. It is durable, and can be found, when this answers.
+    ///
+    /// # Errors
+    /// The log takes no events, or none for half a minute; then nothing was told.
+    pub fn tell(&self, session: OwnSession, acts: &[Access]) -> Result<(), Error> {
+        self.shared.tell_acts(session, acts)
+    }
+
+    /// Calls `visit` with what was told in one of daybook's own sessions after an act, the oldest first.
+    ///
+    /// # Errors
+    /// A part of the log that can't be read.
+    pub fn acts(
+        &self,
+        session: OwnSession,
+        after: Option<Seq>,
+        visit: &mut dyn FnMut(Act),
+    ) -> Result<(), Error> {
+        self.shared.acts(session, after, visit)
     }
 
     /// What a file that stands beside the log holds; `None` if there is none.

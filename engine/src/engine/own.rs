@@ -1,18 +1,22 @@
-//! daybook's own session: what it tells of itself.
+//! daybook's own sessions: what it tells of itself, and what people did at it.
 //!
 //! Holds, deletions and losses are events of the session `daybook`, whose user, role and type are
 //! `daybook` too. Each line carries its number before it is written anywhere, so that a line that was
 //! noted down (see [`crate::retention`]) can be given to the log again after a crash: the log takes it
 //! once. Retention never deletes this session, and no producer can write to it.
+//!
+//! What people did is told as `access` events in further sessions ([`OwnSession`]), numbered by the log: an [`Act`] is
+//! one of them. What acts amount to is the server's business, which reads them again when it starts.
 
 use super::shared::Shared;
-use crate::batch::{Ack, Batch, OWN_SESSION};
+use crate::batch::{Ack, Batch, OWN_SESSION, OwnSession};
 use crate::error::Error;
-use crate::event::wire::{Event, Retention, Start};
+use crate::event::wire::{Access, Body, Event, Retention, Start};
 use crate::event::{Kind, Micros, Seq};
-use crate::view::Sessions as _;
+use crate::view::{Ordinals, Sessions as _};
 use parking_lot::Mutex;
 use serde::Serialize;
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 /// How long a line waits for room in the queue.
@@ -22,12 +26,26 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug, Default)]
 pub(crate) struct Own {
     next: Mutex<Option<u32>>,
+    /// Held while acts are told.
+    acts: Mutex<()>,
+}
+
+/// One thing that somebody did at this node, as the log tells it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Act {
+    /// Its number in its session.
+    pub seq: Seq,
+    /// When it was done.
+    pub time: Micros,
+    /// By whom, what, to what.
+    pub access: Access,
 }
 
 #[derive(Serialize)]
 struct Line<'a, B: Serialize> {
     session: &'a str,
-    seq: Seq,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seq: Option<Seq>,
     time: String,
     kind: Kind,
     #[serde(flatten)]
@@ -35,9 +53,9 @@ struct Line<'a, B: Serialize> {
 }
 
 impl<B: Serialize> Line<'_, B> {
-    fn write(seq: u32, kind: Kind, body: B) -> Result<Box<str>, Error> {
+    fn write(session: &str, seq: Option<u32>, kind: Kind, body: B) -> Result<Box<str>, Error> {
         let time = Micros::now().to_string();
-        let line = Line { session: OWN_SESSION, seq: Seq(seq), time, kind, body };
+        let line = Line { session, seq: seq.map(Seq), time, kind, body };
         serde_json::to_string(&line).map(Into::into).map_err(|error| wrong(&error))
     }
 }
@@ -57,7 +75,7 @@ impl Shared {
             Some(seq) => seq,
             None => self.first_free()?,
         };
-        let line = Line::write(seq, Kind::Retention, told)?;
+        let line = Line::write(OWN_SESSION, Some(seq), Kind::Retention, told)?;
         *next = Some(seq + 1);
         Ok(line)
     }
@@ -85,14 +103,57 @@ impl Shared {
     pub(crate) fn tell(&self, lines: &[Box<str>]) -> Result<(), Error> {
         // One at a time, so that the session's start is written once.
         let _one = self.own.next.lock();
+        self.append_own(OWN_SESSION, lines)
+    }
+
+    /// Tells what was done, in the order of `acts`; all of it, or nothing. It is durable when this answers.
+    ///
+    /// # Errors
+    /// The log takes no events, or none for a long time; then nothing was told.
+    pub(crate) fn tell_acts(&self, session: OwnSession, acts: &[Access]) -> Result<(), Error> {
+        let _one = self.own.acts.lock();
+        let lines = acts.iter().map(|act| Line::write(session.id(), None, Kind::Access, act));
+        self.append_own(session.id(), &lines.collect::<Result<Vec<_>, Error>>()?)
+    }
+
+    /// Calls `visit` with what was done after an act, the oldest first.
+    ///
+    /// # Errors
+    /// A part of the log that can't be read.
+    pub(crate) fn acts(
+        &self,
+        session: OwnSession,
+        after: Option<Seq>,
+        visit: &mut dyn FnMut(Act),
+    ) -> Result<(), Error> {
+        // Parts come in the order of the log, in which a session of this kind is numbered.
+        for part in self.snapshot().parts {
+            let Some(run) = part.session(session.id())? else { continue };
+            let new = run.ordinals.iter().filter(|ordinal| {
+                part.facts(*ordinal).is_some_and(|facts| after.is_none_or(|seq| facts.seq > seq))
+            });
+            let new = Ordinals::List(new.collect());
+            part.check()?;
+            part.read(&new, None, &mut |_, record| {
+                let event = record.event()?;
+                if let Body::Access(access) = event.body {
+                    visit(Act { seq: record.seq, time: event.time, access: *access });
+                }
+                Ok(ControlFlow::Continue(()))
+            })?;
+        }
+        Ok(())
+    }
+
+    fn append_own(&self, session: &str, lines: &[Box<str>]) -> Result<(), Error> {
         let until = Instant::now() + PATIENCE;
         loop {
             let mut batch = Batch::new();
-            if self.catalog.get(OWN_SESSION)?.is_none_or(|session| session.state.start.is_none()) {
+            if self.catalog.get(session)?.is_none_or(|known| known.state.start.is_none()) {
                 let name = || Some(OWN_SESSION.into());
-                let (user, role, kind) = (name(), name(), name());
+                let (user, role, kind) = (name(), Some(session.into()), name());
                 let start = Start { user, role, kind, ..Start::default() };
-                let start = Line::write(0, Kind::SessionStart, start)?;
+                let start = Line::write(session, Some(0), Kind::SessionStart, start)?;
                 batch.push_own(start.as_bytes()).map_err(|what| wrong(&what))?;
             }
             for line in lines {

@@ -80,7 +80,7 @@ impl<'a> Texts<'a> {
             Body::SessionEnd(end) => end.reason.as_deref().and_then(|text| one(Text, text)),
             Body::Note { text, .. } => one(Text, text),
             Body::Retention(told) => told.reason.as_deref().and_then(|text| one(Text, text)),
-            Body::SessionStart(_) | Body::TerminalResize { .. } | Body::Access { .. } => None,
+            Body::SessionStart(_) | Body::TerminalResize { .. } | Body::Access(_) => None,
         };
         let second = match &event.body {
             Body::Command(command) => command.output.as_deref().and_then(|text| one(Output, text)),

@@ -5,7 +5,7 @@
 
 use super::seen::{SeenSession, SeqSet};
 use super::writer::{Stamps, Writer};
-use crate::batch::{Ack, Batch, Incoming, OWN_SESSION, Rejection, Sender};
+use crate::batch::{Ack, Batch, Incoming, Rejection, Sender, is_own};
 use crate::block::{Record, Retry};
 use crate::error::Error;
 use crate::event::time::excerpt;
@@ -69,7 +69,7 @@ impl Writer {
         (sender, retry): (Option<&Sender>, Option<Retry>),
     ) -> Result<Admission, Error> {
         // What daybook has to tell of itself is bounded by what it does.
-        let own = *event.session == *OWN_SESSION;
+        let own = is_own(&event.session);
         if !own && let Some(refusal) = self.over_bounds(event, line) {
             return Ok(Admission::Refused(refusal));
         }

@@ -10,7 +10,7 @@
 
 use super::holds::Hold;
 use super::policy::Policy;
-use crate::batch::OWN_SESSION;
+use crate::batch::{OwnSession, is_own};
 use crate::event::{Micros, SessionKey};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -111,11 +111,11 @@ pub struct Plan {
     pub due: Vec<(usize, Micros)>,
 }
 
-/// Is a session one that must stay?
+/// Is a session one that must stay? So must what daybook tells of itself, but for who read what: there is no end of that.
 #[must_use]
 pub fn held(session: &SessionFacts, holds: &[Hold]) -> bool {
     let (user, role) = (session.user.as_deref(), session.role.as_deref());
-    *session.id == *OWN_SESSION
+    (is_own(&session.id) && *session.id != *OwnSession::Reads.id())
         || holds.iter().any(|hold| hold.covers(session.key, &session.id, user, role))
 }
 

@@ -99,14 +99,17 @@ impl<'a> Cells<'a> {
                 cells.text = end.reason.map(|r| Cow::Owned(r.into()));
                 cells.detail("status", Some(end.status.name()));
             }
-            Body::Note { by, text } => {
+            Body::Note { by, text, command: _ } => {
                 cells.by = Some(by);
                 cells.text = Some(text);
             }
-            Body::Access { by, action, target } => {
-                cells.by = Some(by);
-                cells.action = Some(action);
-                cells.target = target;
+            Body::Access(access) => {
+                let access = *access;
+                cells.by = Some(Cow::Owned(access.by.into()));
+                cells.action = Some(Cow::Owned(access.action.into()));
+                cells.target = access.target.map(|t| Cow::Owned(t.into()));
+                let metadata = access.metadata;
+                cells.detail("metadata", (!metadata.is_empty()).then(|| json!(metadata)));
             }
             Body::Retention(told) => {
                 let told = *told;

@@ -33,6 +33,9 @@ pub struct Mapping {
 /// A version of OCSF before 1.4 has no longer texts, in characters.
 const CHARS_MAX: usize = 65_535;
 
+/// The actions of `access` events that read.
+const READS: [&str; 4] = ["read", "search", "export", "download"];
+
 /// The types of users: 1.3 has none for services.
 const TYPE_USER: (u32, &str) = (1, "User");
 const TYPE_SERVICE: (u32, &str) = (4, "Service");
@@ -166,13 +169,17 @@ impl<'a> About<'a> {
             Body::ReviewDecision { review, decision } => {
                 (Class::AuthorizeSession, self.decision(review, decision))
             }
-            Body::Note { by, text } => {
+            Body::Note { by, text, command } => {
                 let mut row = self.of_daybook((1, "Create"), "note", by, Some(self.session));
+                row.put("command", command.map(|Seq(seq)| seq));
                 row.message = self.bounded(&mut row.unmapped, text);
                 (Class::ApiActivity, row)
             }
-            Body::Access { by, action, target } => {
-                let row = self.of_daybook((2, "Read"), action, by, target.as_deref());
+            Body::Access(access) => {
+                let action = &*access.action;
+                let does = if READS.contains(&action) { (2, "Read") } else { (OTHER, "Other") };
+                let mut row = self.of_daybook(does, action, &access.by, access.target.as_deref());
+                row.put("metadata", &access.metadata);
                 (Class::ApiActivity, row)
             }
             Body::Retention(told) => {

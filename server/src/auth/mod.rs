@@ -31,10 +31,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use daybook_engine::Sender;
 use daybook_engine::catalog::filter::{Pattern, SessionFilter, TextFact};
+use daybook_engine::event::time::excerpt;
+use daybook_engine::event::wire::NAME_BYTES_MAX;
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
 use std::sync::Arc;
 use tokens::{Found, Scope, Token};
+
+/// Who acts where no token is asked for and the request does not say.
+const LOCAL: &str = "local";
 
 /// Who sent a request: `None` where no token is asked for.
 #[derive(Clone, Debug, Default)]
@@ -74,6 +79,26 @@ impl Caller {
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.0.as_ref().map(|token| &*token.name)
+    }
+
+    /// Who acts: the token's name. Where no token is asked for it is who the request says, or `local`.
+    ///
+    /// # Errors
+    /// Somebody else than the token is of.
+    pub fn by(&self, said: Option<&str>) -> Result<Box<str>, Problem> {
+        let said = said.map(str::trim).filter(|name| !name.is_empty());
+        match (self.name(), said) {
+            (Some(name), Some(said)) if name != said => Err(Problem::parameter(
+                "by",
+                format!("`by` is `{}`, but the token is of `{name}`; leave it out", excerpt(said)),
+            )),
+            (Some(name), _) => Ok(name.into()),
+            (None, Some(said)) if said.len() > NAME_BYTES_MAX => Err(Problem::parameter(
+                "by",
+                format!("`by` has {} bytes, but may have {NAME_BYTES_MAX}", said.len()),
+            )),
+            (None, said) => Ok(said.unwrap_or(LOCAL).into()),
+        }
     }
 
     /// May it do this? Everybody may where no token is asked for.

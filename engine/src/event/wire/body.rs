@@ -62,16 +62,11 @@ pub enum Body<'a> {
         by: Cow<'a, str>,
         /// What was written.
         text: Cow<'a, str>,
+        /// The command that it is about.
+        command: Option<Seq>,
     },
     /// `access`
-    Access {
-        /// Who.
-        by: Cow<'a, str>,
-        /// Did what.
-        action: Cow<'a, str>,
-        /// To what.
-        target: Option<Cow<'a, str>>,
-    },
+    Access(Box<Access>),
     /// `retention`
     Retention(Box<Retention>),
 }
@@ -241,6 +236,21 @@ pub struct End {
     pub reason: Option<Box<str>>,
 }
 
+/// The fields of `access`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Access {
+    /// Who.
+    pub by: Box<str>,
+    /// Did what.
+    pub action: Box<str>,
+    /// To what: a session's id, a query.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Box<str>>,
+    /// What exactly.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<Box<str>, Box<str>>,
+}
+
 /// The fields of `retention`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Retention {
@@ -262,6 +272,28 @@ pub struct Retention {
     pub metadata: BTreeMap<Box<str>, Box<str>>,
 }
 
+impl Access {
+    /// That somebody did something to something.
+    #[must_use]
+    pub fn new(by: &str, action: &str, target: &str) -> Access {
+        let target = Some(target.into());
+        Access { by: by.into(), action: action.into(), target, metadata: BTreeMap::new() }
+    }
+
+    /// The same, with something more that was said.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Box<str>>) -> Access {
+        self.metadata.insert(name.into(), value.into());
+        self
+    }
+
+    /// What was said under a name.
+    #[must_use]
+    pub fn said(&self, name: &str) -> Option<&str> {
+        self.metadata.get(name).map(|value| &**value)
+    }
+}
+
 impl Body<'_> {
     /// The kind of the event.
     #[must_use]
@@ -279,7 +311,7 @@ impl Body<'_> {
             Body::ReviewDecision { .. } => Kind::ReviewDecision,
             Body::SessionEnd(_) => Kind::SessionEnd,
             Body::Note { .. } => Kind::Note,
-            Body::Access { .. } => Kind::Access,
+            Body::Access(_) => Kind::Access,
             Body::Retention(_) => Kind::Retention,
         }
     }
@@ -293,13 +325,14 @@ impl Body<'_> {
         }
     }
 
-    /// The command that this event belongs to, for outputs, ends and reviews of a command.
+    /// The command that this event belongs to, for outputs, ends, reviews and notes of a command.
     #[must_use]
     pub fn command(&self) -> Option<Seq> {
         match self {
             Body::Output { command, .. } => *command,
             Body::CommandEnd(end) => end.command,
             Body::ReviewRequest { request, .. } => request.command,
+            Body::Note { command, .. } => *command,
             _ => None,
         }
     }
@@ -360,8 +393,8 @@ pub fn fields_of(kind: Kind) -> &'static [&'static str] {
         }
         Kind::ReviewDecision => &["review", "decision", "by", "comment"],
         Kind::SessionEnd => &["status", "exit_code", "reason"],
-        Kind::Note => &["by", "text"],
-        Kind::Access => &["by", "action", "target"],
+        Kind::Note => &["by", "text", "command"],
+        Kind::Access => &["by", "action", "target", "metadata"],
         Kind::Retention => &["by", "action", "target", "case", "reason", "metadata"],
     }
 }

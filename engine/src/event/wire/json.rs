@@ -1,8 +1,8 @@
 //! JSON to fields, and fields to a kind: every check and every message is here.
 
 use super::body::{
-    Body, Command, CommandEnd, Content, End, Retention, ReviewDecision, ReviewRequest, Start,
-    fields_of,
+    Access, Body, Command, CommandEnd, Content, End, Retention, ReviewDecision, ReviewRequest,
+    Start, fields_of,
 };
 use super::values::{Map, Names, Plain, Str, bounded};
 use super::{Event, SESSION_BYTES_MAX};
@@ -293,12 +293,14 @@ impl<'a> Wire<'a> {
             Kind::Note => Body::Note {
                 by: need(cow(self.by.take()), kind, "by")?,
                 text: need(cow(self.text.take()), kind, "text")?,
+                command: plain(self.command.take()).map(Seq),
             },
-            Kind::Access => Body::Access {
-                by: need(cow(self.by.take()), kind, "by")?,
-                action: need(cow(self.action.take()), kind, "action")?,
-                target: cow(self.target.take()),
-            },
+            Kind::Access => Body::Access(Box::new(Access {
+                by: need(cow(self.by.take()), kind, "by")?.into(),
+                action: need(cow(self.action.take()), kind, "action")?.into(),
+                target: cow(self.target.take()).map(|target| target.into()),
+                metadata: plain(self.metadata.take()).map(|Map(m)| m).unwrap_or_default(),
+            })),
             Kind::Retention => {
                 let action = need(cow(self.action.take()), kind, "action")?;
                 Body::Retention(Box::new(Retention {

@@ -19,8 +19,8 @@ mod json;
 mod values;
 
 pub use body::{
-    Body, Command, CommandEnd, Content, End, Retention, ReviewDecision, ReviewRequest, Start,
-    fields_of,
+    Access, Body, Command, CommandEnd, Content, End, Retention, ReviewDecision, ReviewRequest,
+    Start, fields_of,
 };
 
 use super::time::excerpt;
