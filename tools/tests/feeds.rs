@@ -7,6 +7,7 @@
 //! | `clients_read_…` | links, the Delta Lake table and Delta Sharing, by DuckDB, polars, pyarrow, deltalake, delta-sharing, Spark |
 //! | `a_feed_in_ocsf…` | a feed in OCSF, against exports |
 //! | `one_table_of_two_servers…` | one table in an object store that fails, written by two servers, of which one is killed |
+//! | `a_store_that_hears_no_conditions…` | how a feed fares with a store that can't keep two writers apart |
 //! | `…_corpus` | all of it with real sessions, and with one large event among a million small ones |
 
 #![allow(
@@ -318,33 +319,102 @@ fn a_feed_in_ocsf_has_what_exports_have() {
     server.stop();
 }
 
+/// An object store, by `shared.py`.
+struct Bucket {
+    dir: tempfile::TempDir,
+    process: Child,
+    endpoint: String,
+    /// A configuration of a server whose feed is in it.
+    config: PathBuf,
+}
+
+impl Bucket {
+    /// Starts one; `None` if that was skipped.
+    fn start() -> Option<Bucket> {
+        let dir = tempfile::tempdir().unwrap();
+        let mut process = begin_of("shared.py", "store", dir.path());
+        let endpoint = dir.path().join("endpoint");
+        while !endpoint.exists() {
+            if process.try_wait().unwrap().is_some() {
+                end(process);
+                return None;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        let endpoint = std::fs::read_to_string(endpoint).unwrap();
+        let credentials = dir.path().join("credentials");
+        let keys = "[default]\naws_access_key_id = one\naws_secret_access_key = two\n";
+        std::fs::write(&credentials, keys).unwrap();
+        let config = dir.path().join("daybook.toml");
+        let feed = format!(
+            "[feed.native]\nlocation = \"s3://lake/audit\"\nmerge_fewest = 6\n\
+             store_options = {{ endpoint = \"{endpoint}\", allow_http = true, region = \"us-east-1\", \
+             credentials_file = \"{}\" }}\n",
+            credentials.display()
+        );
+        std::fs::write(&config, feed).unwrap();
+        Some(Bucket { dir, process, endpoint, config })
+    }
+
+    /// Tells it something: `calm`, `deaf`.
+    fn tell(&self, what: &str) {
+        std::fs::write(self.dir.path().join(what), "").unwrap();
+    }
+
+    /// Stops it; answers what it did.
+    fn stop(self) -> Value {
+        self.tell("stop");
+        end(self.process);
+        let did = std::fs::read(self.dir.path().join("did.json")).unwrap();
+        serde_json::from_slice(&did).unwrap()
+    }
+}
+
+#[test]
+fn a_store_that_hears_no_conditions_is_refused_and_one_that_does_is_not() {
+    let Some(store) = Bucket::start() else { return };
+    store.tell("calm");
+    store.tell("deaf");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let place = Place::new();
+    let mut flags = flags(&["journal_age_max=300ms"]);
+    flags.extend(["--config", store.config.to_str().unwrap()]);
+    let server = Server::start(&place.data(), &flags);
+    let client = place.client(&server.address);
+    let feed = || {
+        let feeds = runtime.block_on(client.get("/v1/feeds", &[])).unwrap();
+        feeds["items"][0].clone()
+    };
+    let wait = |what: &str, done: &dyn Fn(&Value) -> bool| {
+        let until = Instant::now() + Duration::from_secs(60);
+        loop {
+            let feed = feed();
+            if done(&feed) {
+                return;
+            }
+            assert!(Instant::now() < until, "{what}: {feed}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    };
+    runtime.block_on(send(&client, Sender::default().session(12, 100, false)));
+    wait("it is refused", &|feed| {
+        let error = feed["last_error"].as_str().unwrap_or_default();
+        error.contains("puts an object where there is one") && feed["tables"] == json!([])
+    });
+    std::fs::remove_file(store.dir.path().join("deaf")).unwrap();
+    wait("it is taken once it hears", &|feed| {
+        feed["rows_written"].as_u64() >= Some(12) && feed["failing_since"].is_null()
+    });
+    server.stop();
+    store.stop();
+}
+
 #[test]
 fn one_table_of_two_servers_in_a_store_that_fails_has_each_row_once() {
+    let Some(store) = Bucket::start() else { return };
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let dir = tempfile::tempdir().unwrap();
-    let mut store = begin_of("shared.py", "store", dir.path());
-    let endpoint = dir.path().join("endpoint");
-    while !endpoint.exists() {
-        if store.try_wait().unwrap().is_some() {
-            end(store);
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    let endpoint = std::fs::read_to_string(endpoint).unwrap();
-    let credentials = dir.path().join("credentials");
-    let keys = "[default]\naws_access_key_id = one\naws_secret_access_key = two\n";
-    std::fs::write(&credentials, keys).unwrap();
-    let config = dir.path().join("daybook.toml");
-    let feed = format!(
-        "[feed.native]\nlocation = \"s3://lake/audit\"\nmerge_fewest = 6\n\
-         store_options = {{ endpoint = \"{endpoint}\", allow_http = true, region = \"us-east-1\", \
-         credentials_file = \"{}\" }}\n",
-        credentials.display()
-    );
-    std::fs::write(&config, feed).unwrap();
     let mut flags = flags(&["journal_age_max=300ms"]);
-    flags.extend(["--config", config.to_str().unwrap()]);
+    flags.extend(["--config", store.config.to_str().unwrap()]);
     let places = [Place::new(), Place::new()];
     let mut servers: Vec<Server> =
         places.iter().map(|place| Server::start(&place.data(), &flags)).collect();
@@ -360,6 +430,8 @@ fn one_table_of_two_servers_in_a_store_that_fails_has_each_row_once() {
                     send(&client, sender.session(12, 100, false)).await;
                     tokio::time::sleep(Duration::from_millis(80)).await;
                 }
+                // Its file is put in pieces: half of these bytes are left when it is compressed.
+                send(&client, sender.session(6, 6 << 20, false)).await;
                 sender
             })
         })
@@ -378,20 +450,20 @@ fn one_table_of_two_servers_in_a_store_that_fails_has_each_row_once() {
         all.expected.extend(runtime.block_on(producer).unwrap().expected);
     }
     // What is read in the end is read from a store that is well again.
-    std::fs::write(dir.path().join("calm"), "").unwrap();
-    let check = dir.path().join("check");
+    store.tell("calm");
+    let check = store.dir.path().join("check");
     std::fs::create_dir(&check).unwrap();
     let settings = json!({
         "urls": servers.iter().map(|server| &server.address).collect::<Vec<_>>(),
         "tokens": places.iter().map(|place| &place.token).collect::<Vec<_>>(),
-        "endpoint": endpoint,
+        "endpoint": store.endpoint,
     });
     std::fs::write(check.join("settings.json"), settings.to_string()).unwrap();
     all.write(&check);
     end(begin_of("shared.py", "check", &check));
     servers.into_iter().for_each(Server::stop);
-    std::fs::write(dir.path().join("stop"), "").unwrap();
-    end(store);
+    let did = store.stop();
+    assert!(did["in pieces"].as_u64() >= Some(2), "{did}");
 }
 
 #[test]

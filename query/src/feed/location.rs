@@ -64,7 +64,7 @@ impl Kind {
                 "profile",
                 "ca_file",
             ],
-            Kind::Gcs => &["credentials_file", "ca_file"],
+            Kind::Gcs => &["endpoint", "allow_http", "credentials_file", "ca_file"],
             Kind::Azure => &["account", "endpoint", "allow_http", "credentials_file", "ca_file"],
             Kind::Directory => &[],
         }

@@ -1,10 +1,11 @@
 """One table of two servers in an object store, which fails and throttles.
 
-    shared.py store DIRECTORY     S3 by moto, until DIRECTORY/stop is there; where it is, is in DIRECTORY/endpoint
+    shared.py store DIRECTORY     S3 by moto, until DIRECTORY/stop is there; where it is, is in DIRECTORY/endpoint, and what
+                                  it did in the end in DIRECTORY/did.json
     shared.py check DIRECTORY     reads what the servers wrote, with other people's clients
 
 The store answers some requests with 503, before or after it did what was asked, and counts what it did to whom, until
-DIRECTORY/calm is there. In the directory of `check`: settings.json (urls, tokens, endpoint) and expected.ndjson, as feeds.py has it.
+DIRECTORY/calm is there. While DIRECTORY/deaf is there it hears no conditions. In the directory of `check`: settings.json (urls, tokens, endpoint) and expected.ndjson, as feeds.py has it.
 """
 
 import collections
@@ -17,7 +18,7 @@ import time
 import urllib.error
 import urllib.request
 
-from feeds import BEGAN, Server, check, of_frame, profile, same_rows
+from feeds import BEGAN, Server, check, end, of_frame, profile, same_rows
 
 BUCKET, PREFIX = "lake", "audit"
 SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
@@ -39,8 +40,12 @@ class Store:
     def __call__(self, environ, start_response):
         length = int(environ.get("CONTENT_LENGTH") or 0)
         environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(length))
+        if (self.directory / "deaf").exists():
+            environ.pop("HTTP_IF_NONE_MATCH", None)
         with self.lock:
             self.did["asked"] += 1
+            if "uploads" in environ.get("QUERY_STRING", ""):
+                self.did["in pieces"] += 1
             troubled = not (self.directory / "calm").exists()
             if troubled and self.did["asked"] % REFUSED == 0:
                 self.did["refused"] += 1
@@ -80,6 +85,7 @@ def store(directory):
     while not (directory / "stop").exists():
         time.sleep(0.1)
     print(f"the store: {dict(app.did)}")
+    (directory / "did.json").write_text(json.dumps(app.did))
 
 
 def compare(directory):
@@ -189,3 +195,4 @@ def log(s3, table):
 
 
 {"store": store, "check": compare}[sys.argv[1]](pathlib.Path(sys.argv[2]))
+end()

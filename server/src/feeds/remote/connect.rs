@@ -100,6 +100,9 @@ fn gcs(remote: &Remote, retry: RetryConfig) -> Result<Arc<dyn ObjectStore>, Stri
         .with_bucket_name(&remote.bucket)
         .with_client_options(options(remote)?)
         .with_retry(retry);
+    if let Some(endpoint) = remote.option("endpoint") {
+        builder = builder.with_base_url(endpoint.trim_end_matches('/'));
+    }
     if let Some(file) = remote.option("credentials_file") {
         builder = builder.with_service_account_path(file);
     }
