@@ -2,6 +2,7 @@
 //! same. (Other people's clients read them in the interop tests.)
 
 use super::support::{Service, command, config, end, name, ndjson, start};
+use daybook_engine::Options;
 use daybook_query::feed::location::Location;
 use daybook_query::feed::{Columns, Spec};
 use daybook_query::ocsf::Mapping;
@@ -231,7 +232,7 @@ async fn a_cursor_of_nobodys_or_of_another_table_is_refused() {
 async fn a_feed_goes_on_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
-    let options = || daybook_engine::Options { index_heap_bytes: 16 << 20, ..Default::default() };
+    let options = || Options { index_heap_bytes: 16 << 20, ..Default::default() };
     let first = Service::on(tempfile::tempdir().unwrap(), &data, options(), config()).await;
     sessions(&first, &["a"]).await;
     seal(&first).await;
@@ -386,4 +387,51 @@ async fn a_place_that_is_not_there_is_an_error_until_it_is() {
     std::fs::create_dir(&place).unwrap();
     let page = pull(&service, "feed=native", None).await;
     assert_eq!(page["items"][0]["rows"], json!(3));
+}
+
+#[tokio::test]
+async fn an_older_copy_of_the_data_does_not_write_on_in_the_same_place() {
+    let place = tempfile::tempdir().unwrap();
+    let feeds = vec![elsewhere(place.path())];
+    let service = Service::with(Config { feeds: feeds.clone(), ..config() }).await;
+    sessions(&service, &["a"]).await;
+    seal(&service).await;
+    pull(&service, "feed=native", None).await;
+    let copies = tempfile::tempdir().unwrap();
+    let (backup, restored) = (copies.path().join("backup"), copies.path().join("restored"));
+    let (engine, to) = (Arc::clone(&service.engine), backup.clone());
+    tokio::task::spawn_blocking(move || engine.backup(&to)).await.unwrap().unwrap();
+    // What comes after the copy goes into the table.
+    sessions(&service, &["b"]).await;
+    seal(&service).await;
+    let first = pull(&service, "feed=native", None).await;
+    let until = Instant::now() + Duration::from_secs(30);
+    while pull(&service, "feed=native", None).await["items"].as_array().unwrap().len() < 2 {
+        assert!(Instant::now() < until, "{first}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    service.end().await;
+
+    let to = restored.clone();
+    let restoring = move || daybook_engine::Engine::restore(&backup, &to, Options::default());
+    tokio::task::spawn_blocking(restoring).await.unwrap().unwrap();
+    let service =
+        Service::on(copies, &restored, Options::default(), Config { feeds, ..config() }).await;
+    // Its new events get the offsets that others have in the table.
+    sessions(&service, &["c", "d", "e"]).await;
+    seal(&service).await;
+    let until = Instant::now() + Duration::from_secs(30);
+    loop {
+        let (_, feeds) = service.get("/v1/feeds").await;
+        let feed = &feeds["items"][0];
+        if feed["last_error"].as_str().is_some_and(|error| error.contains("is an older copy")) {
+            break;
+        }
+        assert!(Instant::now() < until, "{feed}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // Nor now that it has grown past where the table is.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let (_, feeds) = service.get("/v1/feeds").await;
+    assert_eq!(feeds["items"][0]["rows_written"], json!(0), "{feeds}");
 }
