@@ -327,14 +327,14 @@ impl Run {
         let store =
             DiskStore::open(&self.engine.options().disk, &self.dir.path().join("feed/events"));
         let store: Arc<dyn Store> = Arc::new(store.unwrap());
-        let shape = daybook_query::feed::table::Shape {
+        let shape = daybook_query::feed::shape::Shape {
             name: "native.events".to_owned(),
             description: String::new(),
             schema: self.spec.columns.schema(None),
             partition_columns: self.spec.partition.columns(),
         };
         let again = Table::open(store, &shape).unwrap().state();
-        let paths = |state: &daybook_query::feed::table::State| {
+        let paths = |state: &daybook_query::feed::state::State| {
             state.live.keys().cloned().collect::<Vec<_>>()
         };
         assert_eq!(paths(&again), paths(&self.table().state()));

@@ -28,6 +28,7 @@
 //! | [`pull`] | the files after a cursor |
 //! | [`mirror`] | a directory that has a table's files: which to take, and which to delete |
 //! | [`table`], [`delta`], `checkpoint` | the table's log |
+//! | [`shape`], [`state`] | what a table is made with, and what its log amounts to |
 //! | [`store`], [`location`] | where its files are |
 //! | `check` | whether they are what the tables say |
 
@@ -39,7 +40,9 @@ mod files;
 pub mod location;
 pub mod mirror;
 pub mod pull;
+pub mod shape;
 mod ship;
+pub mod state;
 pub mod store;
 pub mod table;
 pub mod units;

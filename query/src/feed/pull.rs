@@ -10,7 +10,8 @@
 //! ```
 
 use super::Error;
-use super::table::{State, Table, now_ms};
+use super::state::State;
+use super::table::{Table, now_ms};
 use super::units::{self, File, Unit, Went, Why};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

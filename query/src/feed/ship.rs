@@ -10,8 +10,10 @@
 
 use super::delta::{Action, Txn};
 use super::files::{self, Job, Made, Stretch};
+use super::shape::Shape;
+use super::state::State;
 use super::store::Store;
-use super::table::{Shape, State, Table, now_ms};
+use super::table::{Table, now_ms};
 use super::units::{self, Unit, Went, Why};
 use super::{Error, Spec, table_name};
 use crate::ocsf::Class;

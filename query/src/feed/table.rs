@@ -20,13 +20,13 @@
 
 use super::Error;
 use super::checkpoint;
-use super::delta::{self, Action, Add, Format, Metadata, Protocol, Remove, Txn};
+use super::delta::{self, Action, Protocol};
+use super::shape::{Shape, wanted};
+use super::state::{State, time_of};
 use super::store::Store;
-use arrow::datatypes::Schema;
 use daybook_engine::event::Micros;
 use parking_lot::RwLock;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
@@ -38,64 +38,12 @@ const LAST_CHECKPOINT: &str = "_delta_log/_last_checkpoint";
 const CHECKPOINT_EVERY: i64 = 20;
 /// How long commits that a checkpoint has are kept, in milliseconds: 30 days.
 const LOG_KEPT_MS: i64 = 30 * 86_400_000;
-/// How long it is known what was removed, in milliseconds: 90 days.
-const GONE_KEPT_MS: i64 = 90 * 86_400_000;
 /// How often a commit is tried again that another writer was before at.
 const ATTEMPTS: usize = 100;
 /// How long to wait where a store refuses a commit and has none.
 const CONFLICT_WAIT: Duration = Duration::from_millis(50);
 /// How often it is looked, where nothing is new, whether that is because too much is, in milliseconds: every hour.
 const CHECK_EVERY_MS: i64 = 3_600_000;
-
-/// What a table is made with.
-#[derive(Clone, Debug)]
-pub struct Shape {
-    /// Its name.
-    pub name: String,
-    /// What it is about.
-    pub description: String,
-    /// Its columns.
-    pub schema: Arc<Schema>,
-    /// Those that are in the files' paths, with the types of their values.
-    pub partition_columns: Vec<&'static str>,
-}
-
-/// What a table's log amounts to.
-#[derive(Clone, Debug, Default)]
-pub struct State {
-    /// The version of the last commit; -1 before the first.
-    pub version: i64,
-    /// What the table is.
-    pub metadata: Option<Metadata>,
-    /// The files that belong to it, by path, with the version that brought them.
-    pub live: BTreeMap<String, Live>,
-    /// Those that do not any more, by path.
-    pub gone: BTreeMap<String, Gone>,
-    /// How far each writer is.
-    pub txns: BTreeMap<String, i64>,
-    /// When its last commit was made, in milliseconds since 1970; 0 if that is not known.
-    committed: i64,
-}
-
-/// A file that belongs to a table.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Live {
-    /// The file.
-    pub add: Add,
-    /// The version that brought it; that of the checkpoint, where no more is known.
-    pub version: i64,
-}
-
-/// A file that went.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Gone {
-    /// That it went.
-    pub remove: Remove,
-    /// What it was, where that is known.
-    pub add: Option<Add>,
-    /// The version that took it away.
-    pub version: i64,
-}
 
 /// A Delta Lake table.
 #[derive(Debug)]
@@ -356,139 +304,6 @@ impl Table {
     }
 }
 
-impl State {
-    /// Takes in a commit.
-    fn apply(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        let version = self.version + 1;
-        let actions = delta::decode(bytes)
-            .map_err(|what| Error::Table(format!("{}: {what}", commit_path(version))))?;
-        self.version = version;
-        self.committed = self.committed.max(time_of(&actions));
-        // In a commit a file may go and come back: what comes counts.
-        let (comes, others): (Vec<Action>, Vec<Action>) =
-            actions.into_iter().partition(|action| matches!(action, Action::Add(_)));
-        for action in others.into_iter().chain(comes) {
-            self.take(action);
-        }
-        let old = now_ms() - GONE_KEPT_MS;
-        self.gone.retain(|_, gone| gone.remove.deletion_timestamp.is_none_or(|at| at > old));
-        Ok(())
-    }
-
-    fn take(&mut self, action: Action) {
-        let version = self.version;
-        match action {
-            Action::MetaData(metadata) => self.metadata = Some(metadata),
-            Action::Txn(Txn { app_id, version, .. }) => {
-                self.txns.insert(app_id, version);
-            }
-            Action::Add(add) => {
-                self.gone.remove(&add.path);
-                self.live.insert(add.path.clone(), Live { add, version });
-            }
-            Action::Remove(remove) => {
-                let add = self.live.remove(&remove.path).map(|live| live.add);
-                self.gone.insert(remove.path.clone(), Gone { remove, add, version });
-            }
-            Action::CommitInfo(_) | Action::Protocol(_) => {}
-        }
-    }
-
-    /// What amounts to it.
-    fn actions(&self) -> Vec<Action> {
-        let txns = self.txns.iter().map(|(app_id, version)| {
-            Action::Txn(Txn { app_id: app_id.clone(), version: *version, last_updated: None })
-        });
-        let mut actions = vec![Action::Protocol(Protocol::OURS)];
-        actions.extend(self.metadata.clone().map(Action::MetaData));
-        actions.extend(txns);
-        actions.extend(self.gone.values().map(|gone| Action::Remove(gone.remove.clone())));
-        actions.extend(
-            self.live
-                .values()
-                .map(|live| Action::Add(Add { data_change: false, ..live.add.clone() })),
-        );
-        actions
-    }
-}
-
-/// The table's description, if it is not what it should be.
-fn wanted(shape: &Shape, state: &State) -> Result<Option<Metadata>, Error> {
-    let schema_string = delta::schema_string(&shape.schema);
-    let partition_columns: Vec<String> =
-        shape.partition_columns.iter().map(|name| (*name).to_owned()).collect();
-    let Some(metadata) = &state.metadata else {
-        return Ok(Some(Metadata {
-            id: new_id()?,
-            name: Some(shape.name.clone()),
-            description: Some(shape.description.clone()),
-            format: Format::default(),
-            schema_string,
-            partition_columns,
-            configuration: BTreeMap::new(),
-            created_time: Some(now_ms()),
-        }));
-    };
-    if metadata.partition_columns != partition_columns {
-        let by = |columns: &[String]| match columns {
-            [] => "in no directories".to_owned(),
-            columns => format!("in directories by {}", columns.join(", ")),
-        };
-        return Err(Error::Table(format!(
-            "its files are {}, and would be {}: set the feed's `partition` back, or give the feed another name",
-            by(&metadata.partition_columns),
-            by(&partition_columns)
-        )));
-    }
-    let columns = |text: &str| {
-        serde_json::from_str::<Value>(text)
-            .map_err(|error| Error::Table(format!("its columns can't be read: {error}")))
-    };
-    if let Some(column) = lost(&columns(&metadata.schema_string)?, &columns(&schema_string)?) {
-        return Err(Error::Table(format!(
-            "its column `{column}` would go, or be of another type: set the feed's `version` back, or give the feed another name"
-        )));
-    }
-    Ok((metadata.schema_string != schema_string)
-        .then(|| Metadata { schema_string, ..metadata.clone() }))
-}
-
-/// The first column of a schema that another one has not, or has with another type: files that are there can't be read
-/// by such a one.
-fn lost(old: &Value, new: &Value) -> Option<String> {
-    let fields = |schema: &Value| schema.get("fields").and_then(Value::as_array).cloned();
-    let (Some(old), Some(new)) = (fields(old), fields(new)) else {
-        return match (old.get("elementType"), new.get("elementType")) {
-            (Some(old), Some(new)) => lost(old, new),
-            _ => (old != new).then(String::new),
-        };
-    };
-    old.iter().find_map(|field| {
-        let name = field.get("name")?.as_str()?;
-        let same = new.iter().find(|other| other.get("name") == field.get("name"));
-        let inner = match same {
-            None => String::new(),
-            Some(same) => lost(field.get("type")?, same.get("type")?)?,
-        };
-        Some(if inner.is_empty() { name.to_owned() } else { format!("{name}.{inner}") })
-    })
-}
-
-/// A random id in the form of a UUID (version 4).
-fn new_id() -> Result<String, Error> {
-    let mut bytes = [0u8; 16];
-    getrandom::fill(&mut bytes).map_err(|error| Error::Table(error.to_string()))?;
-    let number = u128::from_be_bytes(bytes);
-    let number = number & !(0xf << 76) | 4 << 76;
-    let number = number & !(0b11 << 62) | 0b10 << 62;
-    let digits = format!("{number:032x}");
-    let (a, rest) = digits.split_at(8);
-    let (b, rest) = rest.split_at(4);
-    let (c, rest) = rest.split_at(4);
-    let (d, e) = rest.split_at(4);
-    Ok(format!("{a}-{b}-{c}-{d}-{e}"))
-}
-
 /// Reads a table's log: the latest checkpoint that can be read, and the commits behind it.
 fn load(store: &dyn Store) -> Result<State, Error> {
     // The note may be lost, or be that of a slower writer: it only says from where on it is worth looking.
@@ -569,7 +384,7 @@ fn checkpoint_path(version: i64) -> String {
     format!("{LOG_DIR}/{version:020}.checkpoint.parquet")
 }
 
-fn commit_path(version: i64) -> String {
+pub(super) fn commit_path(version: i64) -> String {
     format!("{LOG_DIR}/{version:020}.json")
 }
 
@@ -581,14 +396,6 @@ fn version_of(name: &str) -> Option<i64> {
 /// When a commit was made, in milliseconds since 1970; 0 if it does not say.
 fn committed_at(bytes: &[u8]) -> i64 {
     time_of(&delta::decode(bytes).unwrap_or_default())
-}
-
-fn time_of(actions: &[Action]) -> i64 {
-    let infos = actions.iter().filter_map(|action| match action {
-        Action::CommitInfo(info) => info.get("timestamp").and_then(Value::as_i64),
-        _ => None,
-    });
-    infos.max().unwrap_or(0)
 }
 
 /// Who commits, and when: later than the commit before, also where clocks of nodes differ, so that the first version of

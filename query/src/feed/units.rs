@@ -3,7 +3,8 @@
 use super::Error;
 use super::delta::{Add, Remove, Stats};
 use super::files::Made;
-use super::table::{Gone, State, Table, now_ms};
+use super::state::{Gone, State};
+use super::table::{Table, now_ms};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::ops::Range;
