@@ -8,7 +8,13 @@ import { openPage, send, startBrowser, startServer } from "./harness.mjs";
 const BYTES_MAX = 1_500_000;
 const directory = join(resolve(dirname(fileURLToPath(import.meta.url)), "../../.."), "docs/pictures");
 
-/** Each view: where it is, what has to be there, and what is done to it before. */
+/** The address of the sample session that a list has first. */
+const first = async (url, list, tab) => {
+  const page = await (await fetch(`${url}/v1/sessions?limit=1&${list}`)).json();
+  return `/sessions/${encodeURIComponent(page.items[0].id)}${tab}`;
+};
+
+/** Each view: where it is (or how that is found), what has to be there, and what is done to it before. */
 const VIEWS = [
   ["sessions", "/", "tr[data-id]"],
   ["search", "/?q=select+-count&view=hits", ".hit"],
@@ -16,6 +22,16 @@ const VIEWS = [
     await page.fill("#q", "verdict:blocked role:prod");
     await page.locator("#q-list li").nth(1).waitFor();
   }],
+  ["commands", (url) => first(url, "type=database&subtype=postgres&status=done&sort=-masked", ""), ".event.command"],
+  ["timeline", (url) => first(url, "type=application&status=done&sort=-approved", "?tab=timeline"), ".axis .spot"],
+  ["replay", (url) => first(url, "type=ssh&status=done&sort=-duration", "?tab=replay"), ".screen-row", async (page) => {
+    await page.locator(".bar-range").evaluate((slider) => {
+      slider.value = String(Math.round(Number(slider.max) * 0.6));
+      slider.dispatchEvent(new Event("input", { bubbles: true }));
+      slider.dispatchEvent(new Event("change", { bubbles: true }));
+    });
+  }],
+  ["details", (url) => first(url, "type=application&status=done&sort=-approved", "?tab=details"), ".details"],
   ["reviews", "/reviews?show=decided", ".review-row"],
   ["exports", "/exports", "a.download"],
   ["status", "/status", ".health.fine", (page) => page.waitForTimeout(9000)],
@@ -40,7 +56,7 @@ try {
   for (const colorScheme of ["light", "dark"]) {
     const page = await openPage(browser, server.url, { colorScheme, viewport: { width: 1280, height: 760 } });
     for (const [name, path, there, act] of VIEWS) {
-      await page.goto(server.url + path);
+      await page.goto(server.url + (typeof path === "string" ? path : await path(server.url)));
       await page.locator(there).first().waitFor();
       await act?.(page);
       await page.waitForTimeout(500);
