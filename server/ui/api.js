@@ -36,7 +36,7 @@ async function ask(url, options) {
     if (error.name === "AbortError") throw error;
   }
   if (!response.ok) {
-    if (response.status === 401) location.assign("/login");
+    if (response.status === 401) location.assign(`/login?to=${encodeURIComponent(location.pathname + location.search)}`);
     const said = body?.detail ?? body?.title ?? `the server answered ${response.status}`;
     throw new Problem(sentence(said), { ...body, status: response.status });
   }

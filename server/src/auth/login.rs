@@ -5,7 +5,8 @@
 
 use super::tokens::Found;
 use crate::state::App;
-use axum::extract::{Form, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Form, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use serde::Deserialize;
@@ -34,9 +35,17 @@ pub(crate) async fn post(State(app): State<App>, Form(login): Form<Login>) -> Re
     response
 }
 
+/// Where the browser wanted to.
+#[derive(Default, Deserialize)]
+pub(crate) struct Wanted {
+    #[serde(default)]
+    to: String,
+}
+
 /// `GET /login`: the form; also the way out, for it takes the cookie away.
-pub(crate) async fn get() -> Response {
-    let mut response = form("/", "");
+pub(crate) async fn get(wanted: Result<Query<Wanted>, QueryRejection>) -> Response {
+    let wanted = wanted.map_or_else(|_| Wanted::default(), |Query(wanted)| wanted);
+    let mut response = form(&wanted.to, "");
     let gone = HeaderValue::from_static("daybook=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
     response.headers_mut().insert(header::SET_COOKIE, gone);
     *response.status_mut() = StatusCode::OK;

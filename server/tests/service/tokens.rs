@@ -301,6 +301,15 @@ async fn a_browser_gets_a_form_and_then_a_cookie_that_scripts_cannot_read() {
         let request = http.post(format!("{}/login", service.url)).body(form);
         request.header("content-type", "application/x-www-form-urlencoded").send()
     };
+    for (asked, to) in [
+        ("?to=%2Fsessions%2Fa%3Ftab%3Dreplay%26at%3D1", "/sessions/a?tab=replay&amp;at=1"),
+        ("?to=//example.com", "/"),
+        ("?to=%ff%22", "/"),
+        ("", "/"),
+    ] {
+        let page = service.raw(&format!("/login{asked}")).await.text().await.unwrap();
+        assert!(page.contains(&format!(r#"name="to" type="hidden" value="{to}""#)), "{page}");
+    }
     assert_eq!(login("daybook_no_no", "/").await.unwrap().status(), 401);
     for (to, goes) in
         [("/sessions/a", "/sessions/a"), ("//example.com/", "/"), ("https://example.com", "/")]
