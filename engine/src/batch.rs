@@ -50,6 +50,10 @@ pub fn is_own(session: &str) -> bool {
     session.strip_prefix(OWN_SESSION).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
+/// From this number on daybook numbers the events that it writes itself into the sessions of producers: reviewers'
+/// decisions and the like. A producer that numbers its events goes on with the next number, and must find it free.
+pub const OWN_SEQ_MIN: Seq = Seq(1 << 31);
+
 /// Who sends events, and what that one may.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sender {
@@ -73,6 +77,8 @@ pub struct Batch {
     sender: Option<Arc<Sender>>,
     /// Given with a batch of events without numbers, so that it can be sent again.
     key: Option<Arc<str>>,
+    /// Events without numbers get one from [`OWN_SEQ_MIN`] on.
+    apart: bool,
     lines: Vec<u8>,
     events: Vec<Incoming>,
 }
@@ -104,6 +110,13 @@ impl Batch {
     #[must_use]
     pub fn of(sender: Option<Arc<Sender>>) -> Batch {
         Batch { sender, ..Batch::default() }
+    }
+
+    /// An empty batch of events that daybook itself writes into sessions of producers, without numbers: they are numbered
+    /// from [`OWN_SEQ_MIN`] on.
+    #[must_use]
+    pub fn apart() -> Batch {
+        Batch { apart: true, ..Batch::default() }
     }
 
     /// The same batch with an idempotency key: an event without a number that was stored before, from the same
@@ -212,7 +225,7 @@ impl Batch {
     }
 
     pub(crate) fn into_parts(self) -> (Origin, Vec<u8>, Vec<Incoming>) {
-        (Origin { sender: self.sender, key: self.key }, self.lines, self.events)
+        (Origin { sender: self.sender, key: self.key, apart: self.apart }, self.lines, self.events)
     }
 }
 
@@ -220,6 +233,8 @@ impl Batch {
 pub(crate) struct Origin {
     pub sender: Option<Arc<Sender>>,
     key: Option<Arc<str>>,
+    /// Are its events numbered from [`OWN_SEQ_MIN`] on?
+    pub apart: bool,
 }
 
 impl Origin {

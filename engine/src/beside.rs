@@ -6,6 +6,7 @@
 //! | `alerts.json` | how far each alert has come |
 //! | `feeds.json` | how far each feed has come, and what its links are signed with |
 //! | `push.json` | how far each sink has been sent, and the events that it refused |
+//! | `notify.json` | how far those are who are told of access requests, and dead letters |
 //! | `links.json`, `runs.json`, `cases.json`, `marks.json` | what the acts in a session of daybook's own amount to, up to one of them |
 //!
 //! Each is one JSON document that knows its checksum ([`crate::sealed`]). It is replaced as a whole and durably,
@@ -31,6 +32,8 @@ pub enum Beside {
     Feeds,
     /// How far each sink has been sent.
     Push,
+    /// How far those are who are told of access requests.
+    Notify,
     /// Links to sessions.
     Links,
     /// Commands that are run again.
@@ -43,11 +46,12 @@ pub enum Beside {
 
 impl Beside {
     /// All of them.
-    pub const ALL: [Beside; 8] = [
+    pub const ALL: [Beside; 9] = [
         Beside::Searches,
         Beside::Alerts,
         Beside::Feeds,
         Beside::Push,
+        Beside::Notify,
         Beside::Links,
         Beside::Runs,
         Beside::Cases,
@@ -62,6 +66,7 @@ impl Beside {
             Beside::Alerts => "alerts.json",
             Beside::Feeds => "feeds.json",
             Beside::Push => "push.json",
+            Beside::Notify => "notify.json",
             Beside::Links => "links.json",
             Beside::Runs => "runs.json",
             Beside::Cases => "cases.json",

@@ -16,6 +16,7 @@ pub mod journal;
 pub mod merkle;
 pub mod repair;
 pub mod retention;
+pub mod review;
 pub mod screen;
 mod sealed;
 pub mod segment;
@@ -25,7 +26,7 @@ pub mod text;
 pub mod verify;
 pub mod view;
 
-pub use batch::{Ack, Batch, OWN_SESSION, OwnSession, Rejection, Sender, is_own};
+pub use batch::{Ack, Batch, OWN_SEQ_MIN, OWN_SESSION, OwnSession, Rejection, Sender, is_own};
 pub use beside::Beside;
 pub use engine::{
     Act, Coverage, Engine, FORMAT_VERSION, Left, Options, Rekeyed, Repaired, StageSeconds, Stats,

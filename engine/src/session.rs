@@ -6,7 +6,8 @@
 //! start and the higher for the end. Each event must be applied once; the log sees to that.
 
 use crate::event::wire::{Body, End, Event, ReviewDecision, ReviewRequest, Start};
-use crate::event::{Decision, EndStatus, Kind, Micros, Scope, Seq, Verdict};
+use crate::event::{EndStatus, Kind, Micros, Scope, Seq, Verdict};
+use crate::review::{Review, ReviewStatus, Standing};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -90,74 +91,6 @@ pub struct SessionState {
     /// The reviews by id.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub reviews: BTreeMap<Box<str>, Review>,
-}
-
-/// A review: what was asked, and what was said of it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Review {
-    /// The request with the lowest seq.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request: Option<(Seq, Micros, Box<ReviewRequest>)>,
-    /// Every decision by seq.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub decisions: BTreeMap<Seq, (Micros, Box<ReviewDecision>)>,
-}
-
-/// Where a review stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ReviewStatus {
-    /// It waits for reviewers.
-    Pending,
-    /// It has the approvals that it takes.
-    Approved,
-    /// A reviewer said no.
-    Rejected,
-    /// An approval was taken back.
-    Revoked,
-    /// Nobody answered in time.
-    Expired,
-    /// What was approved has been done.
-    Executed,
-}
-
-impl ReviewStatus {
-    /// Its name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            ReviewStatus::Pending => "pending",
-            ReviewStatus::Approved => "approved",
-            ReviewStatus::Rejected => "rejected",
-            ReviewStatus::Revoked => "revoked",
-            ReviewStatus::Expired => "expired",
-            ReviewStatus::Executed => "executed",
-        }
-    }
-}
-
-impl Review {
-    /// Where it stands: the last word by seq, but an approval counts once enough people gave it.
-    #[must_use]
-    pub fn status(&self) -> ReviewStatus {
-        let needed = self.request.as_ref().and_then(|(_, _, r)| r.min_approvals).unwrap_or(1).max(1)
-            as usize;
-        let mut approvers: BTreeSet<Option<&str>> = BTreeSet::new();
-        let mut status = ReviewStatus::Pending;
-        for (_, said) in self.decisions.values() {
-            status = match said.decision {
-                Decision::Approved => {
-                    approvers.insert(said.by.as_deref());
-                    if approvers.len() >= needed { ReviewStatus::Approved } else { status }
-                }
-                Decision::Rejected => ReviewStatus::Rejected,
-                Decision::Revoked => ReviewStatus::Revoked,
-                Decision::Expired => ReviewStatus::Expired,
-                Decision::Executed => ReviewStatus::Executed,
-            };
-        }
-        status
-    }
 }
 
 /// A session's status.
@@ -330,18 +263,53 @@ impl SessionState {
         if self.waiting.is_empty() {
             return 0;
         }
-        let mut of_command: BTreeMap<Seq, ReviewStatus> = BTreeMap::new();
+        // Of several reviews of a command the last one counts.
+        let mut of_command: BTreeMap<Seq, (Micros, Seq, &Review)> = BTreeMap::new();
         for review in self.reviews.values() {
-            if let Some(command) = review.request.as_ref().and_then(|(_, _, r)| r.command) {
-                of_command.insert(command, review.status());
+            let Some((seq, time, request)) = &review.request else { continue };
+            let Some(command) = request.command else { continue };
+            let last = of_command.entry(command).or_insert((*time, *seq, review));
+            if (last.0, last.1) < (*time, *seq) {
+                *last = (*time, *seq, review);
             }
         }
-        let count = self
-            .waiting
-            .iter()
-            .filter(|seq| stands(of_command.get(seq).copied().unwrap_or(ReviewStatus::Pending)))
-            .count();
-        count as u64
+        let status = |command: &Seq| {
+            let review = of_command.get(command);
+            review.map_or(ReviewStatus::Pending, |(_, _, review)| self.review_status(review))
+        };
+        self.waiting.iter().filter(|command| stands(status(command))).count() as u64
+    }
+
+    /// Who asks for its reviews: its user, once its start arrived.
+    #[must_use]
+    pub fn requester(&self) -> Option<&str> {
+        self.facts().and_then(|facts| facts.user.as_deref())
+    }
+
+    /// Where one of its reviews stands.
+    #[must_use]
+    pub fn review_status(&self, review: &Review) -> ReviewStatus {
+        review.status(self.requester())
+    }
+
+    /// Where one of its reviews stands, and what brought it there.
+    #[must_use]
+    pub fn review_standing<'a>(&self, review: &'a Review) -> Standing<'a> {
+        review.standing(self.requester())
+    }
+
+    /// Has it a review that waits for reviewers?
+    fn any_pending_review(&self) -> bool {
+        let mut asked = self.reviews.values().filter(|review| review.request.is_some());
+        asked.any(|review| {
+            review.scope() == Scope::Command && self.review_status(review) == ReviewStatus::Pending
+        })
+    }
+
+    /// When a review of it was asked for, or something was said of one, last.
+    #[must_use]
+    pub fn last_review_at(&self) -> Option<Micros> {
+        self.reviews.values().filter_map(Review::changed_at).max()
     }
 
     /// Its status.
@@ -354,21 +322,24 @@ impl SessionState {
                 EndStatus::Killed => Status::Killed,
             };
         }
-        let mut pending = self.pending() > 0;
-        for review in self.reviews.values() {
-            let session =
-                review.request.as_ref().is_some_and(|(_, _, r)| r.scope == Scope::Session);
-            match review.status() {
-                ReviewStatus::Rejected | ReviewStatus::Expired | ReviewStatus::Revoked
-                    if session =>
-                {
-                    return Status::Rejected;
-                }
-                ReviewStatus::Pending if review.request.is_some() => pending = true,
-                _ => {}
+        // Whoever was turned away may ask again: the last request for the session counts.
+        let asked = self.reviews.values().filter_map(|review| {
+            let (seq, time, request) = review.request.as_ref()?;
+            (request.scope == Scope::Session).then_some((*time, *seq, review))
+        });
+        let last = asked.max_by_key(|(time, seq, _)| (*time, *seq));
+        match last.map(|(_, _, review)| self.review_status(review)) {
+            Some(ReviewStatus::Rejected | ReviewStatus::Expired | ReviewStatus::Revoked) => {
+                return Status::Rejected;
             }
+            Some(ReviewStatus::Pending) => return Status::PendingReview,
+            _ => {}
         }
-        if pending { Status::PendingReview } else { Status::Open }
+        if self.pending() > 0 || self.any_pending_review() {
+            Status::PendingReview
+        } else {
+            Status::Open
+        }
     }
 
     /// The summary line, such as `5 commands · 1 blocked · 1 approved · 4 fields masked`.

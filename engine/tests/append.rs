@@ -441,6 +441,34 @@ fn a_producer_forges_neither_reviews_nor_accesses() {
     assert_eq!(pushed(Some(Sender { audits: true, ..Sender::default() })), [false, true]);
 }
 
+/// A producer that numbers its events can't know that a reviewer decided meanwhile: its next number has to be free.
+#[test]
+fn what_daybook_writes_into_a_session_takes_no_number_of_its_producer() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || Engine::open(dir.path(), Options { merge: false, ..Options::default() }).unwrap();
+    let decide = |engine: &Engine| {
+        let line = r#"{"session":"s","time":"2026-03-01T10:00:00Z","kind":"review.decision","review":"r","decision":"approved"}"#;
+        let mut batch = Batch::apart();
+        batch.push(1, line.as_bytes()).unwrap();
+        let ack = engine.append_blocking(batch).unwrap();
+        assert_eq!((ack.accepted, ack.rejected.len()), (1, 0));
+    };
+    let unnumbered =
+        r#"{"session":"s","time":"2026-03-01T10:00:00Z","kind":"terminal.output","text":"x"}"#;
+    let mut engine = open();
+    for at in [0, 2] {
+        assert_eq!(append(&engine, &[line("s", at, "a")]).accepted, 1);
+        decide(&engine);
+        assert_eq!(append(&engine, &[unnumbered.to_owned()]).accepted, 1);
+        engine.seal_now().unwrap();
+        drop(engine);
+        engine = open();
+    }
+    let numbers: Vec<u32> = stored(&engine.snapshot()).into_keys().map(|(_, seq)| seq).collect();
+    let Seq(apart) = daybook_engine::OWN_SEQ_MIN;
+    assert_eq!(numbers, [0, 1, 2, 3, apart, apart + 1]);
+}
+
 /// A batch of events without numbers is safe to send again with its key: after a cut answer, a seal, a
 /// merge, a crash.
 #[test]

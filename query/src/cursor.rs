@@ -38,6 +38,8 @@ pub(crate) enum List {
     Ranked = 5,
     /// A replay: the `seq` of the next event.
     Replay = 6,
+    /// A list of reviews: which half, and the place of the last one in it.
+    Reviews = 7,
 }
 
 /// Writes a place.

@@ -14,6 +14,7 @@ pub mod lang;
 #[cfg(feature = "columnar")]
 pub mod ocsf;
 pub mod replay;
+pub mod reviews;
 pub mod scan;
 pub mod search;
 pub mod sessions;

@@ -13,15 +13,14 @@ use crate::cursor::{self, List};
 use crate::error::QueryError;
 use crate::item::{FacetCount, SessionItem, Time};
 use crate::lang::Query;
+use crate::reviews::ReviewItem;
 use crate::search::SearchLimits;
 use crate::search::sets;
 use crate::search::tally::{FACET_VALUES_MAX, FACETS};
 use daybook_engine::Coverage;
 use daybook_engine::catalog::filter::{NumberFact, Pattern, SessionFilter, TextFact};
 use daybook_engine::catalog::sort::{Sort, SortFact, SortValue};
-use daybook_engine::event::wire::ReviewDecision;
-use daybook_engine::event::{Micros, Offset, Scope, Seq, SessionKey};
-use daybook_engine::session::{Review, ReviewStatus};
+use daybook_engine::event::{Micros, Offset, SessionKey};
 use daybook_engine::view::{Facet, ListPlace, ListRequest, SessionSet, Snapshot, Weights};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -136,53 +135,6 @@ pub struct CheckpointItem {
     pub size: u64,
     /// Does it cover all of the session's events?
     pub covered: bool,
-}
-
-/// A review of a session or of one of its commands.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ReviewItem {
-    /// Its id.
-    pub id: Box<str>,
-    /// Where it stands.
-    pub status: ReviewStatus,
-    /// The request's number in the session; none while only decisions have arrived.
-    pub seq: Option<Seq>,
-    /// When it was asked for.
-    pub requested_at: Option<Time>,
-    /// What was asked.
-    #[serde(flatten)]
-    pub request: Option<RequestItem>,
-    /// What was said, in order.
-    pub decisions: Vec<DecisionItem>,
-}
-
-/// What a review asks for.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct RequestItem {
-    /// What it is about.
-    pub scope: Scope,
-    /// The command that waits, for scope `command`.
-    pub command: Option<Seq>,
-    /// The groups that may decide.
-    pub groups: Vec<Box<str>>,
-    /// How many approvals it takes; one if unsaid.
-    pub min_approvals: Option<u32>,
-    /// When it expires.
-    pub expires_at: Option<Time>,
-    /// Why it is asked for.
-    pub reason: Option<Box<str>>,
-}
-
-/// What was said of a review.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct DecisionItem {
-    /// Its number in the session.
-    pub seq: Seq,
-    /// When it was said.
-    pub time: Time,
-    /// What was said, by whom.
-    #[serde(flatten)]
-    pub said: Box<ReviewDecision>,
 }
 
 /// The events of a session in one part of the log.
@@ -348,8 +300,11 @@ pub fn details(
     let state = &session.state;
     let facts = state.facts().cloned().unwrap_or_default();
     let end = state.end.as_ref().map(|(_, _, end)| end);
-    let mut reviews: Vec<ReviewItem> =
-        state.reviews.iter().map(|(id, review)| review_item(id, review)).collect();
+    let mut reviews: Vec<ReviewItem> = state
+        .reviews
+        .iter()
+        .map(|(id, review)| ReviewItem::of(id, review, state.requester()))
+        .collect();
     reviews.sort_by(|a, b| (a.requested_at, &a.id).cmp(&(b.requested_at, &b.id)));
     let segments = segments(snapshot, session.key)?;
     Ok(Some(SessionDetails {
@@ -373,30 +328,6 @@ pub fn details(
         }),
         segments,
     }))
-}
-
-fn review_item(id: &str, review: &Review) -> ReviewItem {
-    let request = review.request.as_ref();
-    let decisions = review.decisions.iter().map(|(seq, (time, said))| DecisionItem {
-        seq: *seq,
-        time: Time(*time),
-        said: said.clone(),
-    });
-    ReviewItem {
-        id: id.into(),
-        status: review.status(),
-        seq: request.map(|(seq, _, _)| *seq),
-        requested_at: request.map(|(_, time, _)| Time(*time)),
-        request: request.map(|(_, _, request)| RequestItem {
-            scope: request.scope,
-            command: request.command,
-            groups: request.groups.clone(),
-            min_approvals: request.min_approvals,
-            expires_at: request.expires_at.map(Time),
-            reason: request.reason.clone(),
-        }),
-        decisions: decisions.collect(),
-    }
 }
 
 fn segments(snapshot: &Snapshot, key: SessionKey) -> Result<Vec<SegmentItem>, QueryError> {

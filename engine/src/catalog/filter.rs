@@ -4,6 +4,7 @@
 use crate::event::{Micros, SessionKey};
 use crate::session::SessionState;
 use crate::view::SessionSet;
+use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -47,6 +48,13 @@ pub enum TextFact {
     Tag,
     /// The status, by [`crate::session::Status::name`].
     Status,
+    /// The id of a review; any of them.
+    Review,
+    /// Where a review that was asked for stands, by [`ReviewStatus::name`](crate::review::ReviewStatus::name); any of
+    /// them.
+    ReviewStatus,
+    /// Who approved a review, as far as it counts; any of them.
+    Approver,
 }
 
 /// A session's numbers.
@@ -74,6 +82,8 @@ pub enum NumberFact {
     Masked,
     /// Bytes as sent.
     Bytes,
+    /// When a review of it was asked for, or something was said of one, last, in microseconds.
+    LastReview,
 }
 
 /// The shape of a text: literal pieces with anything (`*`) between them. Case counts.
@@ -154,7 +164,7 @@ impl SessionFilter {
 
 impl TextFact {
     /// Every field.
-    pub const ALL: [TextFact; 8] = [
+    pub const ALL: [TextFact; 11] = [
         TextFact::Id,
         TextFact::User,
         TextFact::Role,
@@ -163,6 +173,9 @@ impl TextFact {
         TextFact::Agent,
         TextFact::Tag,
         TextFact::Status,
+        TextFact::Review,
+        TextFact::ReviewStatus,
+        TextFact::Approver,
     ];
 
     /// Its name in the API and in the catalog's schema.
@@ -177,6 +190,9 @@ impl TextFact {
             TextFact::Agent => "agent",
             TextFact::Tag => "tag",
             TextFact::Status => "status",
+            TextFact::Review => "review",
+            TextFact::ReviewStatus => "review_status",
+            TextFact::Approver => "approver",
         }
     }
 
@@ -193,13 +209,25 @@ impl TextFact {
             TextFact::Subtype => one(facts.and_then(|f| f.subtype.as_ref())),
             TextFact::Agent => one(facts.and_then(|f| f.agent.as_ref())),
             TextFact::Tag => facts.is_some_and(|f| f.tags.iter().any(|t| test(t))),
+            TextFact::Review => state.reviews.keys().any(|id| test(id)),
+            // Each value once, however many reviews have it.
+            TextFact::ReviewStatus => {
+                let asked = state.reviews.values().filter(|review| review.request.is_some());
+                let statuses = asked.map(|review| state.review_status(review).name());
+                statuses.collect::<BTreeSet<_>>().into_iter().any(test)
+            }
+            TextFact::Approver => {
+                let standing = state.reviews.values().map(|review| state.review_standing(review));
+                let names = standing.flat_map(|standing| standing.approvers).flatten();
+                names.collect::<BTreeSet<_>>().into_iter().any(test)
+            }
         }
     }
 }
 
 impl NumberFact {
     /// Every number.
-    pub const ALL: [NumberFact; 11] = [
+    pub const ALL: [NumberFact; 12] = [
         NumberFact::Started,
         NumberFact::Ended,
         NumberFact::LastEvent,
@@ -211,6 +239,7 @@ impl NumberFact {
         NumberFact::Pending,
         NumberFact::Masked,
         NumberFact::Bytes,
+        NumberFact::LastReview,
     ];
 
     /// Its name in the API and in the catalog's schema.
@@ -228,6 +257,7 @@ impl NumberFact {
             NumberFact::Pending => "pending",
             NumberFact::Masked => "masked",
             NumberFact::Bytes => "bytes",
+            NumberFact::LastReview => "last_review",
         }
     }
 
@@ -247,6 +277,7 @@ impl NumberFact {
             NumberFact::Pending => count(state.pending()),
             NumberFact::Masked => count(state.masked),
             NumberFact::Bytes => count(state.bytes),
+            NumberFact::LastReview => state.last_review_at().map(|Micros(t)| t),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! | field | holds |
 //! |---|---|
 //! | `key` | the session's number: a term and a column |
-//! | `id`, `user`, `role`, `type`, `subtype`, `agent`, `tag`, `status` | raw terms, and but for `id` a column |
+//! | `id`, `user`, `role`, `type`, `subtype`, `agent`, `tag`, `status`, `review`, ... | raw terms, and but for `id` a column |
 //! | `started`, `ended`, ... | a column of `i64` for each [`NumberFact`] |
 //! | `stored` | the id and the state as JSON |
 

@@ -346,6 +346,12 @@ impl Engine {
         self.shared.follow()
     }
 
+    /// Moves when a request for a review, or a decision, can be found.
+    #[must_use]
+    pub fn follow_reviews(&self) -> tokio::sync::watch::Receiver<Offset> {
+        self.shared.follow_reviews()
+    }
+
     /// What is stored, and how the parts of the engine are doing.
     ///
     /// # Errors

@@ -75,6 +75,8 @@ pub(crate) struct Shared {
     wake: Condvar,
     /// The log's end, for those who follow it.
     end: watch::Sender<Offset>,
+    /// Moves when something of a review can be found.
+    reviews: watch::Sender<Offset>,
     /// These, and new blocks: under load there are hundreds a second, and few wait for them.
     wake_for_blocks: Condvar,
     /// Held as long as the engine lives: no other process may write here.
@@ -161,6 +163,7 @@ impl Shared {
             wake: Condvar::new(),
             wake_for_blocks: Condvar::new(),
             end: watch::Sender::new(end),
+            reviews: watch::Sender::new(end),
             _lock: lock,
         }
     }
@@ -320,6 +323,16 @@ impl Shared {
     /// The log's end, and when it moves.
     pub fn follow(&self) -> watch::Receiver<Offset> {
         self.end.subscribe()
+    }
+
+    /// Moves when a request for a review, or a decision, can be found.
+    pub fn follow_reviews(&self) -> watch::Receiver<Offset> {
+        self.reviews.subscribe()
+    }
+
+    /// Something of a review is visible, up to an offset.
+    pub fn reviews_changed(&self, end: Offset) {
+        self.reviews.send_replace(end);
     }
 
     /// New blocks are visible, up to an offset.

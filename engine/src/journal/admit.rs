@@ -5,14 +5,14 @@
 
 use super::seen::{SeenSession, SeqSet};
 use super::writer::{Stamps, Writer};
-use crate::batch::{Ack, Batch, Incoming, Rejection, Sender, is_own};
+use crate::batch::{Ack, Batch, Incoming, OWN_SEQ_MIN, Origin, Rejection, Sender, is_own};
 use crate::block::{Record, Retry};
 use crate::error::Error;
 use crate::event::time::excerpt;
 use crate::event::wire::Event;
 use crate::event::{Kind, Micros, Offset, Seq, SessionKey, Verdict};
 use crate::view::{Ordinals, Part as _, Sessions as _};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, RangeInclusive};
 use std::sync::Arc;
 
 /// What becomes of an event.
@@ -42,7 +42,7 @@ impl Writer {
         for event in events {
             let line = event.line(&lines);
             let retry = origin.retry(&event, line);
-            match self.admission(&event, line, (origin.sender.as_deref(), retry))? {
+            match self.admission(&event, line, (&origin, retry))? {
                 Admission::Duplicate => ack.duplicates += 1,
                 Admission::Refused(error) => {
                     ack.rejected.push(Rejection { line: event.number, error });
@@ -66,7 +66,7 @@ impl Writer {
         &mut self,
         event: &Incoming,
         line: &[u8],
-        (sender, retry): (Option<&Sender>, Option<Retry>),
+        (origin, retry): (&Origin, Option<Retry>),
     ) -> Result<Admission, Error> {
         // What daybook has to tell of itself is bounded by what it does.
         let own = is_own(&event.session);
@@ -92,7 +92,7 @@ impl Writer {
                 return Ok(Admission::Refused(format!("can't be checked for being new: {error}")));
             }
         };
-        if let Some(sender) = sender
+        if let Some(sender) = origin.sender.as_deref()
             && let Some(refusal) = self.not_its_own(&event.session, new, sender)
         {
             return Ok(Admission::Refused(refusal));
@@ -112,7 +112,7 @@ impl Writer {
                 )));
             }
             Some(seq) => seq,
-            None => match session.seqs.next() {
+            None => match session.seqs.next_within(numbers(origin.apart)) {
                 Some(seq) => seq,
                 None => {
                     return Ok(Admission::Refused("the session has no numbers left".to_owned()));
@@ -294,6 +294,12 @@ impl Writer {
             )),
         })
     }
+}
+
+/// The numbers of which an event without one gets the next.
+fn numbers(apart: bool) -> RangeInclusive<u32> {
+    let Seq(apart_min) = OWN_SEQ_MIN;
+    if apart { apart_min..=u32::MAX } else { 0..=apart_min - 1 }
 }
 
 /// Reads the one record of an ordinal and answers what `test` says of it.

@@ -79,12 +79,17 @@ impl SeqSet {
         self.ranges.is_empty()
     }
 
-    /// The number after the largest, or 0 for an empty set; `None` past the last number there is.
+    /// The number after the largest of those within bounds, or the first one if there is none; `None` past the last.
     #[must_use]
-    pub fn next(&self) -> Option<Seq> {
-        match self.ranges.last() {
-            None => Some(Seq(0)),
-            Some(last) => last.end().checked_add(1).map(Seq),
+    pub fn next_within(&self, bounds: RangeInclusive<u32>) -> Option<Seq> {
+        let (first, last) = bounds.into_inner();
+        let from = self.ranges.partition_point(|range| *range.start() <= last);
+        match from.checked_sub(1).and_then(|at| self.ranges.get(at)) {
+            Some(range) if *range.end() >= first => {
+                let next = range.end().checked_add(1)?;
+                (next <= last).then_some(Seq(next))
+            }
+            _ => Some(Seq(first)),
         }
     }
 }
@@ -188,7 +193,11 @@ mod tests {
                 }
                 prop_assert!(set.holds(model.len() as u64) && !set.holds(model.len() as u64 + 1));
                 prop_assert_eq!((set.count(), set.is_empty()), (model.len() as u64, model.is_empty()));
-                prop_assert_eq!(set.next().map(|s| s.0), Some(model.last().map_or(0, |m| m + 1)));
+                for (first, last) in [(0, u32::MAX), (0, 19), (20, u32::MAX)] {
+                    let next = model.range(first..=last).last().map_or(first, |m| m + 1);
+                    let next = (next <= last).then_some(Seq(next));
+                    prop_assert_eq!(set.next_within(first..=last), next);
+                }
                 for n in 0..70 {
                     prop_assert_eq!(set.contains(Seq(n)), model.contains(&n));
                 }
@@ -204,6 +213,6 @@ mod tests {
         let mut set = SeqSet::default();
         set.insert(Seq(u32::MAX));
         set.insert(Seq(u32::MAX - 1));
-        assert!(set.contains(Seq(u32::MAX)) && set.next().is_none());
+        assert!(set.contains(Seq(u32::MAX)) && set.next_within(5..=u32::MAX).is_none());
     }
 }

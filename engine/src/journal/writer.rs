@@ -25,7 +25,7 @@ use crate::catalog::Update;
 use crate::disk::{DiskFile, write_all_at};
 use crate::engine::{Said, Shared};
 use crate::error::Error;
-use crate::event::{Micros, Offset};
+use crate::event::{Kind, Micros, Offset};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -315,10 +315,17 @@ impl Writer {
         let raw: u64 = self.updates.iter().map(|update| update.change.bytes).sum();
         self.links.clear();
         self.retries.clear();
+        let of_reviews = self
+            .updates
+            .iter()
+            .any(|update| matches!(update.change.kind, Kind::ReviewRequest | Kind::ReviewDecision));
         // Events first: a session in a list can then always be opened.
         self.journal.publish(std::mem::take(&mut self.blocks));
         self.shared.catalog.apply(std::mem::take(&mut self.updates), self.next);
         self.shared.published(raw, self.next);
+        if of_reviews {
+            self.shared.reviews_changed(self.next);
+        }
         Ok(())
     }
 

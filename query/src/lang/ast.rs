@@ -12,6 +12,7 @@
 //! A tree prints as a query that parses to the same tree. Times are absolute in it: `since:24h` is
 //! fixed when it is parsed.
 
+use super::field::FieldName;
 use super::number::{Comparison, Number};
 use daybook_engine::catalog::filter::{Pattern, TextFact};
 use daybook_engine::event::text::TextField;
@@ -171,8 +172,7 @@ impl fmt::Display for Term {
             Term::Text(None, text) => text.fmt(f),
             Term::Text(Some(field), text) => write!(f, "{}:{text}", field.name()),
             Term::Fact(fact, patterns) => {
-                let name = if *fact == TextFact::Id { "session" } else { fact.name() };
-                write!(f, "{name}:")?;
+                write!(f, "{}:", FieldName::of_fact(*fact))?;
                 commas(f, patterns.iter().map(Shape))
             }
             Term::Kind(kinds) => {

@@ -7,6 +7,7 @@ use super::number::{Comparison, Number, duration_micros};
 use daybook_engine::catalog::filter::{Pattern, TextFact};
 use daybook_engine::event::text::TextField;
 use daybook_engine::event::{Kind, Micros, Verdict};
+use daybook_engine::review::ReviewStatus;
 use daybook_engine::session::Status;
 
 /// What stands before the colon.
@@ -24,7 +25,7 @@ pub(super) enum FieldName {
 }
 
 impl FieldName {
-    pub(super) const ALL: [(&'static str, FieldName); 27] = [
+    pub(super) const ALL: [(&'static str, FieldName); 30] = [
         ("input", FieldName::Text(TextField::Input)),
         ("output", FieldName::Text(TextField::Output)),
         ("text", FieldName::Text(TextField::Text)),
@@ -38,6 +39,9 @@ impl FieldName {
         ("tag", FieldName::Fact(TextFact::Tag)),
         ("session", FieldName::Fact(TextFact::Id)),
         ("agent", FieldName::Fact(TextFact::Agent)),
+        ("review", FieldName::Fact(TextFact::Review)),
+        ("review.status", FieldName::Fact(TextFact::ReviewStatus)),
+        ("approver", FieldName::Fact(TextFact::Approver)),
         ("kind", FieldName::Kind),
         ("verdict", FieldName::Verdict),
         ("after", FieldName::After),
@@ -57,6 +61,12 @@ impl FieldName {
     pub(super) fn of(name: &str) -> Option<FieldName> {
         FieldName::ALL.iter().find(|(n, _)| *n == name).map(|(_, field)| *field)
     }
+
+    /// The name of a fact.
+    pub(super) fn of_fact(fact: TextFact) -> &'static str {
+        let field = FieldName::Fact(fact);
+        FieldName::ALL.iter().find(|(_, known)| *known == field).map_or(fact.name(), |(n, _)| n)
+    }
 }
 
 /// An example of a field.
@@ -70,6 +80,8 @@ pub(super) fn explain(field: &str) -> String {
         Some(FieldName::Number(Number::Duration)) => ">5s",
         Some(FieldName::Number(_)) => ">0",
         Some(FieldName::Fact(TextFact::Status)) => "open",
+        Some(FieldName::Fact(TextFact::ReviewStatus)) => "pending",
+        Some(FieldName::Fact(TextFact::Approver)) => "ann@example.com",
         _ => "prod-*",
     };
     format!("{field}:{value}")
@@ -97,6 +109,12 @@ pub(super) fn filter(field: FieldName, value: Value<'_>, now: Micros) -> Result<
             let chosen = choose(text, "status", &names, part)?;
             let patterns = chosen.into_iter().map(Pattern::exact).collect();
             Ok(Term::Fact(TextFact::Status, patterns))
+        }
+        FieldName::Fact(TextFact::ReviewStatus) => {
+            let names = ReviewStatus::ALL.map(ReviewStatus::name);
+            let chosen = choose(text, "status of a review", &names, part)?;
+            let patterns = chosen.into_iter().map(Pattern::exact).collect();
+            Ok(Term::Fact(TextFact::ReviewStatus, patterns))
         }
         FieldName::Fact(fact) if quoted => Ok(Term::Fact(fact, vec![Pattern::exact(text)])),
         FieldName::Fact(fact) => {

@@ -5,15 +5,18 @@
 //!   under the request itself.
 //! - But only within [`WINDOW`]: the leader's `seq` is less than that below the event's. Any other
 //!   event is an item by itself.
+//! - A decision that daybook wrote itself ([`OWN_SEQ_MIN`]) stands there however far that is: the session's state says
+//!   which requests have such ones.
 //!
 //! So where an event stands depends on `seq`s alone, not on the page that is asked for, and a page is
-//! whole after a look at the next [`WINDOW`] of numbers.
+//! whole after a look at the next [`WINDOW`] of numbers, and at the state.
 
 use super::runs::{Entry, Position, Runs};
 use crate::error::QueryError;
 use crate::lang::Tri;
 use crate::search::plan::Plan;
-use daybook_engine::event::wire::{Body, Event};
+use daybook_engine::OWN_SEQ_MIN;
+use daybook_engine::event::wire::{Body, Event, ReviewRequest};
 use daybook_engine::event::{Kind, Seq};
 use daybook_engine::session::SessionState;
 use daybook_engine::text::narrow::Narrow;
@@ -50,6 +53,13 @@ pub(super) struct Step {
     pub(super) role: Role,
     /// It matches the query.
     pub(super) matches: bool,
+}
+
+impl Step {
+    /// Is it a decision that daybook wrote itself, and that stands under another item?
+    pub(super) fn is_apart(&self) -> bool {
+        matches!(self.role, Role::Decision { .. }) && self.entry.facts.seq >= OWN_SEQ_MIN
+    }
 }
 
 /// Finds the places of a session's events, and which of them match.
@@ -140,9 +150,10 @@ impl<'a> Folder<'a> {
                 let (request, _, asked) = self.state.reviews.get(review)?.request.as_ref()?;
                 let leader = match asked.command.and_then(|c| self.command(c, *request)) {
                     Some(command) => command,
+                    None if seq >= OWN_SEQ_MIN => self.is(*request, Kind::ReviewRequest)?,
                     None => self.within(*request, seq, Kind::ReviewRequest)?,
                 };
-                return (seq > *request && near(leader, seq))
+                return (seq > *request && (near(leader, seq) || seq >= OWN_SEQ_MIN))
                     .then_some((leader, Role::Decision { request: *request }));
             }
             _ => return None,
@@ -155,7 +166,36 @@ impl<'a> Folder<'a> {
     }
 
     fn within(&self, leader: Seq, of: Seq, kind: Kind) -> Option<Seq> {
-        (near(leader, of) && self.runs.find(leader.0)?.facts.kind == kind).then_some(leader)
+        near(leader, of).then(|| self.is(leader, kind)).flatten()
+    }
+
+    fn is(&self, leader: Seq, kind: Kind) -> Option<Seq> {
+        (self.runs.find(leader.0)?.facts.kind == kind).then_some(leader)
+    }
+
+    /// The decisions that daybook wrote itself about reviews whose requests stand under an item, or are it.
+    pub(super) fn own_decisions(&mut self, item: Position) -> Result<Vec<Step>, QueryError> {
+        if !self.fold {
+            return Ok(Vec::new());
+        }
+        let of_item = |request: &ReviewRequest, seq: Seq| {
+            Position::from(seq.0) == item
+                || request.command.is_some_and(|command| Position::from(command.0) == item)
+        };
+        let mut entries = Vec::new();
+        for review in self.state.reviews.values() {
+            if review.request.as_ref().is_some_and(|(seq, _, request)| of_item(request, *seq)) {
+                let own = review.decisions.range(OWN_SEQ_MIN..);
+                entries.extend(own.filter_map(|(seq, _)| self.runs.find(seq.0)));
+            }
+        }
+        if entries.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut steps = self.steps(&entries)?;
+        // Those whose leader is another one: the request itself, where its command is not there.
+        steps.retain(|step| step.leader == item && step.is_apart());
+        Ok(steps)
     }
 
     /// May the text index's answer hold an event?

@@ -3,6 +3,7 @@
 use super::fold::{Folder, Role, Step, WINDOW};
 use super::runs::{Entry, Position};
 use crate::error::QueryError;
+use daybook_engine::event::Kind;
 use std::collections::HashMap;
 
 /// How many events are placed in one go.
@@ -26,6 +27,17 @@ impl Group {
 
     pub(super) fn seq(&self) -> Position {
         self.leader.seq()
+    }
+
+    /// The same with the decisions under it that daybook wrote itself.
+    fn with_own(mut self, folder: &mut Folder<'_>) -> Result<Group, QueryError> {
+        if matches!(self.leader.facts.kind, Kind::Command | Kind::ReviewRequest) {
+            for step in folder.own_decisions(self.seq())? {
+                self.matches |= step.matches;
+                self.members.push((step.entry, step.role));
+            }
+        }
+        Ok(self)
     }
 }
 
@@ -81,9 +93,12 @@ pub(super) fn forwards(
                 if matching <= limit {
                     index.insert(step.leader, groups.len());
                     reach = reach.max(step.leader + folder.reach(step.entry.facts.kind));
-                    matching += usize::from(step.matches);
-                    groups.push(Group::new(&step));
+                    let group = Group::new(&step).with_own(folder)?;
+                    matching += usize::from(group.matches);
+                    groups.push(group);
                 }
+            } else if step.is_apart() {
+                // It came with its item.
             } else if let Some(group) = index.get(&step.leader).and_then(|i| groups.get_mut(*i)) {
                 matching += usize::from(step.matches && !group.matches);
                 group.matches |= step.matches;
@@ -94,6 +109,8 @@ pub(super) fn forwards(
     groups.retain(|g| g.matches && settled.is_none_or(|settled| g.seq() < settled));
     let next = groups.get(limit).map(Group::seq).or(settled);
     groups.truncate(limit);
+    // Those that daybook wrote came with their items, and not in their order.
+    groups.iter_mut().for_each(|group| group.members.sort_by_key(|(entry, _)| entry.seq()));
     Ok(Found { groups, next })
 }
 
@@ -115,6 +132,9 @@ pub(super) fn backwards(
             return Ok(Found { groups, next: Some(first + 1) });
         }
         for step in folder.steps(&some)? {
+            if step.is_apart() {
+                continue;
+            }
             if step.role != Role::Item {
                 let (matches, members) = waiting.entry(step.leader).or_default();
                 *matches |= step.matches;
@@ -127,6 +147,7 @@ pub(super) fn backwards(
                 group.matches |= matches;
                 group.members = members;
             }
+            let group = group.with_own(folder)?;
             if group.matches && group.seq() < below {
                 if groups.len() == limit {
                     return Ok(Found { groups, next: Some(group.seq() + 1) });

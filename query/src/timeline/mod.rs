@@ -124,7 +124,7 @@ pub fn timeline(
     let page = match start(&mut folder, request)? {
         Start::From(from) => {
             let found = groups::forwards(&mut folder, from, limit)?;
-            let items = render::items(&runs, &found.groups)?;
+            let items = render::items((&runs, &session.state), &found.groups)?;
             let cut = found.groups.get(items.len()).map(Group::seq);
             let earlier = runs.backwards(from).next().is_some();
             TimelinePage {
@@ -136,7 +136,7 @@ pub fn timeline(
         }
         Start::Below(below) => {
             let found = groups::backwards(&mut folder, below, limit)?;
-            let mut items = render::items(&runs, &found.groups)?;
+            let mut items = render::items((&runs, &session.state), &found.groups)?;
             items.reverse();
             let cut = found.groups.get(items.len()).map(|group| group.seq() + 1);
             let later = runs.forwards(below).next().is_some();

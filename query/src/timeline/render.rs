@@ -3,10 +3,11 @@
 //!
 //! ```text
 //! {"session":...,"kind":"command", ... ,"offset":7,"seq":3,"outputs":[...],"end":{...},
-//!  "review":{"request":{...},"decisions":[...],"more":[{"request":...}]}}
+//!  "review":{"status":"approved","request":{...},"decisions":[...],"more":[{"request":...}]}}
 //! ```
 //!
-//! `seq` is added when it was assigned here. A second end stands in `ends_more`, a second review of a
+//! `seq` is added when it was assigned here. The `status` of a review is where it stands now, whatever the page has of it; a
+//! request that stands by itself has it beside its `decisions`, once there are some. A second end stands in `ends_more`, a second review of a
 //! command in `review.more`. Outputs beyond [`GROUP_BYTES_MAX`] are left to `fold=false`, and
 //! `folded_omitted` says how many events that were.
 
@@ -17,6 +18,8 @@ use crate::error::QueryError;
 use daybook_engine::Error;
 use daybook_engine::block::Record;
 use daybook_engine::event::Seq;
+use daybook_engine::review::{self, ReviewStatus};
+use daybook_engine::session::SessionState;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -33,7 +36,10 @@ const GROUP_BYTES_MAX: usize = 16 << 20;
 const READ_MAX: usize = 256;
 
 /// The items of groups, as many from the first on as the page's bytes allow.
-pub(super) fn items(runs: &Runs<'_>, groups: &[Group]) -> Result<Vec<Box<RawValue>>, QueryError> {
+pub(super) fn items(
+    (runs, state): (&Runs<'_>, &SessionState),
+    groups: &[Group],
+) -> Result<Vec<Box<RawValue>>, QueryError> {
     let mut items = Vec::with_capacity(groups.len());
     let mut bytes = 0;
     let mut rest = groups;
@@ -45,7 +51,7 @@ pub(super) fn items(runs: &Runs<'_>, groups: &[Group]) -> Result<Vec<Box<RawValu
             entries <= count
         });
         let (some, after) = rest.split_at(fit.count().clamp(1, rest.len()));
-        let Some(rendered) = render(runs, some)? else {
+        let Some(rendered) = render((runs, state), some)? else {
             // Too much at once: one by one.
             count = 1;
             continue;
@@ -67,7 +73,10 @@ fn altered(error: &serde_json::Error) -> Error {
 }
 
 /// The items of some groups; `None` if they are too long to be made together.
-fn render(runs: &Runs<'_>, groups: &[Group]) -> Result<Option<Vec<String>>, QueryError> {
+fn render(
+    (runs, state): (&Runs<'_>, &SessionState),
+    groups: &[Group],
+) -> Result<Option<Vec<String>>, QueryError> {
     let entries: Vec<Entry> = groups
         .iter()
         .flat_map(|g| std::iter::once(g.leader).chain(g.members.iter().map(|(entry, _)| *entry)))
@@ -98,7 +107,7 @@ fn render(runs: &Runs<'_>, groups: &[Group]) -> Result<Option<Vec<String>>, Quer
     for group in groups {
         let leader = lines.next().flatten().ok_or(Error::NoSuchEvent(group.leader.facts.offset))?;
         let members: Vec<_> = group.members.iter().zip(lines.by_ref()).collect();
-        items.push(fold(leader, group, &members));
+        items.push(fold(leader, group, &members, state));
     }
     Ok(Some(items))
 }
@@ -110,14 +119,20 @@ struct Review<'a> {
 }
 
 impl Review<'_> {
-    fn write(&self) -> String {
+    fn write(&self, status: Option<ReviewStatus>) -> String {
+        let status = status.map(|s| format!("\"status\":\"{}\",", s.name())).unwrap_or_default();
         let request = self.request.map(|r| format!("\"request\":{r},")).unwrap_or_default();
-        format!("{request}\"decisions\":[{}]", self.decisions.join(","))
+        format!("{status}{request}\"decisions\":[{}]", self.decisions.join(","))
     }
 }
 
 /// Splices what stands under an item into it.
-fn fold(leader: String, group: &Group, members: &[(&(Entry, Role), Option<String>)]) -> String {
+fn fold(
+    leader: String,
+    group: &Group,
+    members: &[(&(Entry, Role), Option<String>)],
+    state: &SessionState,
+) -> String {
     if members.is_empty() {
         return leader;
     }
@@ -150,10 +165,16 @@ fn fold(leader: String, group: &Group, members: &[(&(Entry, Role), Option<String
             more.push_str(&format!(",\"ends_more\":[{}]", others.join(",")));
         }
     }
-    if let Some(own) = reviews.remove(&group.leader.facts.seq) {
-        more.push_str(&format!(",{}", own.write()));
+    let status = |seq: Seq| {
+        let of =
+            |review: &&review::Review| review.request.as_ref().is_some_and(|(at, ..)| *at == seq);
+        state.reviews.values().find(of).map(|review| state.review_status(review))
+    };
+    let leader_seq = group.leader.facts.seq;
+    if let Some(own) = reviews.remove(&leader_seq) {
+        more.push_str(&format!(",{}", own.write(status(leader_seq))));
     }
-    let reviews: Vec<_> = reviews.values().map(Review::write).collect();
+    let reviews: Vec<_> = reviews.iter().map(|(seq, one)| one.write(status(*seq))).collect();
     if let Some((first, others)) = reviews.split_first() {
         more.push_str(&format!(",\"review\":{{{first}"));
         if !others.is_empty() {

@@ -1,6 +1,7 @@
 //! Random logs: a few sessions, few words, few times, so that everything meets.
 
 use super::model::Model;
+use daybook_engine::OWN_SEQ_MIN;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
@@ -86,7 +87,15 @@ pub fn model(events_max: usize) -> impl Strategy<Value = Model> {
             let mut seqs: Vec<Vec<u32>> = vec![Vec::new(); 4];
             let mut next = [0u32; 4];
             let mut lines: Vec<String> = Vec::new();
+            let mut apart = OWN_SEQ_MIN.0;
             for draft in &drafts {
+                // Some decisions are daybook's own.
+                if draft.kind == 11 && draft.time % 2 == 0 {
+                    let own = Draft { numbered: true, gap: 2, ..draft.clone() };
+                    lines.push(line(&own, apart, &seqs[draft.session]));
+                    apart += 1;
+                    continue;
+                }
                 let seq = next[draft.session] + draft.gap - 1;
                 next[draft.session] = seq + 1;
                 lines.push(line(draft, seq, &seqs[draft.session]));

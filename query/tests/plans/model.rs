@@ -1,6 +1,5 @@
 //! The obvious model of a log: parts and sessions in memory.
 
-use daybook_engine::Error;
 use daybook_engine::block::Record;
 use daybook_engine::catalog::filter::{NumberFact, SessionFilter, TextFact};
 use daybook_engine::event::text::Texts;
@@ -13,6 +12,7 @@ use daybook_engine::view::{
     EventFacts, Facet, ListPage, ListPlace, ListRequest, Lost, Ordinals, Part, Prefilter, Session,
     SessionRun, SessionSet, Sessions, Snapshot, Stretch, Visit, Weights,
 };
+use daybook_engine::{Error, OWN_SEQ_MIN};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
@@ -308,7 +308,9 @@ impl Model {
             let id = event.session.to_string();
             let entry = states.entry(id.clone()).or_insert_with(|| (key, <_>::default(), 0));
             let seq = event.seq.unwrap_or(Seq(entry.2));
-            entry.2 = entry.2.max(seq.0 + 1);
+            if seq < OWN_SEQ_MIN {
+                entry.2 = entry.2.max(seq.0 + 1);
+            }
             let facts = EventFacts {
                 offset: Offset(offset as u64),
                 seq,

@@ -2,6 +2,7 @@
 
 use super::lines::model;
 use super::model::{Model, Stored};
+use daybook_engine::OWN_SEQ_MIN;
 use daybook_engine::event::wire::Body;
 use daybook_engine::event::{Kind, Micros, Seq};
 use daybook_query::lang::parse;
@@ -25,7 +26,7 @@ fn leaders(model: &Model, id: &str) -> BTreeMap<Seq, Seq> {
             Body::ReviewDecision { review, .. } => {
                 let (request, _, asked) = state.reviews.get(&review)?.request.as_ref()?;
                 let leader = leads(asked.command, *request).unwrap_or(*request);
-                (near(leader, seq) && *request < seq).then_some(leader)
+                ((near(leader, seq) || seq >= OWN_SEQ_MIN) && *request < seq).then_some(leader)
             }
             body => leads(body.command(), seq),
         }

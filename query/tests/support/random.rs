@@ -72,6 +72,10 @@ fn term() -> impl Strategy<Value = String> {
         "type:database",
         "status:open",
         "status:done,failed",
+        "review.status:pending",
+        "review.status:approved,executed",
+        "approver:*",
+        "review:r1",
         "tag:pii",
         "session:s1",
         "agent:*",
@@ -206,6 +210,12 @@ fn event() -> impl Strategy<Value = Value> {
             "kind": "session.start", "user": user, "role": "prod-eu", "type": "database", "tags": ["pii"]
         })),
         text().prop_map(|text| json!({"kind": "session.end", "status": "done", "reason": text})),
+        text().prop_map(|text| json!({
+            "kind": "review.request", "review": "r1", "scope": "command", "reason": text
+        })),
+        prop::sample::select(vec!["approved", "executed", "rejected"]).prop_map(|decision| json!({
+            "kind": "review.decision", "review": "r1", "decision": decision, "by": "alice@example.com"
+        })),
     ];
     (session, time, body).prop_map(|(session, time, mut event)| {
         event["session"] = json!(session);

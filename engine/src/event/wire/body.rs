@@ -205,6 +205,9 @@ pub struct ReviewRequest {
     /// When it expires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Micros>,
+    /// How long the session may last once it is approved, in milliseconds; for scope `session`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
     /// Why it is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Box<str>>,
@@ -221,6 +224,9 @@ pub struct ReviewDecision {
     /// With which words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<Box<str>>,
+    /// The approval is enough by itself: whoever gave it may decide alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forced: bool,
 }
 
 /// The fields of `session.end`.
@@ -388,10 +394,17 @@ pub fn fields_of(kind: Kind) -> &'static [&'static str] {
         }
         Kind::TerminalOutput | Kind::TerminalInput | Kind::TerminalMarker => &["text", "data"],
         Kind::TerminalResize => &["cols", "rows"],
-        Kind::ReviewRequest => {
-            &["review", "scope", "command", "groups", "min_approvals", "expires_at", "reason"]
-        }
-        Kind::ReviewDecision => &["review", "decision", "by", "comment"],
+        Kind::ReviewRequest => &[
+            "review",
+            "scope",
+            "command",
+            "groups",
+            "min_approvals",
+            "expires_at",
+            "duration_ms",
+            "reason",
+        ],
+        Kind::ReviewDecision => &["review", "decision", "by", "comment", "forced"],
         Kind::SessionEnd => &["status", "exit_code", "reason"],
         Kind::Note => &["by", "text", "command"],
         Kind::Access => &["by", "action", "target", "metadata"],

@@ -101,6 +101,7 @@ wire! {
     decision "decision": Str<'a>,
     by "by": Str<'a>,
     comment "comment": Str<'a>,
+    forced "forced": Plain<'a, bool>,
     status "status": Str<'a>,
     action "action": Str<'a>,
     target "target": Str<'a>,
@@ -267,6 +268,7 @@ impl<'a> Wire<'a> {
                             .take()
                             .map(|Str(t)| Micros::parse(&t))
                             .transpose()?,
+                        duration_ms: plain(self.duration_ms.take()),
                         reason: cow(self.reason.take()).map(|r| r.into()),
                     }),
                 }
@@ -279,6 +281,7 @@ impl<'a> Wire<'a> {
                         decision: coded(&decision, "decision", Decision::from_name, Decision::ALL)?,
                         by: name(self.by.take(), "by")?,
                         comment: cow(self.comment.take()).map(|c| c.into()),
+                        forced: plain(self.forced.take()).unwrap_or(false),
                     }),
                 }
             }
