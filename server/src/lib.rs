@@ -10,6 +10,7 @@
 //! | [`push`] | sinks: collectors that are sent events, over HTTP or as syslog |
 //! | `outbound` | what alerts and sinks have in common |
 //! | `ledger` | what people do here: told in the log, and what it amounts to |
+//! | [`reviews`], [`notify`] | access requests; who is told of them |
 //! | `retention` | how long what is kept, and legal holds |
 //! | `merkle` | checkpoints, tiles and proofs |
 //! | `stats`, `metrics`, `health` | how the server is doing |
@@ -38,6 +39,7 @@ mod ledger;
 mod listener;
 mod merkle;
 mod metrics;
+pub mod notify;
 mod openapi;
 mod outbound;
 mod page;
@@ -50,6 +52,7 @@ mod rekey;
 mod repair;
 mod replay;
 mod retention;
+pub mod reviews;
 mod search;
 mod searches;
 mod security;
@@ -126,6 +129,7 @@ use daybook_engine::Engine;
 use daybook_query::feed::Spec;
 use feeds::Feeds;
 use listener::Bounded;
+use notify::Notifications;
 use push::Push;
 use searches::Searches;
 use state::Shared;
@@ -186,6 +190,14 @@ pub struct Config {
     pub alert_wait_max: Duration,
     /// Where events are sent, by themselves.
     pub push: Vec<push::Sink>,
+    /// What access requests take.
+    pub review_rules: Vec<reviews::rules::Rule>,
+    /// Who is told of access requests.
+    pub notify: Vec<notify::Target>,
+    /// Where people reach the page, for links in messages.
+    pub public_url: Option<String>,
+    /// How many may wait for access requests at once.
+    pub review_waits_max: usize,
     /// How many producers may stream at once.
     pub streams_max: usize,
     /// The most bytes of a stream's frame, as it is sent.
@@ -241,6 +253,10 @@ impl Default for Config {
             alert_time_max: Duration::from_secs(15),
             alert_wait_max: Duration::from_secs(300),
             push: Vec::new(),
+            review_rules: Vec::new(),
+            notify: Vec::new(),
+            public_url: None,
+            review_waits_max: 1_000,
             streams_max: 1_000,
             stream_frame_bytes_max: 1 << 20,
             stream_credit_bytes: 4 << 20,
@@ -287,6 +303,20 @@ pub enum Error {
         /// What is wrong with it, and what would be right.
         what: String,
     },
+    /// Somebody can't be told of access requests as it is configured. Change the table `[notify.NAME]`, or what it names.
+    #[error("the notifications `{name}` ([notify.{name}]) can't be used: {what}")]
+    Notify {
+        /// Its name.
+        name: Box<str>,
+        /// What is wrong with it, and what would be right.
+        what: String,
+    },
+    /// How far notifications are can't be read. Put `notify.json` back from a backup, or move it away: everybody is then
+    /// told of what comes from now on.
+    #[error(
+        "how far notifications are can't be read: {0}; put the file back from a backup, or move it away to have everybody told of what comes from now on"
+    )]
+    Notified(daybook_engine::Error),
     /// How far the sinks are can't be read. Put `push.json` back from a backup, or move it away: each sink then begins
     /// where its `from` says.
     #[error(
@@ -344,7 +374,9 @@ impl Server {
         let alerts = Alerts::open(&engine, &config).map_err(Error::Searches)?;
         let feeds = Feeds::open(&engine, &config.feeds).map_err(Error::Feeds)?;
         let push = Push::open(&engine, &config).await?;
-        let shared = Arc::new(Shared::new(engine, config, tokens, searches, alerts, feeds, push));
+        let notify = Notifications::open(&engine, &config)?;
+        let shared = Shared::new(engine, config, tokens, (searches, alerts, notify), (feeds, push));
+        let shared = Arc::new(shared);
         Ok(Server { listener, address, tls, reload: Reload::default(), sudo, shared })
     }
 
@@ -386,6 +418,8 @@ impl Server {
         alerts::start(&self.shared);
         self.shared.feeds.start();
         push::start(&self.shared);
+        reviews::start(&self.shared);
+        notify::start(&self.shared);
         let _reload = self.tls.map(|tls| {
             let now = Arc::clone(&self.reload.0);
             Watch(tokio::spawn(tls::files::watch(tls, look, now)))
@@ -405,6 +439,7 @@ impl Server {
             stopped_streams.alerts.stop();
             stopped_streams.feeds.stop();
             stopped_streams.push.stop();
+            stopped_streams.notify.stop();
             // Nobody hears it where sudo is not listened for.
             let _ = stop_sudo.send(true);
             let _ = stopping.send(());
@@ -437,6 +472,7 @@ impl Server {
         app.alerts.keep_places().await;
         app.feeds.ended().await;
         app.push.keep_places().await;
+        app.notify.keep_places().await;
     }
 }
 

@@ -5,8 +5,9 @@ use crate::params::{NoParams, Params};
 use crate::problem::{self, Problem};
 use crate::state::{App, json_response};
 use crate::{
-    auth, backup, doors, export, feeds, health, ingest, merkle, metrics, page, push, rekey, repair,
-    replay, retention, search, searches, security, sessions, stats, tail, timeline,
+    auth, backup, doors, export, feeds, health, ingest, merkle, metrics, notify, page, push, rekey,
+    repair, replay, retention, reviews, search, searches, security, sessions, stats, tail,
+    timeline,
 };
 use axum::extract::{Request, State};
 use axum::http::{Extensions, HeaderMap, StatusCode, Version, header};
@@ -38,6 +39,7 @@ use utoipa_axum::routes;
         (name = "sessions", description = "Lists, details, timelines and replays"),
         (name = "search", description = "Events by what is in them"),
         (name = "alerts", description = "Searches that are saved, and post what matches to a webhook"),
+        (name = "reviews", description = "Access requests: may this session begin, may this command run"),
         (name = "export", description = "Events as files"),
         (name = "push", description = "Collectors that are sent events"),
         (name = "proof", description = "What shows that nothing was altered"),
@@ -65,6 +67,11 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(searches::list_searches, searches::post_search))
         .routes(routes!(searches::get_search, searches::put_search, searches::delete_search))
         .routes(routes!(searches::test_search))
+        .routes(routes!(reviews::list_reviews, reviews::post_review))
+        .routes(routes!(reviews::get_review))
+        .routes(routes!(reviews::post_decision))
+        .routes(routes!(notify::api::list_notifications))
+        .routes(routes!(notify::api::resend))
         .routes(routes!(push::api::list_sinks))
         .routes(routes!(push::api::resend))
         .routes(routes!(export::get_export))

@@ -10,9 +10,11 @@ use crate::ingest::queue::QueuePart;
 use crate::ingest::stream::Streams;
 use crate::listener::Connections;
 use crate::metrics::Metrics;
+use crate::notify::Notifications;
 use crate::pool::Pool;
 use crate::problem::Problem;
 use crate::push::Push;
+use crate::reviews::Reviews;
 use crate::searches::Searches;
 use axum::body::Body;
 use axum::http::{HeaderValue, header};
@@ -52,6 +54,10 @@ pub struct Shared {
     pub feeds: Feeds,
     /// Where events are sent, by themselves.
     pub push: Push,
+    /// Access requests.
+    pub reviews: Reviews,
+    /// Who is told of them.
+    pub notify: Notifications,
     /// Those who follow the log.
     pub tails: Arc<Semaphore>,
     /// Exports: they run for long.
@@ -84,10 +90,8 @@ impl Shared {
         engine: Arc<Engine>,
         config: Config,
         tokens: Tokens,
-        searches: Searches,
-        alerts: Alerts,
-        feeds: Feeds,
-        push: Push,
+        (searches, alerts, notify): (Searches, Alerts, Notifications),
+        (feeds, push): (Feeds, Push),
     ) -> Shared {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let uploads_kib = usize::try_from(config.uploads_bytes_max >> 10).unwrap_or(usize::MAX);
@@ -95,11 +99,13 @@ impl Shared {
         let uploads_kib = uploads_kib.clamp(8 << 10, Semaphore::MAX_PERMITS);
         let queue_bytes = engine.options().queue_bytes_max;
         Shared {
+            reviews: Reviews::new(&engine, &config.review_rules, config.review_waits_max),
             engine,
             streams: Streams::new(config.streams_max, queue_bytes),
             reads: Pool::new(config.reads()),
             searches,
             alerts,
+            notify,
             feeds,
             push,
             parsers: Pool::new(cores),

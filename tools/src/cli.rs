@@ -2,8 +2,8 @@
 
 use crate::command::{
     backup, config, export, feed, hold, import, inspect, keygen, load, proof, push, record, rekey,
-    repair, replay, retention, search, searches, serve, sessions, share_profile, show, tail, token,
-    verify,
+    repair, replay, retention, review, search, searches, serve, sessions, share_profile, show,
+    tail, token, verify,
 };
 use clap::{Parser, Subcommand};
 
@@ -38,6 +38,8 @@ pub enum Command {
     Searches(searches::Args),
     /// Show the collectors that a server sends events to, and have refused ones sent again
     Push(push::Args),
+    /// List access requests, and approve or reject them
+    Review(review::Args),
     /// Follow events as they arrive
     Tail(tail::Args),
     /// Show what happened in a session
@@ -102,6 +104,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Search(args) => search::run(args).await,
         Command::Searches(args) => searches::run(args).await,
         Command::Push(args) => push::run(args).await,
+        Command::Review(args) => review::run(args).await,
         Command::Tail(args) => tail::run(args).await,
         Command::Show(args) => show::run(args).await,
         Command::Replay(args) => replay::run(args).await,

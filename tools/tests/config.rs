@@ -5,10 +5,12 @@
 mod common;
 
 use common::{Server, daybook, run};
+use daybook_server::notify::Target;
 use daybook_server::push::Sink;
+use daybook_server::reviews::rules::Rule;
 use daybook_tools::config::{
-    Config, FEED_SETTINGS, Feed, PUSH_SETTINGS, SETTINGS, fixed_table, setting, settings_table,
-    toml,
+    Config, FEED_SETTINGS, Feed, NOTIFY_SETTINGS, PUSH_SETTINGS, REVIEW_SETTINGS, SETTINGS,
+    fixed_table, setting, settings_table, toml,
 };
 use std::path::Path;
 
@@ -27,6 +29,8 @@ fn rewritten(page: &str) -> String {
         ("## The service\n", settings_table(service, &config)),
         ("## The log\n", settings_table(log, &config)),
         ("## Sinks\n", settings_table(PUSH_SETTINGS, &sink)),
+        ("## Access requests\n", settings_table(REVIEW_SETTINGS, &Rule::new("NAME"))),
+        ("## Notifications\n", settings_table(NOTIFY_SETTINGS, &Target::new("NAME").unwrap())),
         ("## Feeds\n", settings_table(FEED_SETTINGS, &Feed::new("NAME").unwrap())),
         ("## Bounds that can't be set\n", fixed_table()),
     ] {
@@ -59,8 +63,18 @@ fn the_page_has_every_bound_with_its_default_as_the_code_has_it() {
 fn every_bound_of_the_engine_and_the_server_can_be_set() {
     let config = Config::default();
     // What is no bound, or has another name in the file.
-    let others =
-        ["read_only", "columnar", "hold_queries", "disk", "encryption", "mapping", "push", "feeds"];
+    let others = [
+        "read_only",
+        "columnar",
+        "hold_queries",
+        "disk",
+        "encryption",
+        "mapping",
+        "push",
+        "feeds",
+        "review_rules",
+        "notify",
+    ];
     for settings in [format!("{:#?}", config.engine), format!("{:#?}", config.server)] {
         let fields = settings.lines().filter_map(|line| {
             let field = line.strip_prefix("    ")?.split_once(':')?.0;
@@ -82,6 +96,19 @@ fn every_bound_of_the_engine_and_the_server_can_be_set() {
             known || ["name", "headers"].contains(&field),
             "`{field}` has no setting in tools/src/config"
         );
+    }
+    let rule = format!("{:#?}", Rule::new("NAME"));
+    for field in rule.lines().filter_map(|line| Some(line.strip_prefix("    ")?.split_once(':')?.0))
+    {
+        let known = REVIEW_SETTINGS.iter().any(|setting| setting.key == field);
+        assert!(known || field == "name", "`{field}` has no setting in tools/src/config");
+    }
+    let target = format!("{:#?}", Target::new("NAME").unwrap());
+    for field in
+        target.lines().filter_map(|line| Some(line.strip_prefix("    ")?.split_once(':')?.0))
+    {
+        let known = NOTIFY_SETTINGS.iter().any(|setting| setting.key == field);
+        assert!(known || field == "name", "`{field}` has no setting in tools/src/config");
     }
     let feed = format!("{:#?}", Feed::new("NAME").unwrap());
     for field in feed.lines().filter_map(|line| Some(line.strip_prefix("    ")?.split_once(':')?.0))

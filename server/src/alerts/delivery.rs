@@ -98,8 +98,14 @@ impl Courier {
         }
     }
 
-    /// Posts a body.
-    pub async fn post(&self, url: &str, secret: &Secret, id: &str, body: Vec<u8>) -> Outcome {
+    /// Posts a body, signed if there is a secret.
+    pub async fn post(
+        &self,
+        url: &str,
+        secret: Option<&Secret>,
+        id: &str,
+        body: Vec<u8>,
+    ) -> Outcome {
         let outcome = self.try_post(url, secret, id, body).await;
         if let Some(counter) = self.outcomes.get(outcome.index()) {
             counter.fetch_add(1, Relaxed);
@@ -113,19 +119,27 @@ impl Courier {
         Outcome::NAMES.into_iter().zip(counts)
     }
 
-    async fn try_post(&self, url: &str, secret: &Secret, id: &str, body: Vec<u8>) -> Outcome {
+    async fn try_post(
+        &self,
+        url: &str,
+        secret: Option<&Secret>,
+        id: &str,
+        body: Vec<u8>,
+    ) -> Outcome {
         let client = match self.client() {
             Ok(client) => client,
             Err(error) => return Outcome::Unreachable(cause(&error)),
         };
         let seconds = Micros::now().0.div_euclid(1_000_000);
-        let request = client
+        let mut request = client
             .post(url)
             .header(CONTENT_TYPE, "application/json")
             .header("webhook-id", id)
-            .header("webhook-timestamp", seconds)
-            .header("webhook-signature", secret.sign(id, seconds, &body))
-            .body(body);
+            .header("webhook-timestamp", seconds);
+        if let Some(secret) = secret {
+            request = request.header("webhook-signature", secret.sign(id, seconds, &body));
+        }
+        let request = request.body(body);
         let response = match tokio::time::timeout(self.time_max, request.send()).await {
             Err(_) => return Outcome::TimedOut(self.time_max),
             Ok(Err(error)) => return Outcome::Unreachable(cause(&error)),

@@ -219,7 +219,7 @@ impl Follower {
         if hits > 0 {
             let (Alert { url, secret, began, .. }, id) = (&self.alert, &self.saved.id);
             let id = format!("{id}-{began}-{}-{}", range.0, range.1);
-            match self.app.alerts.courier.post(url, secret, &id, body).await {
+            match self.app.alerts.courier.post(url, Some(secret), &id, body).await {
                 Outcome::Delivered(_) => {}
                 outcome @ Outcome::Gone(_) => return self.pause(&outcome).await,
                 Outcome::Refused(answer) => {

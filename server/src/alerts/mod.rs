@@ -30,7 +30,7 @@ mod follower;
 mod place;
 mod secret;
 
-pub use delivery::Outcome;
+pub use delivery::{Courier, Outcome};
 pub use place::{Paused, Place};
 pub use secret::Secret;
 
@@ -42,7 +42,6 @@ use crate::state::App;
 use daybook_engine::event::Micros;
 use daybook_engine::{Beside, Engine, Error};
 use daybook_query::item::Time;
-use delivery::Courier;
 use follower::Follower;
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -192,7 +191,7 @@ impl Alerts {
         let id = format!("{}-test-{}", saved.id, Micros::now().0);
         let body = follower::Body::of("search.test", saved, &[], (through, through));
         let body = serde_json::to_vec(&body).unwrap_or_default();
-        self.courier.post(&alert.url, &alert.secret, &id, body).await
+        self.courier.post(&alert.url, Some(&alert.secret), &id, body).await
     }
 
     /// How a search's alert is doing; the log ends at `end`.

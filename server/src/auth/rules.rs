@@ -5,7 +5,9 @@
 //! | the pages and their files, `/openapi.json`, `/login`, `/healthz`, `/readyz` | none |
 //! | what takes events: `/v1/events`, `/_bulk`, `/{index}/_bulk`, `/v1/logs`, and what shippers probe | `ingest` |
 //! | `/v1/export`, `/v1/feeds`, `/v1/parquet`, `/delta-sharing` | `export`; a signed link to a file none |
-//! | `/v1/reviews/...` | `review` |
+//! | `GET /v1/reviews` | `review`, `read` |
+//! | `POST /v1/reviews` | `ingest` |
+//! | `/v1/reviews/...` | `review`, `ingest`, to read also `read`; who may say what of a review, the handlers say |
 //! | `/v1/stats`, `/metrics` | `read`, `admin` |
 //! | `/v1/searches/...` | `read`, `admin`; what more a change takes, the handlers say |
 //! | `/v1/checkpoint`, `/v1/tile/...` | any |
@@ -37,8 +39,10 @@ pub(super) fn needed(method: &Method, path: &str) -> Option<&'static [Scope]> {
         _ if below("/v1/tile") => &Scope::ALL,
         "/v1/push" => &[Admin],
         _ if below("/v1/admin") || below("/v1/push") => &[Admin],
-        "/v1/reviews" => &[Review],
-        _ if below("/v1/reviews") => &[Review],
+        "/v1/reviews" if reads => &[Review, Read],
+        "/v1/reviews" => &[Ingest],
+        _ if below("/v1/reviews") && reads => &[Review, Ingest, Read],
+        _ if below("/v1/reviews") => &[Review, Ingest],
         _ if below("/v1") && reads => &[Read],
         _ if below("/v1") => &[Admin],
         // Indexes of a shipper's, and what it asks about them.

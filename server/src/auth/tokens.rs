@@ -92,6 +92,9 @@ pub struct Token {
     /// Only sessions of these users; empty for all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub users: Vec<Box<str>>,
+    /// The groups that whoever has it is in, for access requests.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<Box<str>>,
     /// May it write into sessions that another producer began?
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub any_session: bool,
@@ -120,6 +123,8 @@ pub struct NewToken {
     pub roles: Vec<String>,
     /// Only sessions of these users.
     pub users: Vec<String>,
+    /// The groups that whoever has it is in.
+    pub groups: Vec<String>,
     /// May it write into sessions that another producer began?
     pub any_session: bool,
     /// Bytes of events a second.
@@ -337,6 +342,7 @@ fn make(new: NewToken) -> io::Result<(Token, String)> {
         scopes: new.scopes,
         roles: boxed(new.roles),
         users: boxed(new.users),
+        groups: boxed(new.groups),
         any_session: new.any_session,
         bytes_per_second: new.bytes_per_second,
         created: Micros::now().0,

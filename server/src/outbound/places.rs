@@ -86,6 +86,16 @@ impl<P: Clone + Serialize + DeserializeOwned + Send + 'static> Places<P> {
         now.changes += 1;
     }
 
+    /// Changes a place, which begins as the default; [`Places::keep`] makes that durable.
+    pub fn change(&self, name: &str, change: impl FnOnce(&mut P))
+    where
+        P: Default,
+    {
+        let mut now = self.now.lock();
+        change(now.places.entry(name.into()).or_default());
+        now.changes += 1;
+    }
+
     /// Forgets the places of all other senders than those that are wanted.
     pub fn retain(&self, wanted: impl Fn(&str) -> bool) {
         let mut now = self.now.lock();

@@ -7,6 +7,7 @@
 mod push;
 mod replay;
 mod retention;
+pub mod reviews;
 mod searches;
 
 pub use push::*;
@@ -222,6 +223,9 @@ pub struct Review {
     id: String,
     /// Where it stands.
     status: ReviewStatus,
+    /// Since when it stands there.
+    #[schema(required = true, format = DateTime)]
+    since: Option<String>,
     /// The request's number in the session; null while only decisions have arrived.
     #[schema(required = true)]
     seq: Option<u32>,
@@ -242,9 +246,19 @@ pub struct Review {
     /// When it expires.
     #[schema(format = DateTime)]
     expires_at: Option<String>,
+    /// How long the session may last once it is approved, in milliseconds.
+    duration_ms: Option<u64>,
     /// Why it is asked for.
     reason: Option<String>,
-    /// What was said, in order: `seq`, `time`, `decision`, `by`, `comment`.
+    /// How many approvals it takes.
+    approvals_needed: u32,
+    /// Whose approvals count.
+    approvers: Vec<String>,
+    /// Until when a session that was approved may last; null if that is not bounded.
+    #[schema(required = true, format = DateTime)]
+    valid_until: Option<String>,
+    /// What was said, by time: `seq`, `time`, `decision`, `by`, `comment`, `forced` if one was enough, and whether
+    /// it had an effect (`effective`).
     #[schema(value_type = Vec<Object>)]
     decisions: (),
 }

@@ -4,9 +4,11 @@
 use crate::clients::until;
 use crate::support::{Service, command, config, end, ndjson, start};
 use daybook_server::Config;
+use daybook_server::notify::{Form, Target};
 use daybook_server::push::Sink;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 #[tokio::test]
 async fn every_documented_path_answers_as_the_document_says() {
@@ -14,7 +16,11 @@ async fn every_documented_path_answers_as_the_document_says() {
     let receiver = Service::start().await;
     let url = format!("{}/v1/searches", receiver.url).parse().unwrap();
     let sink = Sink { url: Some(url), ..Sink::new("siem").unwrap() };
-    let service = Service::with(Config { push: vec![sink], ..config() }).await;
+    let mut chat = Target::new("chat").unwrap();
+    chat.set_url(&format!("{}/none", receiver.url)).unwrap();
+    (chat.form, chat.give_up_after) = (Form::Slack, Duration::from_millis(1));
+    let config = Config { push: vec![sink], notify: vec![chat], ..config() };
+    let service = Service::with(config).await;
     let document = service.get("/openapi.json").await.1;
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
     store(&service).await;
@@ -60,6 +66,12 @@ async fn every_documented_path_answers_as_the_document_says() {
         ("/v1/sessions/{id}/proof", vec!["s", "none", "s?x=1"]),
         ("/v1/searches", vec!["", "?x=1"]),
         ("/v1/push", vec!["", "?x=1"]),
+        ("/v1/reviews", vec!["", "?status=pending", "?limit=1", "?status=x", "?cursor=x"]),
+        ("/v1/admin/notifications", vec!["", "?x=1"]),
+        (
+            "/v1/reviews/{id}",
+            vec!["r", "r?session=s", "none", "r?wait=2m", "r?while=approved&wait=1ms"],
+        ),
         ("/v1/searches/{id}", vec!["none", "none?x=1"]),
         ("/v1/admin/retention", vec!["", "?x=1"]),
         ("/v1/admin/holds", vec!["", "?x=1"]),
@@ -83,6 +95,8 @@ async fn every_documented_path_answers_as_the_document_says() {
             "/v1/admin/holds/{id}",
             "/v1/searches/{id}/test",
             "/v1/push/{name}/resend",
+            "/v1/reviews/{id}/decision",
+            "/v1/admin/notifications/{id}/resend",
         ])
         .collect();
     assert_eq!(paths.keys().map(String::as_str).collect::<BTreeSet<_>>(), known);
@@ -195,6 +209,38 @@ async fn every_documented_path_answers_as_the_document_says() {
         let response = request.body(body).send().await.unwrap();
         check(&document, &paths[path][method], response, &format!("{method} {url} {body}")).await;
     }
+    let ask = r#"{"session":"jit","scope":"session","review":"j","start":{"user":"a@example.com","role":"r"},"expires_in":"5m","duration":"1h"}"#;
+    for (path, body) in [
+        ("/v1/reviews", "{"),
+        ("/v1/reviews", r#"{"session":"none","scope":"session"}"#),
+        ("/v1/reviews", ask),
+        ("/v1/reviews", ask),
+        ("/v1/reviews", r#"{"session":"s","scope":"command","command":2}"#),
+        ("/v1/reviews/none/decision", r#"{"decision":"approved"}"#),
+        ("/v1/reviews/j/decision", r#"{"decision":"expired"}"#),
+        ("/v1/reviews/j/decision", r#"{"decision":"maybe"}"#),
+        ("/v1/reviews/j/decision?session=jit", r#"{"decision":"approved","comment":"yes"}"#),
+        ("/v1/reviews/j/decision", r#"{"decision":"rejected"}"#),
+    ] {
+        let response =
+            service.http.post(format!("{}{path}", service.url)).body(body).send().await.unwrap();
+        let of = if path == "/v1/reviews" { path } else { "/v1/reviews/{id}/decision" };
+        check(&document, &paths[of]["post"], response, &format!("{path} {body}")).await;
+    }
+    // What is told here is refused for good, and is told once more.
+    let letter =
+        async || service.get("/v1/admin/notifications").await.1["items"][0]["dead"][0].clone();
+    until("a letter is dead", async || letter().await.is_object()).await;
+    let dead = letter().await["id"].as_str().unwrap().to_owned();
+    let at = "/v1/admin/notifications";
+    check(&document, &paths[at]["get"], service.raw(at).await, at).await;
+    for call in [format!("{dead}?x=1"), "none".to_owned(), "chat-7".to_owned(), dead] {
+        let (id, query) = call.split_once('?').unwrap_or((&call, ""));
+        let url = format!("{}{at}/{id}/resend?{query}", service.url);
+        let response = service.http.post(url).send().await.unwrap();
+        let of = "/v1/admin/notifications/{id}/resend";
+        check(&document, &paths[of]["post"], response, &call).await;
+    }
     for call in ["siem/resend", "none/resend", "siem/resend?x=1"] {
         let at = format!("/v1/push/{call}");
         let response = service.http.post(format!("{}{at}", service.url)).send().await.unwrap();
@@ -248,6 +294,7 @@ async fn every_documented_parameter_is_taken() {
         ("wait", "1s"),
         ("field", "role"),
         ("newest", "true"),
+        ("while", "approved"),
     ]);
     for (path, item) in document["paths"].as_object().unwrap() {
         let Some(parameters) = item["get"]["parameters"].as_array() else { continue };
@@ -258,12 +305,18 @@ async fn every_documented_parameter_is_taken() {
             // A cursor is one that the server made; an empty one counts as absent.
             let value = match name {
                 "cursor" => "",
+                "status" if path == "/v1/reviews" => "approved",
+                "session" if path == "/v1/reviews/{id}" => "s",
                 "sort" if path == "/v1/search" => "relevance",
                 other => examples.get(other).copied().unwrap_or("x"),
             };
             query.push((name.into(), value.into()));
         }
-        let id = if path.starts_with("/v1/searches") { &saved } else { "s" };
+        let id = match path.as_str() {
+            path if path.starts_with("/v1/searches") => &saved,
+            path if path.starts_with("/v1/reviews") => "r",
+            _ => "s",
+        };
         let signed = path.ends_with("/{file}");
         let path = path.replace("{id}", id).replace("{path}", "0/000.p/1");
         let path = path.replace("{feed}", "native").replace("{table}", "events");

@@ -16,6 +16,7 @@ pub mod rekey;
 pub mod repair;
 pub mod replay;
 pub mod retention;
+pub mod review;
 pub mod search;
 pub mod searches;
 pub mod serve;

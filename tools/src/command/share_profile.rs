@@ -72,6 +72,7 @@ pub fn run(args: Args) -> anyhow::Result<Exit> {
         scopes: vec![Scope::Export],
         roles: Vec::new(),
         users: Vec::new(),
+        groups: Vec::new(),
         any_session: false,
         bytes_per_second: None,
         expires,

@@ -58,6 +58,9 @@ struct Create {
     /// Only sessions of this user; `*` stands for anything (repeatable)
     #[arg(long = "user", value_name = "USER")]
     users: Vec<String>,
+    /// A group that whoever has it is in, for access requests (repeatable)
+    #[arg(long = "group", value_name = "GROUP")]
+    groups: Vec<String>,
     /// May write into sessions that another producer began
     #[arg(long)]
     any_session: bool,
@@ -120,6 +123,7 @@ fn make(create: Create) -> anyhow::Result<Exit> {
         scopes: create.scopes,
         roles: create.roles,
         users: create.users,
+        groups: create.groups,
         any_session: create.any_session,
         bytes_per_second: create.rate,
         expires,
@@ -153,6 +157,7 @@ fn list(place: &Place) -> anyhow::Result<Exit> {
         let scopes: Vec<&str> = token.scopes.iter().map(|scope| scope.name()).collect();
         let limits: Vec<String> = (token.roles.iter().map(|role| format!("role:{role}")))
             .chain(token.users.iter().map(|user| format!("user:{user}")))
+            .chain(token.groups.iter().map(|group| format!("group:{group}")))
             .collect();
         text.push_str(&format!(
             "{}  {}  {}  {}  {}\n",

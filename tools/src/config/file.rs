@@ -1,8 +1,8 @@
 //! Reading the configuration's file: TOML, all keys on its top level but for the tables `[retention]`, `[mapping]`,
-//! `[push.NAME]` and `[feed.NAME]`.
+//! `[push.NAME]`, `[feed.NAME]`, `[review.NAME]` and `[notify.NAME]`.
 
 use super::setting::Setting;
-use super::{Config, feed, push, setting};
+use super::{Config, feed, notify, push, review, setting};
 use crate::output::clean;
 use daybook_engine::retention::Policy;
 use serde::Deserialize;
@@ -44,6 +44,24 @@ pub(super) fn read(text: &str, config: &mut Config) -> Result<(), String> {
                 return Err(said("`feed` has a table for each feed: write [feed.NAME]".to_owned()));
             };
             config.feeds = feed::read(text, feeds)?;
+            continue;
+        }
+        if name == "notify" {
+            let DeValue::Table(targets) = value.get_ref() else {
+                return Err(said("`notify` has a table for each: write [notify.NAME]".to_owned()));
+            };
+            let targets = notify::KIND.read(text, targets)?;
+            config.server.notify = notify::count(targets).map_err(said)?;
+            continue;
+        }
+        if name == "review" {
+            let DeValue::Table(rules) = value.get_ref() else {
+                return Err(said(
+                    "`review` has a table for each rule: write [review.NAME]".to_owned(),
+                ));
+            };
+            let rules = review::KIND.read(text, rules)?;
+            config.server.review_rules = review::count(rules).map_err(said)?;
             continue;
         }
         let setting = setting(name)

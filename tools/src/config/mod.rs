@@ -16,6 +16,8 @@
 //! |---|---|
 //! | `setting` | a setting, its units and values |
 //! | `log`, `service`, `push`, `feed` | the settings of the log, of the service, of each sink and of each feed |
+//! | `review`, `notify` | the settings of each rule for access requests, and of each who is told of them |
+//! | `tables` | reading such tables |
 //! | `fixed` | the bounds that can't be set |
 //! | `file` | reading TOML |
 //! | `print` | the effective configuration, and the tables of the page |
@@ -24,15 +26,20 @@ mod feed;
 mod file;
 mod fixed;
 mod log;
+mod notify;
 mod print;
 mod push;
+mod review;
 mod service;
 pub mod setting;
+mod tables;
 
 pub use feed::{Feed, SETTINGS as FEED_SETTINGS};
 pub use fixed::{FIXED, Fixed};
+pub use notify::SETTINGS as NOTIFY_SETTINGS;
 pub use print::{fixed_table, settings_table, toml};
 pub use push::SETTINGS as PUSH_SETTINGS;
+pub use review::SETTINGS as REVIEW_SETTINGS;
 
 use crate::keys::KeyArgs;
 use anyhow::{Context as _, bail};

@@ -190,6 +190,29 @@ pub(super) const SETTINGS: &[Setting] = &[
         ),
     },
     Setting {
+        key: "public_url",
+        what: "where people reach the page, such as `https://daybook.example.com`; messages have links to it",
+        at: "empty: messages have no links",
+        field: Field::Text(
+            |c| c.server.public_url.clone().unwrap_or_default(),
+            |c, text| {
+                if !text.is_empty()
+                    && !["https://", "http://"].iter().any(|is| text.starts_with(is))
+                {
+                    return Err("write https://HOST".to_owned());
+                }
+                c.server.public_url = (!text.is_empty()).then(|| text.to_owned());
+                Ok(())
+            },
+        ),
+    },
+    Setting {
+        key: "review_waits_max",
+        what: "requests that wait for access requests to be decided at once",
+        at: "503 with `Retry-After`",
+        field: Field::Count(|c| &mut c.server.review_waits_max, 1, 100_000),
+    },
+    Setting {
         key: "streams_max",
         what: "producers that stream at the same time; each may take twice `stream_frame_bytes_max` of memory, and its credit",
         at: "503 `busy` with `Retry-After`",
