@@ -42,6 +42,7 @@ const FILES: &[File] = &[
     file!("chunk.js", JS),
     file!("command.js", JS),
     file!("complete.js", JS),
+    file!("decide.js", JS),
     file!("details.js", JS),
     file!("dom.js", JS),
     file!("exports.js", JS),

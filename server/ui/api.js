@@ -77,6 +77,13 @@ export const searchSessions = (values, signal) => get("/v1/search/sessions", par
 /** Values of a field that sessions have: `{items: [{value, count}], more}` */
 export const facets = (values, signal) => get("/v1/facets", params(values), signal);
 
+/** Access requests: `{items, next_cursor}` */
+export const reviews = (values, signal) => get("/v1/reviews", params(values), signal);
+/** Says something of an access request: `{decision, comment?, force?}`; answers how it stands then. */
+export const decide = (key, session, said) => ask(`/v1/reviews/${id(key)}/decision?${params({ session })}`, {
+  method: "POST", body: JSON.stringify(said), headers: { "content-type": "application/json" },
+});
+
 /** Saved searches: `{items}` */
 export const searches = (signal) => get("/v1/searches", null, signal);
 /** Saves a search: `{name, query}`. */

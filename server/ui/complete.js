@@ -11,7 +11,7 @@ const FIELDS = [
   ["typed:", "a line typed at a terminal"], ["after:", "from a time on"], ["before:", "before a time"], ["since:", "so long ago at most"],
   ["duration:", "such as >5s"], ["masked:", "fields masked, such as >0"], ["rows:", "rows of a result"], ["exit:", "exit code, such as !=0"],
   ["commands:", "commands of the session"], ["blocked:", "blocked ones of the session"], ["approved:", "approved ones of the session"],
-  ["pending:", "waiting ones of the session"],
+  ["pending:", "waiting ones of the session"], ["review.status:", "where a review stands"], ["approver:", "who approved a review"],
 ];
 
 /** Values that are always the same. */
@@ -20,6 +20,7 @@ const VALUES = {
   verdict: ["passed", "blocked", "pending", "approved", "rejected"],
   kind: ["command", "command.end", "output", "session.start", "session.end", "terminal.output", "terminal.input", "terminal.resize",
     "terminal.marker", "review.request", "review.decision", "note", "access", "retention"],
+  "review.status": ["pending", "approved", "rejected", "revoked", "expired", "executed"],
   since: ["15m", "1h", "24h", "7d", "30d"],
 };
 

@@ -142,12 +142,12 @@ function toIndex(text, byte) {
 
 const SESSION_FIELDS = new Set([
   "user", "role", "type", "subtype", "agent", "tag", "status", "session", "after", "before",
-  "since", "duration", "masked", "blocked", "approved", "commands",
+  "since", "duration", "masked", "blocked", "approved", "commands", "review", "review.status", "approver",
 ]);
 
 /** Does a query ask for something inside events, and not of sessions alone? */
 export function asksForEvents(q) {
-  const tokens = q.matchAll(/-?(?:(\w+):)?=?~?("(?:[^"\\]|\\.)*"?|[^\s()]+)/g);
+  const tokens = q.matchAll(/-?(?:([\w.]+):)?=?~?("(?:[^"\\]|\\.)*"?|[^\s()]+)/g);
   for (const [whole, field] of tokens) {
     if (/^(AND|OR|NOT|then|session)$/.test(whole)) continue;
     if (!field || !SESSION_FIELDS.has(field)) return true;

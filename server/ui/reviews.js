@@ -2,21 +2,20 @@
 //
 //   /reviews?show=decided
 
-import { search, session, sessions } from "./api.js";
+import { reviews as fetchReviews } from "./api.js";
 import { badge } from "./badges.js";
+import { actions, isDeciding } from "./decide.js";
 import { h, fill, icon } from "./dom.js";
 import { absolute, ago, duration, moment, number, plural, visible, visibleLines } from "./format.js";
 import { bind, moveFocus } from "./keys.js";
 import { endless, every } from "./pages.js";
-import { anyOf } from "./query.js";
 
-// Of each session of a page the reviews are asked for, so pages are small.
-const PAGE = 20;
-const REFRESH_MS = 4000;
+const PAGE = 50;
+const REFRESH_MS = 3000;
 
 const TABS = {
-  "": { name: "Pending", ask: { q: "pending:>0 OR status:pending_review", sort: "started" }, wanted: (review) => review.status === "pending" },
-  decided: { name: "Decided", ask: { q: "kind:review.decision", sort: "-last_event" }, wanted: (review) => review.status !== "pending" },
+  "": { name: "Pending", status: "pending" },
+  decided: { name: "Decided", status: "approved,rejected,revoked,expired,executed" },
 };
 
 /** The page of reviews. */
@@ -34,17 +33,7 @@ export function reviews(main, context) {
     k: () => moveFocus([...body.querySelectorAll("a.row-link")], -1),
   });
 
-  async function load(tab, cursor, signal) {
-    const page = await sessions({ ...tab.ask, limit: PAGE, cursor }, signal);
-    const ids = page.items.map((item) => item.id);
-    const [details, commands] = await Promise.all([
-      Promise.all(ids.map((id) => session(id, signal))),
-      ids.length ? commandsOf(ids, signal) : new Map(),
-    ]);
-    const rows = details.flatMap((item) => item.reviews.filter(tab.wanted)
-      .map((review) => ({ item, review, command: commands.get(`${item.id} ${review.command}`) })));
-    return { rows, cursor: page.next_cursor ?? null, sessions: page.count };
-  }
+  const load = (tab, cursor, signal) => fetchReviews({ status: tab.status, limit: PAGE, cursor }, signal);
 
   function open(show) {
     const tab = TABS[show];
@@ -61,16 +50,21 @@ export function reviews(main, context) {
       return Boolean(cursor);
     });
 
+    const again = () => load(tab, null, signal).then((page) => {
+      further = false;
+      first(page);
+    });
+
     function take(page) {
-      cursor = page.cursor;
-      loaded += page.rows.length;
-      list.append(...page.rows.map(drawReview));
-      fill(count, cursor ? `in ${plural(page.sessions, "session")}` : plural(loaded, "review"));
+      cursor = page.next_cursor;
+      loaded += page.items.length;
+      list.append(...page.items.map((review) => drawReview(review, again)));
+      fill(count, `${plural(loaded, "review")}${cursor ? " so far" : ""}`);
     }
 
     function first(page) {
-      const text = JSON.stringify(page.rows);
-      if (list.dataset.text === text || further) return tick();
+      const text = JSON.stringify(page.items);
+      if (list.dataset.text === text || further || isDeciding(list)) return tick();
       list.dataset.text = text;
       const focused = body.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
       loaded = 0;
@@ -118,36 +112,32 @@ export function reviews(main, context) {
   };
 }
 
-/** The texts of commands that reviews are of, by session and number. */
-async function commandsOf(ids, signal) {
-  const q = `kind:command verdict:pending,approved,rejected ${anyOf("session", ids)}`;
-  const found = await search({ q, limit: 200 }, signal);
-  return new Map(found.items.map((hit) => [`${hit.session} ${hit.seq}`, hit.snippets[0]?.text ?? ""]));
-}
-
-function drawReview({ item, review, command }) {
-  const where = new URLSearchParams({ seq: review.command ?? review.seq ?? 0, at: review.requested_at ?? item.started_at ?? "" });
-  const who = visible(item.user ?? "unknown user");
+function drawReview(review, done) {
+  const where = new URLSearchParams({ seq: review.command ?? review.seq ?? 0, at: review.requested_at ?? "" });
+  const who = visible(review.user ?? "unknown user");
   // What was said by a person says more than that it was carried out.
-  const decision = review.decisions.findLast(({ by }) => by) ?? review.decisions.at(-1);
+  const counted = review.decisions.filter((one) => one.effective);
+  const decision = counted.findLast(({ by, decision: said }) => by && said !== "executed") ?? counted.at(-1);
+  const needed = review.approvals_needed;
   return h("li", { class: `review-row r-${review.status}` },
     h("div", { class: "hit-who" },
-      h("a", { class: "row-link", href: `/sessions/${encodeURIComponent(item.id)}?${where}`,
-        "aria-label": `${who} on ${visible(item.role ?? "no role")}, ${review.status}` }, who),
-      h("span", { class: "role" }, icon(item.type), visible(item.role ?? "")),
-      item.agent && h("span", { class: "agent" }, icon("agent"), visible(item.agent))),
+      h("a", { class: "row-link", href: `/sessions/${encodeURIComponent(review.session)}?${where}`,
+        "aria-label": `${who} on ${visible(review.role ?? "no role")}, ${review.status}` }, who),
+      h("span", { class: "role" }, icon(review.type), visible(review.role ?? "")),
+      review.agent && h("span", { class: "agent" }, icon("agent"), visible(review.agent))),
     h("div", { class: "review-what" },
       review.scope === "command"
-        ? h("pre", null, h("code", null, command === undefined ? `command ${review.command}` : visibleLines(command)))
-        : h("p", { class: "review-session" }, "The whole session"),
+        ? h("pre", null, h("code", null, review.input === null ? `command ${review.command}` : visibleLines(review.input), review.input_cut && "…"))
+        : h("p", { class: "review-session" }, "The whole session", review.duration_ms && `, for ${duration(review.duration_ms)}`),
       review.reason && h("p", { class: "quote" }, visible(review.reason)),
-      decision && h("p", { class: "review-said" }, decision.decision, decision.by && [" by ", h("strong", null, visible(decision.by))],
-        ` ${ago(decision.time)}`, decision.comment && h("span", { class: "quote" }, visible(decision.comment)))),
+      decision && h("p", { class: "review-said" }, decision.decision, decision.forced && " alone", decision.by && [" by ", h("strong", null, visible(decision.by))],
+        ` ${ago(decision.time)}`, decision.comment && h("span", { class: "quote" }, visible(decision.comment))),
+      actions(review, done)),
     h("div", { class: "review-facts" },
       h("span", null, badge(review.status, review.status)),
       h("time", { datetime: review.requested_at, title: absolute(review.requested_at), "data-ago": "" }, ago(review.requested_at)),
       h("span", { class: "review-groups" },
-        `${review.min_approvals > 1 ? `${number(review.min_approvals)} of ` : ""}${visible((review.groups ?? []).join(", "))}`),
+        `${needed > 1 ? `${number(review.approvers.length)} of ${number(needed)} ` : ""}${visible((review.groups ?? []).join(", "))}`),
       h("span", { title: absolute(review.expires_at) },
         review.status === "pending" && review.expires_at ? left(review.expires_at) : "")));
 }

@@ -8,6 +8,7 @@
 import { session as fetchSession } from "./api.js";
 import { axisView } from "./axis.js";
 import { statusBadge } from "./badges.js";
+import { drawAsks } from "./decide.js";
 import { detailsPanel } from "./details.js";
 import { copy, h, fill, icon } from "./dom.js";
 import { absolute, duration, moment } from "./format.js";
@@ -28,6 +29,7 @@ const FIELDS = ["tab", "q", "verdict", "seq", "at", "speed", "zoom"];
 export function sessionView(main, context, id) {
   const abort = new AbortController();
   const head = h("header", { class: "session-head" });
+  const asks = h("div", { class: "asks" });
   const panel = h("div", { class: "session-body", role: "tabpanel" });
   const find = h("input", { type: "text", class: "find", placeholder: "Find in this session", "aria-label": "Find in this session",
     autocomplete: "off", spellcheck: "false" });
@@ -38,7 +40,7 @@ export function sessionView(main, context, id) {
     h("button", { type: "button", title: "Last events (End)", onclick: () => goTo("end") }, "End"));
   const tabs = h("div", { class: "tabs", role: "tablist" });
   const tools = h("form", { class: "session-tools" }, verdicts, ends, h("label", { class: "find-holder" }, icon("search"), find));
-  fill(main, head, h("div", { class: "session-bar" }, tabs, tools), findError, panel);
+  fill(main, head, asks, h("div", { class: "session-bar" }, tabs, tools), findError, panel);
 
   let item = null;
   let state = null;
@@ -176,6 +178,7 @@ export function sessionView(main, context, id) {
     item = next;
     drawHead();
     drawPanel();
+    if (item.reviews.length) await drawAsks(asks, id, abort.signal, () => load());
   }
 
   load().catch((problem) => {

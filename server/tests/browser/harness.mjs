@@ -11,11 +11,13 @@ import { chromium } from "playwright-core";
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "../../..");
 
+const target = process.env.CARGO_TARGET_DIR ?? join(root, "target");
+/** The binary. */
+export const binary = process.env.DAYBOOK_BIN ?? join(target, "debug/daybook");
+
 /** Starts the binary with its demo sessions and some arguments, or takes the server that DAYBOOK_URL names. */
 export async function startServer(args = []) {
   if (process.env.DAYBOOK_URL) return { url: process.env.DAYBOOK_URL, stop: async () => {} };
-  const target = process.env.CARGO_TARGET_DIR ?? join(root, "target");
-  const binary = process.env.DAYBOOK_BIN ?? join(target, "debug/daybook");
   const data = await mkdtemp(join(tmpdir(), "daybook-browser-"));
   const child = spawn(binary, ["serve", "--demo", "--listen", "127.0.0.1:0", "--data", data, ...args]);
   const ended = new Promise((done) => child.once("close", done));
@@ -33,6 +35,7 @@ export async function startServer(args = []) {
   });
   return {
     url,
+    data,
     async stop() {
       child.kill("SIGTERM");
       await ended;
