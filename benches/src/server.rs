@@ -21,7 +21,7 @@ impl Server {
         let program = program()?;
         let started = Instant::now();
         let mut child = Command::new(&program)
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .args(["serve", "--listen", "127.0.0.1:0", "--set", "audit=false", "--data"])
             .arg(data)
             .args(flags)
             .stdout(Stdio::piped())

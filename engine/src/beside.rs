@@ -7,6 +7,7 @@
 //! | `feeds.json` | how far each feed has come, and what its links are signed with |
 //! | `push.json` | how far each sink has been sent, and the events that it refused |
 //! | `notify.json` | how far those are who are told of access requests, and dead letters |
+//! | `link_key.json` | what links to sessions are signed with |
 //! | `links.json`, `runs.json`, `cases.json`, `marks.json` | what the acts in a session of daybook's own amount to, up to one of them |
 //!
 //! Each is one JSON document that knows its checksum ([`crate::sealed`]). It is replaced as a whole and durably,
@@ -34,6 +35,8 @@ pub enum Beside {
     Push,
     /// How far those are who are told of access requests.
     Notify,
+    /// What links to sessions are signed with.
+    LinkKey,
     /// Links to sessions.
     Links,
     /// Commands that are run again.
@@ -46,12 +49,13 @@ pub enum Beside {
 
 impl Beside {
     /// All of them.
-    pub const ALL: [Beside; 9] = [
+    pub const ALL: [Beside; 10] = [
         Beside::Searches,
         Beside::Alerts,
         Beside::Feeds,
         Beside::Push,
         Beside::Notify,
+        Beside::LinkKey,
         Beside::Links,
         Beside::Runs,
         Beside::Cases,
@@ -67,6 +71,7 @@ impl Beside {
             Beside::Feeds => "feeds.json",
             Beside::Push => "push.json",
             Beside::Notify => "notify.json",
+            Beside::LinkKey => "link_key.json",
             Beside::Links => "links.json",
             Beside::Runs => "runs.json",
             Beside::Cases => "cases.json",

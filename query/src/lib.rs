@@ -3,7 +3,10 @@
 #[cfg(feature = "columnar")]
 pub mod columnar;
 pub mod cursor;
+#[cfg(feature = "columnar")]
+pub mod download;
 pub mod error;
+pub mod excerpt;
 #[cfg(feature = "columnar")]
 pub mod export;
 #[cfg(feature = "columnar")]

@@ -1,36 +1,20 @@
 //! `GET /v1/export`: streams all events that match.
 //!
-//! The export is written on a thread of its own into a short queue, from which the socket takes: a
-//! client that reads slowly slows down the export, and one that goes away ends it. The answer's
-//! status waits for the first bytes, so what fails at once is a problem document; what fails later
-//! cuts the connection, and the client sees that the answer is not whole.
+//! It is written as [`crate::pieces`] has it.
 
 use crate::auth::Caller;
 use crate::params::{Fields, FromFields, Params, unknown};
+use crate::pieces::pieces;
 use crate::problem::{Document, Problem};
 use crate::state::App;
-use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::Response;
-use bytes::Bytes;
-
 use daybook_query::export::{ExportRequest, Format, Schema, export};
 use daybook_query::lang::Query;
 use daybook_query::ocsf::{Class, Mapping, Outputs, Version};
-use futures_util::stream;
-use std::io::{self, Write};
 use std::sync::Arc;
-use std::task::{Poll, ready};
-use std::time::Duration;
-use tokio::runtime::Handle;
-use tokio::sync::mpsc;
 use utoipa::IntoParams;
-
-/// Bytes are handed on in pieces of this size.
-const PIECE_BYTES: usize = 64 << 10;
-/// Pieces that may wait for the socket.
-const PIECES_MAX: usize = 4;
 
 /// The parameters of an export.
 #[derive(Clone, Debug, IntoParams)]
@@ -155,16 +139,10 @@ pub async fn get_export(
         .try_acquire_owned()
         .map_err(|_| Problem::busy("too many exports at once; ask again when one has ended"))?;
     let format = asked.format;
-    let (sender, mut pieces) = mpsc::channel(PIECES_MAX);
+    let (mut out, taken) = pieces(app.config.idle_max);
     let engine = Arc::clone(&app.engine);
     // Before the snapshot: what it has behind that belongs to a later slice.
     let end = engine.follow().borrow().0;
-    let mut out = Pieces {
-        sender,
-        buffer: Vec::with_capacity(PIECE_BYTES),
-        runtime: Handle::current(),
-        stall_max: app.config.idle_max,
-    };
     tokio::task::spawn_blocking(move || {
         let _permit = permit;
         let request = ExportRequest {
@@ -174,36 +152,14 @@ pub async fn get_export(
             format: asked.format,
             schema,
         };
-        let outcome = export(&engine.snapshot(), &request, &mut out)
-            .map_err(Problem::from)
-            .and_then(|summary| out.flush().map(|()| summary).map_err(Problem::internal));
-        match outcome {
-            Ok(summary) => {
-                tracing::info!(summary.events, summary.bytes, "exported");
-                out.send(Piece::End);
-            }
-            Err(problem) => out.send(Piece::Failed(problem)),
-        }
+        let exported = export(&engine.snapshot(), &request, &mut out).map_err(Problem::from);
+        out.end(exported.map(|summary| {
+            tracing::info!(summary.events, summary.bytes, "exported");
+        }));
     });
+    let body = taken.body().await?;
 
-    let mut first = match pieces.recv().await {
-        Some(Piece::Failed(problem)) => return Err(problem),
-        other => other,
-    };
-    let body = stream::poll_fn(move |context| {
-        let piece = match first.take() {
-            Some(piece) => Some(piece),
-            None => ready!(pieces.poll_recv(context)),
-        };
-        Poll::Ready(match piece {
-            Some(Piece::Bytes(bytes)) => Some(Ok(bytes)),
-            Some(Piece::End) => None,
-            // The queue ended without an end: what was sent is not whole.
-            Some(Piece::Failed(_)) | None => Some(Err(io::Error::other("the export failed"))),
-        })
-    });
-
-    let mut response = Response::new(Body::from_stream(body));
+    let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -213,45 +169,4 @@ pub async fn get_export(
         headers.insert(header::CONTENT_DISPOSITION, value);
     }
     Ok(response)
-}
-
-/// What goes through the queue.
-enum Piece {
-    Bytes(Bytes),
-    End,
-    Failed(Problem),
-}
-
-/// Writes into the queue.
-struct Pieces {
-    sender: mpsc::Sender<Piece>,
-    buffer: Vec<u8>,
-    runtime: Handle,
-    stall_max: Duration,
-}
-
-impl Pieces {
-    /// Hands on the last word; where nobody takes it, the client is gone or sees a cut connection.
-    fn send(&self, piece: Piece) {
-        let _ = self.runtime.block_on(self.sender.send_timeout(piece, self.stall_max));
-    }
-}
-
-impl Write for Pieces {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.buffer.extend_from_slice(bytes);
-        if self.buffer.len() >= PIECE_BYTES {
-            self.flush()?;
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if self.buffer.is_empty() {
-            return Ok(());
-        }
-        let piece = std::mem::replace(&mut self.buffer, Vec::with_capacity(PIECE_BYTES));
-        let send = self.sender.send_timeout(Piece::Bytes(piece.into()), self.stall_max);
-        self.runtime.block_on(send).map_err(|_| io::ErrorKind::BrokenPipe.into())
-    }
 }

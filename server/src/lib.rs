@@ -6,6 +6,9 @@
 //! | `ingest` | `POST /v1/events`, and the same as a stream |
 //! | `doors` | the ways in for producers that speak other protocols: Elasticsearch's bulk, OTLP, sudo's |
 //! | `sessions`, `timeline`, `replay`, `search`, `tail`, `export` | what investigators ask |
+//! | `download` | a session as a file |
+//! | `links` | links to files and pages of sessions, for who has no token |
+//! | `audit` | who read what |
 //! | `searches`, `alerts` | searches that are saved; those of them that post what matches to a webhook |
 //! | [`push`] | sinks: collectors that are sent events, over HTTP or as syslog |
 //! | `outbound` | what alerts and sinks have in common |
@@ -16,6 +19,7 @@
 //! | `stats`, `metrics`, `health` | how the server is doing |
 //! | `backup`, `rekey`, `repair` | backups of the running log; everything under the first encryption key; what is damaged, made again |
 //! | `page` | the files of the pages |
+//! | `pieces` | bodies that are written while they are sent |
 //! | `params`, `problem` | how requests are read and errors answered |
 //! | `listener` | the socket, with a bound on its connections |
 //! | `serve` | HTTP on each of them, in bounded memory |
@@ -27,15 +31,18 @@
 #![expect(unused_qualifications, reason = "utoipa's macros write the paths of their types out")]
 
 mod alerts;
+mod audit;
 pub mod auth;
 mod backup;
 mod doors;
+mod download;
 mod export;
 mod feeds;
 mod health;
 mod ingest;
 #[allow(dead_code, reason = "what people do here follows")]
 mod ledger;
+mod links;
 mod listener;
 mod merkle;
 mod metrics;
@@ -44,10 +51,12 @@ mod openapi;
 mod outbound;
 mod page;
 mod params;
+mod pieces;
 mod pool;
 mod problem;
 pub mod push;
 mod ranges;
+mod recent;
 mod rekey;
 mod repair;
 mod replay;
@@ -66,6 +75,7 @@ mod timeline;
 mod tls;
 
 pub use doors::mapping::Mapping;
+pub use download::Format as DownloadFormat;
 pub use ingest::stream::SESSIONS_MAX as STREAM_SESSIONS_MAX;
 pub use ingest::tally::LISTED_MAX as REJECTED_LISTED_MAX;
 pub use tls::{ClientAuth, ClientCertificate, TlsError};
@@ -128,6 +138,7 @@ use alerts::Alerts;
 use daybook_engine::Engine;
 use daybook_query::feed::Spec;
 use feeds::Feeds;
+use links::Links;
 use listener::Bounded;
 use notify::Notifications;
 use push::Push;
@@ -218,6 +229,10 @@ pub struct Config {
     pub tls_reload_interval: Duration,
     /// The feeds of Parquet files.
     pub feeds: Vec<Spec>,
+    /// Is it told who read what?
+    pub audit: bool,
+    /// The file with the key that links are signed with, for nodes that share one; else each has its own.
+    pub link_key_file: Option<PathBuf>,
 }
 
 impl Config {
@@ -267,6 +282,8 @@ impl Default for Config {
             tls_handshake_time_max: Duration::from_secs(10),
             tls_reload_interval: Duration::from_secs(10),
             feeds: vec![Spec::native()],
+            audit: true,
+            link_key_file: None,
         }
     }
 }
@@ -323,6 +340,10 @@ pub enum Error {
         "how far the sinks are can't be read: {0}; put the file back from a backup, or move it away to have each begin where its `from` says"
     )]
     Places(daybook_engine::Error),
+    /// The links, or the key that they are signed with, can't be read. Put the file back from a backup; without
+    /// `links.json` the log is read again, without `link_key.json` no link of before is good any more.
+    #[error("the links can't be read: {0}")]
+    Links(daybook_engine::Error),
     /// TLS can't be spoken with what the settings name.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -375,7 +396,9 @@ impl Server {
         let feeds = Feeds::open(&engine, &config.feeds).map_err(Error::Feeds)?;
         let push = Push::open(&engine, &config).await?;
         let notify = Notifications::open(&engine, &config)?;
-        let shared = Shared::new(engine, config, tokens, (searches, alerts, notify), (feeds, push));
+        let links = Links::open(&engine, config.link_key_file.as_deref()).map_err(Error::Links)?;
+        let shared =
+            Shared::new(engine, config, tokens, (searches, alerts, notify), (feeds, push), links);
         let shared = Arc::new(shared);
         Ok(Server { listener, address, tls, reload: Reload::default(), sudo, shared })
     }
@@ -420,6 +443,7 @@ impl Server {
         push::start(&self.shared);
         reviews::start(&self.shared);
         notify::start(&self.shared);
+        audit::start(&self.shared).await;
         let _reload = self.tls.map(|tls| {
             let now = Arc::clone(&self.reload.0);
             Watch(tokio::spawn(tls::files::watch(tls, look, now)))
@@ -473,6 +497,7 @@ impl Server {
         app.feeds.ended().await;
         app.push.keep_places().await;
         app.notify.keep_places().await;
+        app.audit.flush().await;
     }
 }
 

@@ -126,7 +126,7 @@ pub async fn get_proof(
 }
 
 /// A log that nothing can be proved of says why; everything else is as everywhere.
-fn unprovable(error: Error) -> Problem {
+pub(crate) fn unprovable(error: Error) -> Problem {
     match error {
         Error::Unusable { what, .. } => {
             Problem::new("unprovable", StatusCode::SERVICE_UNAVAILABLE, "No proof", what)
@@ -151,6 +151,9 @@ pub struct Proof {
     format: String,
     /// The session's id.
     session: String,
+    /// Are events left out that are not shared? Then each of these is proved, and nothing is said of others.
+    #[schema(nullable = false)]
+    excerpt: Option<bool>,
     /// The key that checks the checkpoint: `name+id+base64`.
     key: String,
     /// The signed checkpoint.

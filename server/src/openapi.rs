@@ -5,9 +5,9 @@ use crate::params::{NoParams, Params};
 use crate::problem::{self, Problem};
 use crate::state::{App, json_response};
 use crate::{
-    auth, backup, doors, export, feeds, health, ingest, merkle, metrics, notify, page, push, rekey,
-    repair, replay, retention, reviews, search, searches, security, sessions, stats, tail,
-    timeline,
+    audit, auth, backup, doors, download, export, feeds, health, ingest, links, merkle, metrics,
+    notify, page, push, rekey, repair, replay, retention, reviews, search, searches, security,
+    sessions, stats, tail, timeline,
 };
 use axum::extract::{Request, State};
 use axum::http::{Extensions, HeaderMap, StatusCode, Version, header};
@@ -40,6 +40,7 @@ use utoipa_axum::routes;
         (name = "search", description = "Events by what is in them"),
         (name = "alerts", description = "Searches that are saved, and post what matches to a webhook"),
         (name = "reviews", description = "Access requests: may this session begin, may this command run"),
+        (name = "links", description = "Sessions for who has no token: links to files, and shares"),
         (name = "export", description = "Events as files"),
         (name = "push", description = "Collectors that are sent events"),
         (name = "proof", description = "What shows that nothing was altered"),
@@ -60,6 +61,17 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(sessions::similar_sessions))
         .routes(routes!(timeline::get_timeline))
         .routes(routes!(replay::get_replay))
+        .routes(routes!(download::get_download))
+        .routes(routes!(links::post_link))
+        .routes(routes!(links::post_share))
+        .routes(routes!(links::list_links))
+        .routes(routes!(links::delete_link))
+        .routes(routes!(links::get_linked))
+        .routes(routes!(links::shared::get_shared))
+        .routes(routes!(links::shared::get_shared_timeline))
+        .routes(routes!(links::shared::get_shared_replay))
+        .routes(routes!(links::shared::get_shared_proof))
+        .routes(routes!(links::shared::get_shared_download))
         .routes(routes!(search::search_events))
         .routes(routes!(search::search_sessions))
         .routes(routes!(search::get_help))
@@ -128,6 +140,7 @@ pub fn router(app: App) -> Router {
         .route("/exports", get(page::index))
         .route("/status", get(page::index))
         .route("/sessions/{id}", get(page::index))
+        .route("/shared/{token}", get(page::index))
         .route("/ui/{name}", get(page::file))
         .route("/login", get(auth::login::get).post(auth::login::post))
         .fallback(nothing)
@@ -141,7 +154,19 @@ async fn enter(State(app): State<App>, mut request: Request, next: Next) -> Resp
     let counted = Counted::of(&request);
     let refused = security::refuse(&app, &request).map(IntoResponse::into_response);
     let response = match refused.or_else(|| auth::refuse(&app, &mut request)) {
-        None => next.run(request).await,
+        None => {
+            let caller = request.extensions().get::<auth::Caller>();
+            let read = audit::read_of(request.method(), request.uri(), caller);
+            let read = read.filter(|_| app.config.audit);
+            let response = next.run(request).await;
+            match read.filter(|_| response.status().is_success()) {
+                Some(read) => match app.audit.note(read, app.config.busy_wait).await {
+                    Ok(()) => response,
+                    Err(problem) => problem.into_response(),
+                },
+                None => response,
+            }
+        }
         Some(response) => response,
     };
     counted.answered(&app, &response);
@@ -165,6 +190,10 @@ async fn wrong_method() -> Response {
 
 /// Answers and pages are compressed; exports are not: they are large, and Parquet is compressed.
 fn is_text(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {
+    // Ranges are of the file as it is.
+    if headers.contains_key(header::ACCEPT_RANGES) {
+        return false;
+    }
     let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     media_type.is_some_and(|media_type| {
         ["application/json", "text/html", "text/css", "text/javascript", "text/plain"]

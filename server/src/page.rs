@@ -69,6 +69,7 @@ const FILES: &[File] = &[
     file!("session.css", CSS),
     file!("session.js", JS),
     file!("sessions.js", JS),
+    file!("share.js", JS),
     file!("status.js", JS),
     file!("table.js", JS),
     file!("terminal.js", JS),

@@ -38,6 +38,13 @@ impl FromFields for ReplayQuery {
     }
 }
 
+impl ReplayQuery {
+    /// The page that is asked for.
+    pub(crate) fn request(&self) -> ReplayRequest<'_> {
+        ReplayRequest { cursor: self.cursor.as_deref(), at: self.at, limit: self.limit }
+    }
+}
+
 /// A session's terminal, frame by frame, from any moment on.
 ///
 /// A page's first frame has every row, the others those that changed. A page without frames is on its way to a moment
@@ -64,9 +71,7 @@ pub async fn get_replay(
     let keyframes = Arc::clone(&app.keyframes);
     app.read(move |snapshot| -> Result<_, Problem> {
         visible(snapshot, &caller, &id)?;
-        let request =
-            ReplayRequest { cursor: asked.cursor.as_deref(), at: asked.at, limit: asked.limit };
-        replay::replay(snapshot, &id, &keyframes, &request)?.ok_or_else(|| no_session(&id))
+        replay::replay(snapshot, &id, &keyframes, &asked.request())?.ok_or_else(|| no_session(&id))
     })
     .await
 }

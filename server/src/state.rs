@@ -2,12 +2,15 @@
 
 use crate::Config;
 use crate::alerts::Alerts;
+use crate::audit::Audit;
 use crate::auth::tokens::Tokens;
 use crate::doors::known::Known;
+use crate::download::Lengths;
 use crate::feeds::Feeds;
 use crate::ingest::admission::Admission;
 use crate::ingest::queue::QueuePart;
 use crate::ingest::stream::Streams;
+use crate::links::Links;
 use crate::listener::Connections;
 use crate::metrics::Metrics;
 use crate::notify::Notifications;
@@ -74,6 +77,12 @@ pub struct Shared {
     pub backups: Arc<Semaphore>,
     /// Repairs: one at a time.
     pub repairs: Arc<Semaphore>,
+    /// Links to sessions.
+    pub links: Arc<Links>,
+    /// Who read what.
+    pub audit: Audit,
+    /// How long the files of sessions are.
+    pub lengths: Arc<Lengths>,
     /// What is counted.
     pub metrics: Metrics,
     /// When the server started.
@@ -92,6 +101,7 @@ impl Shared {
         tokens: Tokens,
         (searches, alerts, notify): (Searches, Alerts, Notifications),
         (feeds, push): (Feeds, Push),
+        links: Links,
     ) -> Shared {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let uploads_kib = usize::try_from(config.uploads_bytes_max >> 10).unwrap_or(usize::MAX);
@@ -120,6 +130,9 @@ impl Shared {
             repairs: Arc::new(Semaphore::new(1)),
             known: Known::default(),
             connections: Arc::default(),
+            links: Arc::new(links),
+            audit: Audit::default(),
+            lengths: Arc::default(),
             metrics: Metrics::default(),
             started: Instant::now(),
             config,

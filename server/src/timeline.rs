@@ -51,6 +51,20 @@ impl FromFields for TimelineQuery {
     }
 }
 
+impl TimelineQuery {
+    /// The page that is asked for.
+    pub(crate) fn request(&self) -> TimelineRequest<'_> {
+        TimelineRequest {
+            query: self.q.as_ref(),
+            cursor: self.cursor.as_deref(),
+            at: self.at,
+            backwards: self.direction,
+            limit: self.limit,
+            fold: self.fold,
+        }
+    }
+}
+
 /// A session's events in order, as they were sent.
 #[utoipa::path(
     get,
@@ -73,15 +87,7 @@ pub async fn get_timeline(
     let id = session_id(id)?;
     app.read(move |snapshot| -> Result<_, Problem> {
         visible(snapshot, &caller, &id)?;
-        let request = TimelineRequest {
-            query: asked.q.as_ref(),
-            cursor: asked.cursor.as_deref(),
-            at: asked.at,
-            backwards: asked.direction,
-            limit: asked.limit,
-            fold: asked.fold,
-        };
-        timeline::timeline(snapshot, &id, &request)?.ok_or_else(|| no_session(&id))
+        timeline::timeline(snapshot, &id, &asked.request())?.ok_or_else(|| no_session(&id))
     })
     .await
 }

@@ -63,13 +63,20 @@ const id = encodeURIComponent;
 
 /** `{items, next_cursor, count, facets?}` */
 export const sessions = (values, signal) => get("/v1/sessions", params(values), signal);
-/** One session's state, or a Problem with status 404. */
-export const session = (key, signal) => get(`/v1/sessions/${id(key)}`, null, signal);
+/** Where a session is; on a page that was shared, what of it is shared. */
+export const place = (key) => (isShared() ? `/v1${location.pathname.replace(/\/$/, "")}` : `/v1/sessions/${id(key)}`);
+/** Is this a page that was shared? */
+export const isShared = () => location.pathname.startsWith("/shared/");
+/** One session's state, or a Problem with status 404. A shared one has `share`. */
+export const session = async (key, signal) => {
+  const found = await get(place(key), null, signal);
+  return isShared() ? { ...found.session, share: found.share } : found;
+};
 /** A session's events in order: `{items, next_cursor}` */
 export const timeline = (key, values, signal) =>
-  get(`/v1/sessions/${id(key)}/timeline`, params(values), signal);
+  get(`${place(key)}/timeline`, params(values), signal);
 /** A session's terminal: `{frames, markers?, next_cursor, duration_ms}` */
-export const replay = (key, values, signal) => get(`/v1/sessions/${id(key)}/replay`, params(values), signal);
+export const replay = (key, values, signal) => get(`${place(key)}/replay`, params(values), signal);
 /** Hits: `{items, next_cursor, count}` */
 export const search = (values, signal) => get("/v1/search", params(values), signal);
 /** Sessions with hits: `{items: [{session, matches, latest}], next_cursor, count}` */
@@ -92,6 +99,14 @@ export const saveSearch = (search) => ask("/v1/searches", {
 });
 /** Forgets a saved search. */
 export const deleteSearch = (key) => ask(`/v1/searches/${id(key)}`, { method: "DELETE" });
+
+const post = (url, body) => ask(url, { method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json" } });
+/** Links to a session: `{items}` */
+export const links = (session, signal) => get("/v1/links", params({ session }), signal);
+/** Makes a link to a session's file (`{format}`) or to its page (`{to}`). */
+export const makeLink = (key, link) => post(`/v1/sessions/${id(key)}/${link.to ? "share" : "links"}`, link);
+/** Ends a link. */
+export const revokeLink = (key) => ask(`/v1/links/${id(key)}`, { method: "DELETE" });
 
 /** The feeds of Parquet files: `{items}` */
 export const feeds = (signal) => get("/v1/feeds", null, signal);

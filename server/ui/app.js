@@ -2,6 +2,7 @@
 //
 //   /  /sessions  /search   the list of sessions, or search hits     home.js
 //   /sessions/{id}          one session                              session.js
+//   /shared/{token}         what somebody shared of a session        session.js
 //   /reviews                who waits for whom                       reviews.js
 //   /exports                feeds of files, and exports              exports.js
 //   /status                 how the server is doing                  status.js
@@ -30,7 +31,7 @@ let current = null;
 let turns = 0;
 
 function route(url) {
-  const match = /^\/sessions\/([^/]+)\/?$/.exec(url.pathname);
+  const match = /^\/(?:sessions|shared)\/([^/]+)\/?$/.exec(url.pathname);
   if (match) {
     const id = decodeURIComponent(match[1]);
     return { key: `session:${id}`, load: () => import("./session.js").then(({ sessionView }) => () => sessionView(main, context, id)) };

@@ -1,5 +1,6 @@
 // Session Details: everything that is known of a session, in one table.
 
+import { place } from "./api.js";
 import { badge, statusBadge } from "./badges.js";
 import { reviewLine } from "./command.js";
 import { h, icon } from "./dom.js";
@@ -69,7 +70,7 @@ function integrity(item) {
       ? h("span", null, badge("approved", "covered"), ` by the signed checkpoint of size ${number(size)}`)
       : h("span", null, badge("pending", "not yet covered"), " by a signed checkpoint; one comes within a minute of the last event")),
     item.segments?.length && row("Stored in", `${plural(item.segments.length, "part")} of the log, ${number(sealed)} sealed`),
-    row("Proof", h("a", { href: `/v1/sessions/${encodeURIComponent(item.id)}/proof`, download: "" }, "Download, to check with daybook verify")),
+    row("Proof", h("a", { href: `${place(item.id)}/proof`, download: "" }, "Download, to check with daybook verify")),
     row("The log's head", h("a", { href: "/v1/checkpoint", target: "_blank", rel: "noopener" }, "Signed checkpoint")),
   ];
 }

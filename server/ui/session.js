@@ -4,17 +4,17 @@
 //   /sessions/{id}?q=drop&verdict=blocked find in the session
 //   /sessions/{id}?seq=7&at=TIME          goes to an event and marks it
 //   /sessions/{id}?at=end                 the last events
+//   /shared/{token}                       what is shared of it, read-only
 
-import { session as fetchSession } from "./api.js";
+import { isShared, place, session as fetchSession } from "./api.js";
 import { axisView } from "./axis.js";
 import { statusBadge } from "./badges.js";
 import { drawAsks } from "./decide.js";
 import { detailsPanel } from "./details.js";
-import { copy, h, fill, icon } from "./dom.js";
+import { copy, h, fill, icon, toast } from "./dom.js";
 import { absolute, duration, moment } from "./format.js";
 import { bind, moveFocus } from "./keys.js";
 import { every } from "./pages.js";
-import { quote } from "./query.js";
 import { replayView } from "./replay.js";
 import { timelineList } from "./timeline.js";
 
@@ -22,7 +22,8 @@ const REFRESH_MS = 2000;
 const TABS = [["", "Commands"], ["timeline", "Timeline"], ["replay", "Replay"], ["details", "Session Details"]];
 const VERDICTS = [["", "All"], ["passed", "Passed"], ["blocked", "Blocked"], ["pending", "Pending"], ["approved", "Approved"],
   ["rejected", "Rejected"]];
-const FORMATS = [["ndjson", "Events, NDJSON"], ["csv", "Events, CSV"], ["parquet", "Events, Parquet"]];
+const FORMATS = [["txt", "Text"], ["html", "Page that replays offline, HTML"], ["csv", "Result tables, CSV"], ["cast", "Terminal, asciicast v2"],
+  ["cast3", "Terminal, asciicast v3"], ["ndjson", "Events, NDJSON"], ["parquet", "Events, Parquet"]];
 const FIELDS = ["tab", "q", "verdict", "seq", "at", "speed", "zoom"];
 
 /** The page of the session `id`. */
@@ -47,12 +48,15 @@ export function sessionView(main, context, id) {
   let view = null;
   let shown = "";
   let asked = "";
+  const shared = isShared();
+  const here = place(id);
+  document.body.classList.toggle("shared", shared);
 
   const url = (next) => {
     const values = { ...state, ...next };
     const out = new URLSearchParams();
     for (const [name, value] of Object.entries(values)) if (value !== "" && value !== undefined) out.set(name, value);
-    return `/sessions/${encodeURIComponent(id)}${out.size ? `?${out}` : ""}`;
+    return `/${shared ? "shared" : "sessions"}/${encodeURIComponent(id)}${out.size ? `?${out}` : ""}`;
   };
   const change = (next, replace = false) => context.go(url(next), replace);
   const goTo = (at) => {
@@ -69,15 +73,13 @@ export function sessionView(main, context, id) {
     if (!find.value && state.q) change({ q: "" });
   });
 
-  const session = () => `session:${quote(id)}`;
-
   function downloads() {
     const link = (href, label) => h("a", { href, download: "", role: "menuitem" }, label);
     const menu = h("details", { class: "drop" },
       h("summary", { class: "quiet square", "aria-label": "Download", title: "Download" }, icon("download")),
       h("div", { class: "drop-items", role: "menu" },
-        FORMATS.map(([format, label]) => link(`/v1/export?${new URLSearchParams({ format, q: session() })}`, label)),
-        link(`/v1/sessions/${encodeURIComponent(id)}/proof`, "Proof, JSON")));
+        FORMATS.map(([format, label]) => link(`${here}/download?format=${format}`, label)),
+        link(`${here}/proof`, "Proof, JSON")));
     menu.addEventListener("focusout", (event) => {
       if (!menu.contains(event.relatedTarget)) menu.open = false;
     });
@@ -89,16 +91,38 @@ export function sessionView(main, context, id) {
 
   const head_tools = [
     h("button", { type: "button", class: "quiet square", "aria-label": "Copy the session ID", title: "Copy the session ID",
-      onclick: () => copy(id, "Session ID") }, icon("copy")),
+      onclick: () => copy(item.id, "Session ID") }, icon("copy")),
     h("button", { type: "button", class: "quiet square", "aria-label": "Copy the link to this moment", title: "Copy the link to this moment (y)",
       onclick: copyLink }, icon("link")),
-    downloads()];
+    downloads(),
+    !shared && h("button", { type: "button", class: "quiet", onclick: share }, "Share")];
+
+  async function share() {
+    try {
+      (await import("./share.js")).shareSheet(id, view?.moment?.() ?? "", FORMATS);
+    } catch {
+      toast("The server does not answer");
+    }
+  }
+
+  /** What a share leaves out: nothing is asked of it. */
+  const leaves = (tab) => {
+    const { part, outputs } = item?.share ?? {};
+    if (tab === "find") return part && (part !== "whole" || outputs === "hidden");
+    return tab === "replay" && (outputs === "hidden" || part?.startsWith("command"));
+  };
+
+  const shareLine = ({ part, outputs, to, expires_at }) => h("p", { class: "share-line", role: "note" }, icon("review"),
+    `Shared with ${to === "anyone" ? "anyone who has the link" : to.join(", ")}, read-only, until ${moment(expires_at)}`,
+    part !== "whole" && ` · only ${part.startsWith("command") ? "one command" : "a stretch of time"}`,
+    outputs === "hidden" && " · without outputs");
 
   function drawHead() {
-    document.title = `${item.user ?? id} on ${item.role ?? "?"} · daybook`;
+    document.title = `${item.user ?? item.id} on ${item.role ?? "?"} · daybook`;
     fill(head,
       h("nav", { class: "crumbs", "aria-label": "Where" },
-        h("a", { href: context.homeUrl() }, icon("back"), "Sessions"), h("span", { class: "crumb-id" }, id), head_tools),
+        !shared && h("a", { href: context.homeUrl() }, icon("back"), "Sessions"), h("span", { class: "crumb-id" }, item.id), head_tools),
+      item.share && shareLine(item.share),
       h("h1", null, item.user ?? "Unknown user", h("span", { class: "on" }, "on"),
         h("span", { class: "type" }, icon(item.type), item.role ?? "unknown role")),
       h("div", { class: "session-facts" },
@@ -119,7 +143,7 @@ export function sessionView(main, context, id) {
   function drawTabs() {
     // A moment goes along from tab to tab; what is marked does not.
     const at = () => (state.at === "end" ? "" : view?.moment?.() || state.at);
-    fill(tabs, TABS.map(([name, label]) => h("a", { role: "tab", href: url({ tab: name, seq: "" }), "aria-selected": String(state.tab === name),
+    fill(tabs, TABS.filter(([name]) => !leaves(name)).map(([name, label]) => h("a", { role: "tab", href: url({ tab: name, seq: "" }), "aria-selected": String(state.tab === name),
       onclick: (event) => {
         if (event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
         event.preventDefault();
@@ -127,7 +151,7 @@ export function sessionView(main, context, id) {
       } }, label)));
     fill(verdicts, VERDICTS.map(([name, label]) => h("button", { type: "button", "aria-pressed": String(state.verdict === name),
       onclick: () => change({ verdict: name, seq: "", at: "" }) }, label)));
-    tools.hidden = state.tab === "details";
+    tools.hidden = state.tab === "details" || leaves("find");
     verdicts.hidden = ends.hidden = state.tab !== "";
     if (document.activeElement !== find) find.value = state.q;
   }
@@ -178,7 +202,8 @@ export function sessionView(main, context, id) {
     item = next;
     drawHead();
     drawPanel();
-    if (item.reviews.length) await drawAsks(asks, id, abort.signal, () => load());
+    if (item.share) drawTabs();
+    else if (item.reviews.length) await drawAsks(asks, id, abort.signal, () => load());
   }
 
   load().catch((problem) => {
@@ -186,8 +211,8 @@ export function sessionView(main, context, id) {
     view?.close?.();
     fill(main, h("div", { class: "state" },
       h("h2", null, problem.status === 404 ? "There is no such session" : "The session can't be shown"),
-      h("p", null, problem.status === 404 ? `Nothing in the log has the ID ${id}.` : problem.message),
-      h("p", null, h("a", { href: "/" }, "All sessions"))));
+      h("p", null, problem.status === 404 && !shared ? `Nothing in the log has the ID ${id}.` : problem.message),
+      !shared && h("p", null, h("a", { href: "/" }, "All sessions"))));
   });
 
   const stop = every(REFRESH_MS, async () => {
@@ -197,7 +222,7 @@ export function sessionView(main, context, id) {
   });
 
   function keys() {
-    const tabKeys = Object.fromEntries(TABS.map(([tab], at) => [at + 1, () => tabs.children[at].click()]));
+    const tabKeys = Object.fromEntries(TABS.map(([tab], at) => [at + 1, () => tabs.children[at]?.click()]));
     return {
       ...tabKeys,
       j: () => moveFocus(stops(), 1),
@@ -230,6 +255,7 @@ export function sessionView(main, context, id) {
       abort.abort();
       stop();
       view?.close?.();
+      document.body.classList.remove("shared");
     },
   };
 }

@@ -1,9 +1,9 @@
 //! The command line: what can be asked for, and where it goes.
 
 use crate::command::{
-    backup, config, export, feed, hold, import, inspect, keygen, load, proof, push, record, rekey,
-    repair, replay, retention, review, search, searches, serve, sessions, share_profile, show,
-    tail, token, verify,
+    backup, config, download, export, feed, hold, import, inspect, keygen, links, load, proof,
+    push, record, rekey, repair, replay, retention, review, search, searches, serve, sessions,
+    share, share_profile, show, tail, token, verify,
 };
 use clap::{Parser, Subcommand};
 
@@ -48,6 +48,12 @@ pub enum Command {
     Replay(replay::Args),
     /// Write matching events to a file: .parquet, .arrow, .ndjson or .csv
     Export(export::Args),
+    /// Write a session to a file: .txt, .ndjson, .csv or .zip, .cast, .parquet or .html
+    Download(download::Args),
+    /// Make a link to a session, or to its file, for who has no token
+    Share(share::Args),
+    /// List the links that a server made, and revoke them
+    Links(links::Args),
     /// List the feeds of Parquet files, and pull their new files into a directory
     Feed(feed::Args),
     /// Write the proof that a session is as it was recorded
@@ -109,6 +115,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Show(args) => show::run(args).await,
         Command::Replay(args) => replay::run(args).await,
         Command::Export(args) => export::run(args, quiet).await,
+        Command::Download(args) => download::run(args, quiet).await,
+        Command::Share(args) => share::run(args).await,
+        Command::Links(args) => links::run(args).await,
         Command::Feed(args) => feed::run(args, quiet).await,
         Command::Proof(args) => proof::run(args, quiet).await,
         Command::Verify(args) => verify::run(&args, quiet),

@@ -254,7 +254,16 @@ fn with_encryption_it_is_the_same_and_no_file_has_the_secret_or_the_address() {
 /// A server with variables of the environment.
 fn start_with(dir: &Path, variables: &[(&str, &str)], stderr: Stdio) -> Server {
     let mut child = daybook()
-        .args(["serve", "--listen", "127.0.0.1:0", "--set", "alert_wait_max=50ms", "--data"])
+        .args([
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--set",
+            "alert_wait_max=50ms",
+            "--set",
+            "audit=false",
+            "--data",
+        ])
         .arg(dir.join("data"))
         .envs(variables.iter().copied())
         .stdout(Stdio::piped())

@@ -12,7 +12,7 @@ use crate::merkle::tile::Tile;
 use crate::merkle::{Hash, tree};
 use crate::segment::{LEAVES_FILE, Leaves, Segment};
 use crate::view::{Ordinals, Part, Session, Sessions as _};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -75,6 +75,19 @@ impl Engine {
     /// No Merkle log; [`Error::TooLarge`] for a session of more than `proof_bytes_max`; a part of the
     /// log that can't be read.
     pub fn proof(&self, session: &str) -> Result<Option<Bundle>, Error> {
+        self.proof_of(session, None)
+    }
+
+    /// As [`Engine::proof`], but only of the events at some offsets: each is proved to be in the log as it is here, and
+    /// nothing is said of the others. `None` also if there are none.
+    ///
+    /// # Errors
+    /// As [`Engine::proof`].
+    pub fn proof_of(
+        &self,
+        session: &str,
+        only: Option<&HashSet<Offset>>,
+    ) -> Result<Option<Bundle>, Error> {
         let Some(found) = self.shared.catalog.get(session)? else { return Ok(None) };
         let (segments, journals) = self.shared.parts();
         let sources = segments.into_iter().map(Source::Segment);
@@ -83,7 +96,7 @@ impl Engine {
         let mut events = Vec::new();
         let mut budget = Budget { bytes: 0, limit: self.shared.options.proof_bytes_max };
         for source in &sources {
-            let mut here = source.events(&found, &mut budget)?;
+            let mut here = source.events(&found, only, &mut budget)?;
             here.sort_unstable_by_key(|event| event.offset);
             events.push(here);
         }
@@ -100,6 +113,7 @@ impl Engine {
         Ok(Some(Bundle {
             format: FORMAT.to_owned(),
             session: session.to_owned(),
+            excerpt: only.is_some(),
             key: key.to_string(),
             checkpoint: latest.note.to_string(),
             blocks,
@@ -166,7 +180,12 @@ impl Salts {
 
 impl Source {
     /// The session's events here; their salts are not known yet.
-    fn events(&self, session: &Session, budget: &mut Budget) -> Result<Vec<EventProof>, Error> {
+    fn events(
+        &self,
+        session: &Session,
+        only: Option<&HashSet<Offset>>,
+        budget: &mut Budget,
+    ) -> Result<Vec<EventProof>, Error> {
         let view;
         let part: &dyn Part = match self {
             Source::Segment(segment) => &**segment,
@@ -178,6 +197,9 @@ impl Source {
         let mut events = Vec::new();
         let Some(run) = part.session_by_key(SessionKey(session.key.0))? else { return Ok(events) };
         part.read(&run.ordinals, None, &mut |_, record: Record<'_>| {
+            if only.is_some_and(|only| !only.contains(&record.offset)) {
+                return Ok(ControlFlow::Continue(()));
+            }
             budget.bytes += record.json.len() as u64;
             if budget.bytes > budget.limit {
                 return Err(Error::TooLarge {

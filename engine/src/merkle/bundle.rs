@@ -2,7 +2,7 @@
 //! and without believing the node.
 //!
 //! ```text
-//! { "format": "daybook-proof-1", "session": id, "key": verifier key, "checkpoint": signed note,
+//! { "format": "daybook-proof-1", "session": id, "excerpt": true (or nothing), "key": verifier key, "checkpoint": signed note,
 //!   "blocks": [ { "index": the leaf's index, "leaf": base64 (64 B), "path": [hash ...],
 //!                 "events": [ { "offset", "previous", "seq", "time", "kind", "verdict",
 //!                               "salt": base64 (16 B), "line": as it was stored } ... ],
@@ -21,6 +21,9 @@
 //! links lead through all of the session's events; one that is left out stays named by the one after it.
 //! The producer's numbers (`seq`) can't show this alone, for a producer may leave numbers out; with the
 //! links, a gap in them is known to be the producer's.
+//!
+//! **An excerpt** has some of the session's events, and the links do not have to lead from one to the next: it proves
+//! each of them, and nothing of those that are left out, which are hashes in `cover` like everybody else's.
 //!
 //! **What is not proved.** That the session had nothing after the last event here (a later checkpoint
 //! and a new bundle show it), or before the first if that one names a previous one (retention may have
@@ -52,6 +55,9 @@ pub struct Bundle {
     pub format: String,
     /// The session's id.
     pub session: String,
+    /// Are events left out that somebody is not shown?
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub excerpt: bool,
     /// The key that checks the checkpoint.
     pub key: String,
     /// The signed checkpoint.
@@ -117,6 +123,8 @@ pub struct EventProof {
 pub struct Proved {
     /// The session's id.
     pub session: String,
+    /// Are some of the session's events left out? Then nothing is said of what is between these.
+    pub excerpt: bool,
     /// How many events.
     pub events: u64,
     /// The offset of the first one.
@@ -278,11 +286,15 @@ impl Bundle {
         };
         Ok(Proved {
             session: self.session.clone(),
+            excerpt: self.excerpt,
             events: events().count() as u64,
             first: first.offset,
             last: last.offset,
             before: first.previous,
-            unused_seqs: unused(events().map(|event| event.seq.0).collect()),
+            unused_seqs: match self.excerpt {
+                true => Vec::new(),
+                false => unused(events().map(|event| event.seq.0).collect()),
+            },
             origin: checkpoint.origin,
             size: checkpoint.size,
             root: checkpoint.root,
@@ -304,6 +316,7 @@ impl Bundle {
             }
             if let Some(before) = before
                 && event.previous != Some(before.offset)
+                && !self.excerpt
             {
                 let missing = event.previous.map_or("none".to_owned(), |offset| offset.to_string());
                 return Err(format!(

@@ -25,7 +25,7 @@
 
 mod keyframes;
 mod markers;
-mod pieces;
+pub(crate) mod pieces;
 mod player;
 
 pub use keyframes::{Keyframes, MEMORY_MAX};
@@ -35,6 +35,7 @@ pub use player::{Frame, Row};
 
 use crate::cursor::{self, List};
 use crate::error::QueryError;
+use crate::excerpt::Excerpt;
 use crate::item::Time;
 use crate::timeline::runs::{END, Position, Runs};
 use daybook_engine::event::{Micros, SessionKey};
@@ -103,8 +104,27 @@ pub fn replay(
     keyframes: &Keyframes,
     request: &ReplayRequest<'_>,
 ) -> Result<Option<ReplayPage>, QueryError> {
+    replay_of(snapshot, id, &Excerpt::default(), keyframes, request)
+}
+
+/// As [`replay`], of what an excerpt shows: the screen begins empty with its first event. The keyframes have to be those
+/// of this excerpt alone.
+///
+/// # Errors
+/// As [`replay`]; an excerpt without outputs, which has nothing to be played.
+pub fn replay_of(
+    snapshot: &Snapshot,
+    id: &str,
+    excerpt: &Excerpt,
+    keyframes: &Keyframes,
+    request: &ReplayRequest<'_>,
+) -> Result<Option<ReplayPage>, QueryError> {
+    if excerpt.hides_outputs {
+        let what = "the outputs are hidden, so there is nothing to be played";
+        return Err(QueryError::Request(what.to_owned()));
+    }
     let Some(session) = snapshot.sessions.get(id)? else { return Ok(None) };
-    let runs = Runs::of(snapshot, session.key)?;
+    let runs = Runs::shown(snapshot, session.key, excerpt)?;
     let start = session.state.started_at().unwrap_or_default();
     let overview = Overview::of(&runs, start);
     let target = match request.cursor {

@@ -17,7 +17,7 @@ pub enum Source {
 
 impl Source {
     /// May an event of a kind do something?
-    pub(super) fn plays(self, kind: Kind) -> bool {
+    pub(crate) fn plays(self, kind: Kind) -> bool {
         match kind {
             Kind::SessionStart | Kind::TerminalResize => true,
             Kind::TerminalOutput => self == Source::Terminal,
@@ -29,7 +29,7 @@ impl Source {
 
 /// What an event does.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Piece {
+pub(crate) enum Piece {
     /// Shows a text.
     Show(String),
     /// Shows a text on a line of its own.
@@ -40,7 +40,7 @@ pub(super) enum Piece {
 
 impl Piece {
     /// What an event does; the kind is one that the source plays.
-    pub(super) fn of(event: &Event<'_>) -> Option<Piece> {
+    pub(crate) fn of(event: &Event<'_>) -> Option<Piece> {
         match &event.body {
             Body::TerminalOutput(content) => Some(Piece::Show(content.as_text().into_owned())),
             Body::Command(command) => Some(Piece::Line(entered(command))),

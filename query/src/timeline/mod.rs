@@ -14,6 +14,7 @@ pub(crate) mod runs;
 
 use crate::cursor::{self, List};
 use crate::error::QueryError;
+use crate::excerpt::Excerpt;
 use crate::lang::Query;
 use crate::search::SearchLimits;
 use crate::search::plan::Plan;
@@ -112,8 +113,24 @@ pub fn timeline(
     id: &str,
     request: &TimelineRequest<'_>,
 ) -> Result<Option<TimelinePage>, QueryError> {
+    timeline_of(snapshot, id, &Excerpt::default(), request)
+}
+
+/// As [`timeline`], of what an excerpt shows.
+///
+/// # Errors
+/// As [`timeline`]; a query about an excerpt, which could ask for what is not shown.
+pub fn timeline_of(
+    snapshot: &Snapshot,
+    id: &str,
+    excerpt: &Excerpt,
+    request: &TimelineRequest<'_>,
+) -> Result<Option<TimelinePage>, QueryError> {
+    if request.query.is_some() && !excerpt.is_all() {
+        return Err(QueryError::Request(crate::excerpt::NO_QUERY.to_owned()));
+    }
     let Some(session) = snapshot.sessions.get(id)? else { return Ok(None) };
-    let runs = Runs::of(snapshot, session.key)?;
+    let runs = Runs::shown(snapshot, session.key, excerpt)?;
     let scope = Arc::new(SessionSet::from_iter([session.key]));
     let plan = match request.query {
         None => None,

@@ -95,7 +95,7 @@ fn render(
         }
         bytes += record.json.len();
         if let Some(line) = lines.get_mut(place) {
-            *line = Some(event(&record)?);
+            *line = Some(runs.line(&record)?);
         }
         Ok(ControlFlow::Continue(()))
     })?;

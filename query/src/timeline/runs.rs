@@ -4,6 +4,8 @@
 //! binary search in each run, so a page deep in a long session costs what the first one costs.
 
 use crate::error::QueryError;
+use crate::excerpt::{self, Excerpt};
+use crate::timeline::render;
 use daybook_engine::block::Record;
 use daybook_engine::event::{Micros, SessionKey};
 use daybook_engine::view::{EventFacts, Ordinals, Part, Snapshot};
@@ -69,6 +71,8 @@ impl Run<'_> {
 /// A session's events.
 pub(crate) struct Runs<'a> {
     runs: Vec<Run<'a>>,
+    /// Are outputs taken from the lines?
+    pub(crate) hides_outputs: bool,
 }
 
 impl<'a> Runs<'a> {
@@ -80,7 +84,40 @@ impl<'a> Runs<'a> {
                 runs.push(Run { part: part.as_ref(), ordinals: run.ordinals });
             }
         }
-        Ok(Runs { runs })
+        Ok(Runs { runs, hides_outputs: false })
+    }
+
+    /// Those of a session's events that an excerpt shows.
+    pub(crate) fn shown(
+        snapshot: &'a Snapshot,
+        key: SessionKey,
+        excerpt: &Excerpt,
+    ) -> Result<Runs<'a>, QueryError> {
+        let mut runs = Runs::of(snapshot, key)?;
+        if !excerpt.is_all() {
+            excerpt.narrow(&mut runs)?;
+        }
+        Ok(runs)
+    }
+
+    /// Leaves the events of which `keep` says so.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&EventFacts) -> bool) {
+        for run in &mut self.runs {
+            let kept = run
+                .ordinals
+                .iter()
+                .filter(|ordinal| run.part.facts(*ordinal).is_some_and(|facts| keep(&facts)));
+            run.ordinals = Ordinals::List(kept.collect());
+        }
+    }
+
+    /// An event's line as it is answered.
+    pub(crate) fn line(&self, record: &Record<'_>) -> Result<String, daybook_engine::Error> {
+        let hidden = if self.hides_outputs { excerpt::redacted(record)? } else { None };
+        match hidden {
+            Some(json) => render::event(&Record { json: &json, ..*record }),
+            None => render::event(record),
+        }
     }
 
     /// How many of them are before a place.

@@ -5,6 +5,8 @@
 //! | the pages and their files, `/openapi.json`, `/login`, `/healthz`, `/readyz` | none |
 //! | what takes events: `/v1/events`, `/_bulk`, `/{index}/_bulk`, `/v1/logs`, and what shippers probe | `ingest` |
 //! | `/v1/export`, `/v1/feeds`, `/v1/parquet`, `/delta-sharing` | `export`; a signed link to a file none |
+//! | `/shared/TOKEN`, `/v1/shared/TOKEN/...`, `/v1/linked/TOKEN` | none: the link is one |
+//! | `/v1/links/...`, `/v1/sessions/{id}/links`, `/v1/sessions/{id}/share` | `read` |
 //! | `GET /v1/reviews` | `review`, `read` |
 //! | `POST /v1/reviews` | `ingest` |
 //! | `/v1/reviews/...` | `review`, `ingest`, to read also `read`; who may say what of a review, the handlers say |
@@ -28,6 +30,9 @@ pub(super) fn needed(method: &Method, path: &str) -> Option<&'static [Scope]> {
     if path == "/login" || (reads && (open || below("/sessions") || below("/ui"))) {
         return None;
     }
+    if reads && (below("/shared") || below("/v1/shared") || below("/v1/linked")) {
+        return None;
+    }
     Some(match path {
         "/v1/events" | "/v1/logs" | "/_bulk" => &[Ingest],
         "/v1/export" | "/v1/feeds" | "/v1/parquet" => &[Export],
@@ -39,6 +44,10 @@ pub(super) fn needed(method: &Method, path: &str) -> Option<&'static [Scope]> {
         _ if below("/v1/tile") => &Scope::ALL,
         "/v1/push" => &[Admin],
         _ if below("/v1/admin") || below("/v1/push") => &[Admin],
+        _ if path == "/v1/links" || below("/v1/links") => &[Read],
+        _ if below("/v1/sessions") && (path.ends_with("/links") || path.ends_with("/share")) => {
+            &[Read]
+        }
         "/v1/reviews" if reads => &[Review, Read],
         "/v1/reviews" => &[Ingest],
         _ if below("/v1/reviews") && reads => &[Review, Ingest, Read],

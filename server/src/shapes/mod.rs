@@ -4,12 +4,14 @@
 //! compares real answers with these shapes, field by field and both ways.
 #![expect(dead_code, reason = "only their schemas are used")]
 
+mod links;
 mod push;
 mod replay;
 mod retention;
 pub mod reviews;
 mod searches;
 
+pub use links::*;
 pub use push::*;
 pub use replay::*;
 pub use retention::*;

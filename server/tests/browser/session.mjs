@@ -281,7 +281,8 @@ test("details say what covers the session, and link to its proof", async () => {
 test("a session is downloaded in each form", async () => {
   await open("/sessions/replay");
   await page.locator(".event.command").first().waitFor();
-  for (const [label, test] of [["NDJSON", /"kind":"session\.start"/], ["CSV", /session/], ["Parquet", /^PAR1/]]) {
+  for (const [label, test] of [["NDJSON", /"kind":"session\.start"/], ["Text", /^session  replay/], ["v2", /^\{"version":2/], ["v3", /^\{"version":3/],
+    ["HTML", /^<!doctype html>/], ["Parquet", /^PAR1/]]) {
     await page.click(".drop summary");
     const [download] = await Promise.all([page.waitForEvent("download"), page.click(`.drop a:has-text('${label}')`)]);
     const chunks = [];

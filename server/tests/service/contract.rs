@@ -39,6 +39,35 @@ async fn every_documented_path_answers_as_the_document_says() {
             "/v1/sessions/{id}/replay",
             vec!["s", "s?at=2026-03-01", "t?limit=1", "none", "s?limit=0", "s?cursor=x"],
         ),
+        (
+            "/v1/sessions/{id}/download",
+            vec![
+                "s?format=txt",
+                "s?format=ndjson",
+                "s?format=csv",
+                "s?format=cast",
+                "s?format=parquet",
+                "s?format=html",
+                "none?format=txt",
+                "s",
+            ],
+        ),
+        ("/v1/links", vec!["", "?session=s", "?x=1"]),
+        ("/v1/linked/{token}", vec!["FILE", "x", "FILE?x=1", "SHARE", "GONE"]),
+        ("/v1/shared/{token}", vec!["SHARE", "x", "SHARE?x=1", "GONE", "FILE"]),
+        ("/v1/shared/{token}/timeline", vec!["SHARE", "x", "SHARE?limit=0", "GONE"]),
+        ("/v1/shared/{token}/replay", vec!["SHARE", "x", "SHARE?limit=0", "GONE"]),
+        ("/v1/shared/{token}/proof", vec!["SHARE", "x", "SHARE?x=1", "GONE"]),
+        (
+            "/v1/shared/{token}/download",
+            vec![
+                "SHARE?format=txt",
+                "x?format=txt",
+                "SHARE",
+                "SHARE?format=csv",
+                "GONE?format=txt",
+            ],
+        ),
         ("/v1/sessions/{id}/timeline", vec!["s", "s?fold=false", "none", "s?limit=0"]),
         (
             "/v1/search",
@@ -97,14 +126,22 @@ async fn every_documented_path_answers_as_the_document_says() {
             "/v1/push/{name}/resend",
             "/v1/reviews/{id}/decision",
             "/v1/admin/notifications/{id}/resend",
+            "/v1/sessions/{id}/links",
+            "/v1/sessions/{id}/share",
+            "/v1/links/{id}",
         ])
         .collect();
     assert_eq!(paths.keys().map(String::as_str).collect::<BTreeSet<_>>(), known);
 
+    let tokens = links(&service, &document).await;
     for (path, calls) in calls {
         for call in calls {
+            let call = tokens
+                .iter()
+                .fold(call.to_owned(), |call, (name, token)| call.replace(name, token));
+            let call = call.as_str();
             let (id, query) = call.split_once('?').unwrap_or((call, ""));
-            let at = path.replace("{id}", id).replace("{path}", id);
+            let at = path.replace("{id}", id).replace("{path}", id).replace("{token}", id);
             let at = at.replace("{feed}", "native").replace("{table}", "events");
             let at = at.replace("{file}", id);
             let url = format!("{at}?{query}");
@@ -257,6 +294,40 @@ async fn every_documented_path_answers_as_the_document_says() {
     check(&document, &paths["/v1/admin/repair"]["post"], response, "/v1/admin/repair").await;
 }
 
+/// Makes links, and answers what stands for them in the calls: one to a file, a share, and a share that is revoked.
+async fn links(service: &Service, document: &Value) -> [(&'static str, String); 3] {
+    let token = |link: &Value| link["url"].as_str().unwrap().rsplit_once('/').unwrap().1.to_owned();
+    let mut made = Vec::new();
+    for (what, id, body) in [
+        ("links", "s", r#"{"format":"txt","part":"command:2","note":"n"}"#),
+        ("share", "s", r#"{"to":"anyone","by":"ann@example.com"}"#),
+        ("share", "s", r#"{"to":"anyone","outputs":"hidden"}"#),
+        ("links", "none", r#"{"format":"txt"}"#),
+        ("share", "none", r#"{"to":"anyone"}"#),
+        ("links", "s", "{"),
+        ("share", "s", r#"{"to":["ann"]}"#),
+    ] {
+        let at = format!("/v1/sessions/{id}/{what}");
+        let response =
+            service.http.post(format!("{}{at}", service.url)).body(body).send().await.unwrap();
+        let bytes = response.status().is_success();
+        let operation = &document["paths"][format!("/v1/sessions/{{id}}/{what}")]["post"];
+        if bytes {
+            let (status, link) = service.send(reqwest::Method::POST, &at, body).await;
+            assert_eq!(status, 200);
+            made.push(link);
+        }
+        check(document, operation, response, &at).await;
+    }
+    let gone = made[2]["id"].as_str().unwrap();
+    for call in [gone, gone, "none", "none?x=1"] {
+        let at = format!("/v1/links/{call}");
+        let response = service.http.delete(format!("{}{at}", service.url)).send().await.unwrap();
+        check(document, &document["paths"]["/v1/links/{id}"]["delete"], response, &at).await;
+    }
+    [("FILE", token(&made[0])), ("SHARE", token(&made[1])), ("GONE", token(&made[2]))]
+}
+
 #[tokio::test]
 async fn every_documented_parameter_is_taken() {
     let service = Service::start().await;
@@ -295,7 +366,14 @@ async fn every_documented_parameter_is_taken() {
         ("field", "role"),
         ("newest", "true"),
         ("while", "approved"),
+        ("session", "s"),
     ]);
+    let (_, share) =
+        service.send(reqwest::Method::POST, "/v1/sessions/s/share", r#"{"to":"anyone"}"#).await;
+    let (_, file) =
+        service.send(reqwest::Method::POST, "/v1/sessions/s/links", r#"{"format":"txt"}"#).await;
+    let token = |link: &Value| link["url"].as_str().unwrap().rsplit_once('/').unwrap().1.to_owned();
+    let (share, file) = (token(&share), token(&file));
     for (path, item) in document["paths"].as_object().unwrap() {
         let Some(parameters) = item["get"]["parameters"].as_array() else { continue };
         let mut query: Vec<(String, String)> = Vec::new();
@@ -318,7 +396,9 @@ async fn every_documented_parameter_is_taken() {
             _ => "s",
         };
         let signed = path.ends_with("/{file}");
-        let path = path.replace("{id}", id).replace("{path}", "0/000.p/1");
+        let token = if path.starts_with("/v1/linked") { &file } else { &share };
+        let path =
+            path.replace("{id}", id).replace("{path}", "0/000.p/1").replace("{token}", token);
         let path = path.replace("{feed}", "native").replace("{table}", "events");
         let url = format!("{}{path}", service.url);
         let url = reqwest::Url::parse_with_params(&url, &query).unwrap();

@@ -8,13 +8,16 @@
 )]
 
 mod alerts;
+mod audit;
 mod bodies;
 mod bulk;
 mod clients;
 mod contract;
+mod downloads;
 mod feeds;
 mod limits;
 mod lines;
+mod links;
 mod notify;
 mod otlp;
 mod pages;

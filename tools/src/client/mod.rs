@@ -173,6 +173,32 @@ impl Client {
         bail!(problem(response).await)
     }
 
+    /// Opens a path for reading, from a byte on if it is still what it was: its ETag.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn resume(
+        &self,
+        path: &str,
+        params: &[(&str, String)],
+        from: Option<(u64, &str)>,
+    ) -> anyhow::Result<Response> {
+        let url = Url::parse_with_params(&format!("{}{path}", self.base), params)
+            .with_context(|| format!("can't build the address of {path}"))?;
+        let mut request = self.http.get(url);
+        if let Some((at, etag)) = from {
+            request = request.header("range", format!("bytes={at}-")).header("if-range", etag);
+        }
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        bail!(problem(response).await)
+    }
+
     /// Opens a link that the server made, without the token: it may lead elsewhere. `None` if it leads to nothing any
     /// more.
     ///

@@ -2,12 +2,14 @@
 
 pub mod backup;
 pub mod config;
+pub mod download;
 pub mod export;
 pub mod feed;
 pub mod hold;
 pub mod import;
 pub mod inspect;
 pub mod keygen;
+pub mod links;
 pub mod load;
 pub mod proof;
 pub mod push;
@@ -21,6 +23,7 @@ pub mod search;
 pub mod searches;
 pub mod serve;
 pub mod sessions;
+pub mod share;
 pub mod share_profile;
 pub mod show;
 pub mod tail;

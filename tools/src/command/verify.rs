@@ -117,8 +117,13 @@ fn text(proved: &Proved, trusted: bool, paint: Paint) -> String {
         "events",
         format!("{}, offsets {} to {}", output::count(proved.events), proved.first, proved.last),
     );
-    line("missing", "none between these".to_owned());
+    if proved.excerpt {
+        line("excerpt", "each of these is as it was stored; of others nothing is said".to_owned());
+    } else {
+        line("missing", "none between these".to_owned());
+    }
     match proved.before {
+        _ if proved.excerpt => {}
         None => line("first", "the session's first event in this log".to_owned()),
         Some(offset) => {
             line("before", format!("event {offset} and those before it are not in the proof"))

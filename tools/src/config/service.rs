@@ -298,6 +298,24 @@ pub(super) const SETTINGS: &[Setting] = &[
             Duration::from_secs(86_400),
         ),
     },
+    Setting {
+        key: "audit",
+        what: "is it written down, in the session `daybook.reads`, who reads, searches, exports and downloads what?",
+        at: "where the log has no room for it, reads wait, for `busy_wait`, and are then answered 503 `busy`",
+        field: Field::Switch(|config| &mut config.server.audit),
+    },
+    Setting {
+        key: "link_key_file",
+        what: "the file of the key that links to sessions are signed with, at least 32 bytes, for nodes that share it; none: the log has its own",
+        at: "read at the start; one that can't be used stops it. With another key no link of before is good",
+        field: Field::Text(
+            |config| shown(config.server.link_key_file.as_deref()),
+            |config, text| {
+                config.server.link_key_file = file(text);
+                Ok(())
+            },
+        ),
+    },
 ];
 
 fn shown(file: Option<&Path>) -> String {

@@ -21,7 +21,7 @@ pub struct Client {
 impl Server {
     pub fn start(data: &Path, flags: &[&str]) -> Server {
         let mut child = Command::new(env!("CARGO_BIN_EXE_daybook"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .args(["serve", "--listen", "127.0.0.1:0", "--set", "audit=false", "--data"])
             .arg(data)
             .args(flags)
             .stdout(Stdio::piped())

@@ -84,6 +84,7 @@ impl Log {
         Bundle {
             format: FORMAT.into(),
             session: format!("s{session}"),
+            excerpt: false,
             key: signer.verifier().to_string(),
             checkpoint: checkpoint.sign(&signer),
             blocks,
@@ -158,6 +159,33 @@ proptest! {
             let error = checked.unwrap_err();
             prop_assert!(error.contains("missing"), "{error}");
         }
+    }
+
+    #[test]
+    fn an_excerpt_proves_what_it_has_and_says_nothing_of_the_rest(
+        log in logs(), picks in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
+    ) {
+        let session = log.sessions[0];
+        let all = log.sessions.len();
+        let omit: Vec<usize> = picks.iter().map(|pick| pick.index(all)).collect();
+        let mut bundle = log.bundle(session, &omit);
+        bundle.excerpt = true;
+        let left = (0..all).filter(|at| log.sessions[*at] == session && !omit.contains(at)).count();
+        let read = Bundle::parse(&serde_json::to_vec(&bundle).unwrap()).unwrap();
+        let checked = read.check(Some(signer().verifier()));
+        if left == 0 {
+            prop_assert!(checked.is_err());
+            return Ok(());
+        }
+        let proved = checked.unwrap();
+        prop_assert_eq!((proved.events, proved.excerpt), (left as u64, true));
+        // What is here is proved as strictly.
+        let mut changed = bundle.clone();
+        changed.blocks[0].events[0].line.push(' ');
+        prop_assert!(changed.check(None).is_err());
+        changed = bundle;
+        changed.session = "s9".into();
+        prop_assert!(changed.check(None).is_err());
     }
 
     #[test]
