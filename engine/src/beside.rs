@@ -8,6 +8,7 @@
 //! | `push.json` | how far each sink has been sent, and the events that it refused |
 //! | `notify.json` | how far those are who are told of access requests, and dead letters |
 //! | `link_key.json` | what links to sessions are signed with |
+//! | `queue.json` | what samples of sessions are drawn with |
 //! | `links.json`, `runs.json`, `cases.json`, `marks.json` | what the acts in a session of daybook's own amount to, up to one of them |
 //!
 //! Each is one JSON document that knows its checksum ([`crate::sealed`]). It is replaced as a whole and durably,
@@ -37,6 +38,8 @@ pub enum Beside {
     Notify,
     /// What links to sessions are signed with.
     LinkKey,
+    /// What samples of sessions are drawn with.
+    Queue,
     /// Links to sessions.
     Links,
     /// Commands that are run again.
@@ -56,6 +59,7 @@ impl Beside {
         Beside::Push,
         Beside::Notify,
         Beside::LinkKey,
+        Beside::Queue,
         Beside::Links,
         Beside::Runs,
         Beside::Cases,
@@ -72,6 +76,7 @@ impl Beside {
             Beside::Push => "push.json",
             Beside::Notify => "notify.json",
             Beside::LinkKey => "link_key.json",
+            Beside::Queue => "queue.json",
             Beside::Links => "links.json",
             Beside::Runs => "runs.json",
             Beside::Cases => "cases.json",

@@ -1,7 +1,10 @@
 //! daybook's meaning: the query language and what is done with it.
 
 #[cfg(feature = "columnar")]
+pub mod case_file;
+#[cfg(feature = "columnar")]
 pub mod columnar;
+pub mod completeness;
 pub mod cursor;
 #[cfg(feature = "columnar")]
 pub mod download;
@@ -17,6 +20,7 @@ pub mod lang;
 #[cfg(feature = "columnar")]
 pub mod ocsf;
 pub mod replay;
+pub mod report;
 pub mod reviews;
 pub mod scan;
 pub mod search;

@@ -4,9 +4,11 @@
 //! |---|---|
 //! | here | lists and details |
 //! | `histogram` | when the sessions of a list started |
+//! | `pick` | pages of those of a list that are wanted |
 //! | `values` | the values of a field that they have |
 
 mod histogram;
+mod pick;
 mod values;
 
 use crate::cursor::{self, List};
@@ -28,6 +30,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 pub use histogram::{SessionBucket, SessionHistogram};
+pub use pick::{PickPage, PickParams, pick};
 pub use values::{Values, ValuesParams, values};
 
 /// The most sessions of a page.

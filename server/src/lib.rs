@@ -11,6 +11,10 @@
 //! | `audit` | who read what |
 //! | `searches`, `alerts` | searches that are saved; those of them that post what matches to a webhook |
 //! | [`push`] | sinks: collectors that are sent events, over HTTP or as syslog |
+//! | `notes`, `cases` | what investigators write on sessions; sets of sessions with a hold and an export |
+//! | [`queue`] | sessions that somebody is to look at, and the marks of those that somebody did |
+//! | `completeness`, `report` | what of a session is here; what happened in a period |
+//! | `casework` | what cases, marks and queues have in common |
 //! | `outbound` | what alerts and sinks have in common |
 //! | `ledger` | what people do here: told in the log, and what it amounts to |
 //! | [`reviews`], [`notify`] | access requests; who is told of them |
@@ -34,18 +38,21 @@ mod alerts;
 mod audit;
 pub mod auth;
 mod backup;
+mod cases;
+mod casework;
+mod completeness;
 mod doors;
 mod download;
 mod export;
 mod feeds;
 mod health;
 mod ingest;
-#[allow(dead_code, reason = "what people do here follows")]
 mod ledger;
 mod links;
 mod listener;
 mod merkle;
 mod metrics;
+mod notes;
 pub mod notify;
 mod openapi;
 mod outbound;
@@ -55,11 +62,13 @@ mod pieces;
 mod pool;
 mod problem;
 pub mod push;
+pub mod queue;
 mod ranges;
 mod recent;
 mod rekey;
 mod repair;
 mod replay;
+mod report;
 mod retention;
 pub mod reviews;
 mod search;
@@ -135,6 +144,7 @@ pub mod decoders {
 }
 
 use alerts::Alerts;
+use casework::Casework;
 use daybook_engine::Engine;
 use daybook_query::feed::Spec;
 use feeds::Feeds;
@@ -209,6 +219,10 @@ pub struct Config {
     pub public_url: Option<String>,
     /// How many may wait for access requests at once.
     pub review_waits_max: usize,
+    /// Which sessions are to be looked at.
+    pub queues: Vec<queue::Rule>,
+    /// When people work, for reports.
+    pub report_hours: daybook_query::report::Hours,
     /// How many producers may stream at once.
     pub streams_max: usize,
     /// The most bytes of a stream's frame, as it is sent.
@@ -272,6 +286,8 @@ impl Default for Config {
             notify: Vec::new(),
             public_url: None,
             review_waits_max: 1_000,
+            queues: Vec::new(),
+            report_hours: daybook_query::report::Hours::default(),
             streams_max: 1_000,
             stream_frame_bytes_max: 1 << 20,
             stream_credit_bytes: 4 << 20,
@@ -334,6 +350,12 @@ pub enum Error {
         "how far notifications are can't be read: {0}; put the file back from a backup, or move it away to have everybody told of what comes from now on"
     )]
     Notified(daybook_engine::Error),
+    /// What the acts in a session of daybook's own amount to can't be read. Put the file back from a backup, or move it
+    /// away: it is made of the log again.
+    #[error(
+        "what was done here can't be read: {0}; put the file back from a backup, or move it away to have it made of the log again"
+    )]
+    Ledger(daybook_engine::Error),
     /// How far the sinks are can't be read. Put `push.json` back from a backup, or move it away: each sink then begins
     /// where its `from` says.
     #[error(
@@ -399,6 +421,9 @@ impl Server {
         let links = Links::open(&engine, config.link_key_file.as_deref()).map_err(Error::Links)?;
         let shared =
             Shared::new(engine, config, tokens, (searches, alerts, notify), (feeds, push), links);
+        let casework = Casework::open(&engine).await?;
+        let opened = (searches, alerts, notify, casework);
+        let shared = Shared::new(engine, config, tokens, opened, (feeds, push));
         let shared = Arc::new(shared);
         Ok(Server { listener, address, tls, reload: Reload::default(), sudo, shared })
     }

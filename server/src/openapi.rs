@@ -8,6 +8,9 @@ use crate::{
     audit, auth, backup, doors, download, export, feeds, health, ingest, links, merkle, metrics,
     notify, page, push, rekey, repair, replay, retention, reviews, search, searches, security,
     sessions, stats, tail, timeline,
+    auth, backup, cases, completeness, doors, export, feeds, health, ingest, merkle, metrics,
+    notes, notify, page, push, queue, rekey, repair, replay, report, retention, reviews, search,
+    searches, security, sessions, stats, tail, timeline,
 };
 use axum::extract::{Request, State};
 use axum::http::{Extensions, HeaderMap, StatusCode, Version, header};
@@ -45,6 +48,7 @@ use utoipa_axum::routes;
         (name = "push", description = "Collectors that are sent events"),
         (name = "proof", description = "What shows that nothing was altered"),
         (name = "retention", description = "How long what is kept, and legal holds"),
+        (name = "cases", description = "Notes, cases, marks of what was looked at, and reports"),
         (name = "operation", description = "How the server is doing"),
     )
 )]
@@ -95,6 +99,20 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(retention::run))
         .routes(routes!(retention::list_holds, retention::post_hold))
         .routes(routes!(retention::delete_hold))
+        .routes(routes!(notes::post_note, notes::get_notes))
+        .routes(routes!(queue::post_reviewed, queue::get_reviewed))
+        .routes(routes!(queue::list_queues))
+        .routes(routes!(queue::get_queue))
+        .routes(routes!(completeness::get_completeness))
+        .routes(routes!(report::get_report))
+        .routes(routes!(cases::list_cases, cases::post_case))
+        .routes(routes!(cases::get_case))
+        .routes(routes!(cases::change_sessions))
+        .routes(routes!(cases::post_case_note))
+        .routes(routes!(cases::hold_case))
+        .routes(routes!(cases::release_case))
+        .routes(routes!(cases::close_case))
+        .routes(routes!(cases::export_case))
         .routes(routes!(stats::get_stats))
         .routes(routes!(metrics::get_metrics))
         .routes(routes!(backup::post_backup))
@@ -139,6 +157,10 @@ pub fn router(app: App) -> Router {
         .route("/reviews", get(page::index))
         .route("/exports", get(page::index))
         .route("/status", get(page::index))
+        .route("/cases", get(page::index))
+        .route("/cases/{id}", get(page::index))
+        .route("/queue", get(page::index))
+        .route("/report", get(page::index))
         .route("/sessions/{id}", get(page::index))
         .route("/shared/{token}", get(page::index))
         .route("/ui/{name}", get(page::file))

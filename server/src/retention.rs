@@ -250,6 +250,13 @@ pub async fn delete_hold(
     Path(id): Path<String>,
     Params(ReleaseParams { by, reason }): Params<ReleaseParams>,
 ) -> Result<Response, Problem> {
+    if id.starts_with(crate::cases::HOLD_PREFIX) {
+        let what = format!(
+            "`{}` is the hold of a case; release it there: POST /v1/cases/{{id}}/release",
+            daybook_engine::event::time::excerpt(&id)
+        );
+        return Err(Problem::parameter("id", what));
+    }
     let wanted = id.clone();
     let released = work(&app, move |engine| engine.release(&wanted, &by, &reason)).await?;
     match released {

@@ -31,7 +31,10 @@ pub const HEADERS: [(HeaderName, HeaderValue); 5] = [
 /// An answer with [`HEADERS`].
 pub fn with_headers<B>(mut response: Response<B>) -> Response<B> {
     for (name, value) in HEADERS {
-        response.headers_mut().insert(name, value);
+        // What brings a policy of its own, a report's page, knows better what is in it.
+        if name != header::CONTENT_SECURITY_POLICY || !response.headers().contains_key(&name) {
+            response.headers_mut().insert(name, value);
+        }
     }
     response
 }

@@ -4,6 +4,7 @@ use crate::Config;
 use crate::alerts::Alerts;
 use crate::audit::Audit;
 use crate::auth::tokens::Tokens;
+use crate::casework::Casework;
 use crate::doors::known::Known;
 use crate::download::Lengths;
 use crate::feeds::Feeds;
@@ -61,6 +62,8 @@ pub struct Shared {
     pub reviews: Reviews,
     /// Who is told of them.
     pub notify: Notifications,
+    /// Cases, marks and queues.
+    pub casework: Casework,
     /// Those who follow the log.
     pub tails: Arc<Semaphore>,
     /// Exports: they run for long.
@@ -99,7 +102,7 @@ impl Shared {
         engine: Arc<Engine>,
         config: Config,
         tokens: Tokens,
-        (searches, alerts, notify): (Searches, Alerts, Notifications),
+        (searches, alerts, notify, casework): (Searches, Alerts, Notifications, Casework),
         (feeds, push): (Feeds, Push),
         links: Links,
     ) -> Shared {
@@ -118,6 +121,7 @@ impl Shared {
             notify,
             feeds,
             push,
+            casework,
             parsers: Pool::new(cores),
             admission: Admission::new(uploads_kib),
             queue: QueuePart::half(queue_bytes),

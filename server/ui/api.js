@@ -17,7 +17,8 @@ export class Problem extends Error {
   }
 }
 
-function get(path, params, signal) {
+/** Asks for what is at a path; `params` are of its query. */
+export function get(path, params, signal) {
   return ask(params ? `${path}?${params}` : path, { signal });
 }
 
@@ -43,6 +44,9 @@ async function ask(url, options) {
   if (body === null) throw new Problem("The server's answer is not JSON.");
   return body;
 }
+
+/** Sends an object to a path. */
+export const post = (path, what) => ask(path, { method: "POST", body: JSON.stringify(what), headers: { "content-type": "application/json" } });
 
 function sentence(text) {
   const line = text.charAt(0).toUpperCase() + text.slice(1);

@@ -4,6 +4,9 @@
 //   /sessions/{id}          one session                              session.js
 //   /shared/{token}         what somebody shared of a session        session.js
 //   /reviews                who waits for whom                       reviews.js
+//   /queue                  sessions to be reviewed                  queue.js
+//   /cases  /cases/{id}     sets of sessions                         cases.js
+//   /report                 what happened in a period                report.js
 //   /exports                feeds of files, and exports              exports.js
 //   /status                 how the server is doing                  status.js
 //
@@ -22,6 +25,9 @@ const HOME = new Set(["/", "/sessions", "/search"]);
 const VIEWS = [
   ["/", "Sessions", () => import("./home.js").then(({ home }) => home)],
   ["/reviews", "Reviews", () => import("./reviews.js").then(({ reviews }) => reviews)],
+  ["/queue", "Queue", () => import("./queue.js").then(({ queue }) => queue)],
+  ["/cases", "Cases", () => import("./cases.js").then(({ cases }) => cases)],
+  ["/report", "Report", () => import("./report.js").then(({ report }) => report)],
   ["/exports", "Exports", () => import("./exports.js").then(({ exports }) => exports)],
   ["/status", "Status", () => import("./status.js").then(({ status }) => status)],
 ];
@@ -36,6 +42,8 @@ function route(url) {
     const id = decodeURIComponent(match[1]);
     return { key: `session:${id}`, load: () => import("./session.js").then(({ sessionView }) => () => sessionView(main, context, id)) };
   }
+  const one = /^\/cases\/([^/]+)\/?$/.exec(url.pathname);
+  if (one) return { key: url.pathname, load: () => import("./cases.js").then(({ caseView }) => () => caseView(main, context, decodeURIComponent(one[1]))) };
   const path = HOME.has(url.pathname) ? "/" : url.pathname;
   const found = VIEWS.find(([at]) => at === path);
   if (found) return { key: path, load: () => found[2]().then((view) => () => view(main, context)) };
@@ -168,7 +176,7 @@ const box = searchBox({
 const nav = h("nav", { class: "views", "aria-label": "Views" });
 
 function drawNav(key) {
-  const at = key.startsWith("session:") ? "/" : key;
+  const at = key.startsWith("session:") ? "/" : key.startsWith("/cases/") ? "/cases" : key;
   fill(nav, VIEWS.map(([path, name]) => h("a", { href: path, "aria-current": path === at && (key === path ? "page" : "true") }, name)));
 }
 

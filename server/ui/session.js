@@ -10,6 +10,7 @@ import { isShared, place, session as fetchSession } from "./api.js";
 import { axisView } from "./axis.js";
 import { statusBadge } from "./badges.js";
 import { drawAsks } from "./decide.js";
+import { casework } from "./casework.js";
 import { detailsPanel } from "./details.js";
 import { copy, h, fill, icon, toast } from "./dom.js";
 import { absolute, duration, moment } from "./format.js";
@@ -44,6 +45,7 @@ export function sessionView(main, context, id) {
   fill(main, head, asks, h("div", { class: "session-bar" }, tabs, tools), findError, panel);
 
   let item = null;
+  let work = null;
   let state = null;
   let view = null;
   let shown = "";
@@ -182,7 +184,7 @@ export function sessionView(main, context, id) {
   }
 
   function drawPanel() {
-    if (item && state.tab === "details") fill(panel, detailsPanel(item));
+    if (item && state.tab === "details") fill(panel, detailsPanel(item), work ??= casework(id, abort.signal));
   }
 
   function openList() {

@@ -4,6 +4,9 @@ use crate::command::{
     backup, config, download, export, feed, hold, import, inspect, keygen, links, load, proof,
     push, record, rekey, repair, replay, retention, review, search, searches, serve, sessions,
     share, share_profile, show, tail, token, verify,
+    backup, case, config, export, feed, hold, import, inspect, keygen, load, note, proof, push,
+    record, rekey, repair, replay, report, retention, review, search, searches, serve, sessions,
+    share_profile, show, tail, token, verify,
 };
 use clap::{Parser, Subcommand};
 
@@ -58,7 +61,7 @@ pub enum Command {
     Feed(feed::Args),
     /// Write the proof that a session is as it was recorded
     Proof(proof::Args),
-    /// Check a data directory (every file, every event, the signed tree), or the proof of a session
+    /// Check a data directory (every file, every event, the signed tree), the proof of a session, or a case's export
     Verify(verify::Args),
     /// Make again what is derived from the log and damaged: indexes, catalog, Parquet
     Repair(repair::Args),
@@ -74,6 +77,12 @@ pub enum Command {
     Retention(retention::Args),
     /// Place, list and release legal holds
     Hold(hold::Args),
+    /// Write a note on a session, or show those that there are
+    Note(note::Args),
+    /// Gather sessions in cases: notes, a legal hold, an export with proofs
+    Case(case::Args),
+    /// Report what happened in a period: what was blocked, approved, not reviewed, out of hours
+    Report(report::Args),
     /// Make, list and revoke tokens: who may send events, and who may ask
     Token(token::Args),
     /// Make a profile for clients of Delta Sharing, with a token
@@ -128,6 +137,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Inspect(args) => inspect::run(&args),
         Command::Retention(args) => retention::run(args).await,
         Command::Hold(args) => hold::run(args).await,
+        Command::Note(args) => note::run(args).await,
+        Command::Case(args) => case::run(args).await,
+        Command::Report(args) => report::run(args).await,
         Command::Token(args) => token::run(args),
         Command::ShareProfile(args) => share_profile::run(args),
         Command::Keygen(args) => keygen::run(&args),

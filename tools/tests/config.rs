@@ -7,10 +7,11 @@ mod common;
 use common::{Server, daybook, run};
 use daybook_server::notify::Target;
 use daybook_server::push::Sink;
+use daybook_server::queue;
 use daybook_server::reviews::rules::Rule;
 use daybook_tools::config::{
-    Config, FEED_SETTINGS, Feed, NOTIFY_SETTINGS, PUSH_SETTINGS, REVIEW_SETTINGS, SETTINGS,
-    fixed_table, setting, settings_table, toml,
+    Config, FEED_SETTINGS, Feed, NOTIFY_SETTINGS, PUSH_SETTINGS, QUEUE_SETTINGS, REVIEW_SETTINGS,
+    SETTINGS, fixed_table, setting, settings_table, toml,
 };
 use std::path::Path;
 
@@ -32,6 +33,7 @@ fn rewritten(page: &str) -> String {
         ("## Access requests\n", settings_table(REVIEW_SETTINGS, &Rule::new("NAME"))),
         ("## Notifications\n", settings_table(NOTIFY_SETTINGS, &Target::new("NAME").unwrap())),
         ("## Feeds\n", settings_table(FEED_SETTINGS, &Feed::new("NAME").unwrap())),
+        ("## Queues\n", settings_table(QUEUE_SETTINGS, &queue::Rule::new("name").unwrap())),
         ("## Bounds that can't be set\n", fixed_table()),
     ] {
         let from = page.find(heading).expect(heading);
@@ -74,6 +76,7 @@ fn every_bound_of_the_engine_and_the_server_can_be_set() {
         "feeds",
         "review_rules",
         "notify",
+        "queues",
     ];
     for settings in [format!("{:#?}", config.engine), format!("{:#?}", config.server)] {
         let fields = settings.lines().filter_map(|line| {

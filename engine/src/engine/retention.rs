@@ -36,7 +36,16 @@ impl Engine {
     /// [`Error::Refused`] for a hold out of its bounds or a query that can't be used,
     /// [`Error::ReadOnly`], and the system's; then there is no hold.
     pub fn hold(&self, hold: NewHold) -> Result<Hold, Error> {
-        self.shared.hold(hold)
+        self.shared.hold(None, hold)
+    }
+
+    /// Places a legal hold under an id of the caller's. One of this id gives way to it in the same moment: what both
+    /// cover stays held all the time.
+    ///
+    /// # Errors
+    /// As [`Engine::hold`]; the hold before is then as it was.
+    pub fn hold_as(&self, id: &str, hold: NewHold) -> Result<Hold, Error> {
+        self.shared.hold(Some(id.into()), hold)
     }
 
     /// Releases a legal hold; `None` if there is none of this id.

@@ -35,6 +35,7 @@ use super::hash::Hash;
 use super::leaf::{LEAF_LEN, Leaf, SALT_LEN, Salt, event_hash};
 use super::note::Verifier;
 use super::tree::{cover, root_from_cover, root_from_inclusion};
+use crate::batch::OWN_SEQ_MIN;
 use crate::block::{Record, Retry};
 use crate::event::wire::Event;
 use crate::event::{Kind, Micros, Offset, Seq, Verdict};
@@ -231,7 +232,9 @@ impl EventProof {
         })
     }
 
-    fn record(&self) -> Record<'_> {
+    /// The record that its hash is over.
+    #[must_use]
+    pub fn record(&self) -> Record<'_> {
         Record {
             offset: self.offset,
             previous: self.previous,
@@ -293,7 +296,9 @@ impl Bundle {
             before: first.previous,
             unused_seqs: match self.excerpt {
                 true => Vec::new(),
-                false => unused(events().map(|event| event.seq.0).collect()),
+                false => unused(
+                    events().map(|event| event.seq.0).filter(|seq| *seq < OWN_SEQ_MIN.0).collect(),
+                ),
             },
             origin: checkpoint.origin,
             size: checkpoint.size,

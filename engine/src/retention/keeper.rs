@@ -181,10 +181,11 @@ impl Shared {
         })
     }
 
-    /// Places a hold.
-    pub(crate) fn hold(&self, new: NewHold) -> Result<Hold, Error> {
+    /// Places a hold; one of this id, if one is given, gives way to it in the same moment.
+    pub(crate) fn hold(&self, id: Option<Box<str>>, new: NewHold) -> Result<Hold, Error> {
         new.check().map_err(refused)?;
-        let mut hold = new.placed(self.hold_id()?, Micros::now());
+        let id = id.map_or_else(|| self.hold_id(), Ok)?;
+        let mut hold = new.placed(id, Micros::now());
         if let Some(query) = &hold.scope.query {
             let queries = self.hold_queries()?;
             queries.check(query).map_err(refused)?;
@@ -200,6 +201,10 @@ impl Shared {
             metadata: hold.metadata(),
         };
         self.change(&told, |state| {
+            if let Some(before) = state.holds.iter_mut().find(|before| before.id == hold.id) {
+                before.clone_from(&hold);
+                return Ok(());
+            }
             if state.holds.len() >= HOLDS_MAX {
                 return Err(refused(format!(
                     "there are {HOLDS_MAX} holds, which is the limit; release some, or let one hold name more"

@@ -14,6 +14,9 @@
 //! | `/v1/searches/...` | `read`, `admin`; what more a change takes, the handlers say |
 //! | `/v1/checkpoint`, `/v1/tile/...` | any |
 //! | `/v1/admin/...`, `/v1/push/...` | `admin` |
+//! | `/v1/cases/{id}/export` | `export` |
+//! | `/v1/cases/{id}/hold`, `/v1/cases/{id}/release` | `admin` |
+//! | `/v1/cases/...` else; writing notes and marks of sessions | `review`, `admin` |
 //! | everything else below `/v1` that reads | `read` |
 //! | anything else | `admin` |
 
@@ -25,9 +28,22 @@ pub(super) fn needed(method: &Method, path: &str) -> Option<&'static [Scope]> {
     use Scope::{Admin, Export, Ingest, Read, Review};
     let reads = matches!(*method, Method::GET | Method::HEAD);
     let below = |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/'));
-    let page = ["/", "/search", "/sessions", "/reviews", "/exports", "/status"];
+    let page = [
+        "/",
+        "/search",
+        "/sessions",
+        "/reviews",
+        "/exports",
+        "/status",
+        "/cases",
+        "/queue",
+        "/report",
+    ];
+    let ends = |end: &str| path.ends_with(end);
     let open = page.contains(&path) || ["/openapi.json", "/healthz", "/readyz"].contains(&path);
-    if path == "/login" || (reads && (open || below("/sessions") || below("/ui"))) {
+    if path == "/login"
+        || (reads && (open || below("/sessions") || below("/cases") || below("/ui")))
+    {
         return None;
     }
     if reads && (below("/shared") || below("/v1/shared") || below("/v1/linked")) {
@@ -52,6 +68,13 @@ pub(super) fn needed(method: &Method, path: &str) -> Option<&'static [Scope]> {
         "/v1/reviews" => &[Ingest],
         _ if below("/v1/reviews") && reads => &[Review, Ingest, Read],
         _ if below("/v1/reviews") => &[Review, Ingest],
+        _ if below("/v1/cases") && ends("/export") => &[Export],
+        _ if below("/v1/cases") && (ends("/hold") || ends("/release")) => &[Admin],
+        "/v1/cases" => &[Review, Admin],
+        _ if below("/v1/cases") => &[Review, Admin],
+        _ if below("/v1/sessions") && !reads && (ends("/notes") || ends("/reviewed")) => {
+            &[Review, Admin]
+        }
         _ if below("/v1") && reads => &[Read],
         _ if below("/v1") => &[Admin],
         // Indexes of a shipper's, and what it asks about them.

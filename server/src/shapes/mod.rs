@@ -5,15 +5,19 @@
 #![expect(dead_code, reason = "only their schemas are used")]
 
 mod links;
+mod cases;
 mod push;
 mod replay;
+mod report;
 mod retention;
 pub mod reviews;
 mod searches;
 
 pub use links::*;
+pub use cases::*;
 pub use push::*;
 pub use replay::*;
+pub use report::*;
 pub use retention::*;
 pub use searches::*;
 

@@ -6,6 +6,7 @@ use crate::support::{Service, command, config, end, ndjson, start};
 use daybook_server::Config;
 use daybook_server::notify::{Form, Target};
 use daybook_server::push::Sink;
+use daybook_server::queue::Rule;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -19,7 +20,12 @@ async fn every_documented_path_answers_as_the_document_says() {
     let mut chat = Target::new("chat").unwrap();
     chat.set_url(&format!("{}/none", receiver.url)).unwrap();
     (chat.form, chat.give_up_after) = (Form::Slack, Duration::from_millis(1));
-    let config = Config { push: vec![sink], notify: vec![chat], ..config() };
+    let config = Config {
+        push: vec![sink],
+        notify: vec![chat],
+        queues: vec![Rule::new("all").unwrap()],
+        ..config()
+    };
     let service = Service::with(config).await;
     let document = service.get("/openapi.json").await.1;
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
@@ -93,6 +99,24 @@ async fn every_documented_path_answers_as_the_document_says() {
         ("/v1/checkpoint", vec!["", "?fresh=true", "?fresh=no"]),
         ("/v1/tile/{path}", vec!["0/000.p/1", "entries/000.p/1", "0/001", "0/1", "0/000.p/1?x=1"]),
         ("/v1/sessions/{id}/proof", vec!["s", "none", "s?x=1"]),
+        ("/v1/sessions/{id}/notes", vec!["s", "s?limit=1", "none", "s?x=1"]),
+        ("/v1/sessions/{id}/reviewed", vec!["s", "none", "s?x=1"]),
+        ("/v1/sessions/{id}/completeness", vec!["s", "bare", "none", "s?x=1"]),
+        ("/v1/queue", vec!["", "?x=1"]),
+        ("/v1/queue/{name}", vec!["all", "all?limit=1", "none", "all?x=1"]),
+        ("/v1/cases", vec!["", "?x=1"]),
+        ("/v1/cases/{id}", vec!["none", "none?x=1"]),
+        ("/v1/cases/{id}/export", vec!["none", "none?x=1"]),
+        (
+            "/v1/report",
+            vec![
+                "?after=2026-01-01&before=2027-01-01",
+                "?format=csv",
+                "?format=html",
+                "?after=2027-01-01&before=2026-01-01",
+                "?x=1",
+            ],
+        ),
         ("/v1/searches", vec!["", "?x=1"]),
         ("/v1/push", vec!["", "?x=1"]),
         ("/v1/reviews", vec!["", "?status=pending", "?limit=1", "?status=x", "?cursor=x"]),
@@ -122,6 +146,11 @@ async fn every_documented_path_answers_as_the_document_says() {
             "/v1/admin/repair",
             "/v1/admin/retention/run",
             "/v1/admin/holds/{id}",
+            "/v1/cases/{id}/sessions",
+            "/v1/cases/{id}/notes",
+            "/v1/cases/{id}/hold",
+            "/v1/cases/{id}/release",
+            "/v1/cases/{id}/close",
             "/v1/searches/{id}/test",
             "/v1/push/{name}/resend",
             "/v1/reviews/{id}/decision",
@@ -142,6 +171,7 @@ async fn every_documented_path_answers_as_the_document_says() {
             let call = call.as_str();
             let (id, query) = call.split_once('?').unwrap_or((call, ""));
             let at = path.replace("{id}", id).replace("{path}", id).replace("{token}", id);
+            let at = path.replace("{id}", id).replace("{path}", id).replace("{name}", id);
             let at = at.replace("{feed}", "native").replace("{table}", "events");
             let at = at.replace("{file}", id);
             let url = format!("{at}?{query}");
@@ -278,6 +308,44 @@ async fn every_documented_path_answers_as_the_document_says() {
         let of = "/v1/admin/notifications/{id}/resend";
         check(&document, &paths[of]["post"], response, &call).await;
     }
+    for (path, at, body) in [
+        ("/v1/sessions/{id}/notes", "s", r#"{"text":"odd","command":2,"by":"eve@example.com"}"#),
+        ("/v1/sessions/{id}/notes", "s", r#"{"text":"odd","command":1}"#),
+        ("/v1/sessions/{id}/notes", "none", r#"{"text":"odd"}"#),
+        ("/v1/sessions/{id}/reviewed", "s", r#"{"comment":"in order"}"#),
+        ("/v1/sessions/{id}/reviewed", "s", r#"{"comment":"in order"}"#),
+        ("/v1/sessions/{id}/reviewed", "s", r#"{"undo":true}"#),
+        ("/v1/sessions/{id}/reviewed", "s", r#"{"x":1}"#),
+        ("/v1/sessions/{id}/reviewed", "none", "{}"),
+        ("/v1/cases", "", r#"{"name":"n","reason":""}"#),
+        ("/v1/cases", "", r#"{"name":"n","reason":"r","sessions":["none"]}"#),
+        ("/v1/cases", "", r#"{"name":"n","reason":"r","sessions":["s"]}"#),
+        ("/v1/cases/{id}/sessions", "CASE", r#"{"add":["bare"],"remove":["s"]}"#),
+        ("/v1/cases/{id}/sessions", "none", r#"{"add":["bare"]}"#),
+        ("/v1/cases/{id}/notes", "CASE", r#"{"text":"odd"}"#),
+        ("/v1/cases/{id}/notes", "none", r#"{"text":"odd"}"#),
+        ("/v1/cases/{id}/hold", "CASE", r#"{"text":"court"}"#),
+        ("/v1/cases/{id}/hold", "CASE", r#"{"text":"court"}"#),
+        ("/v1/cases/{id}/release", "CASE", r#"{"text":"over"}"#),
+        ("/v1/cases/{id}/release", "CASE", r#"{"text":"over"}"#),
+        ("/v1/cases/{id}/close", "CASE", r#"{"text":"over"}"#),
+        ("/v1/cases/{id}/close", "CASE", r#"{"text":""}"#),
+        ("/v1/cases/{id}/close", "CASE", r#"{"text":"over"}"#),
+    ] {
+        let cases = service.get("/v1/cases").await.1;
+        let id = cases["items"][0]["id"].as_str().unwrap_or_default();
+        let url = path.replace("{id}", &at.replace("CASE", id));
+        let request = service.http.post(format!("{}{url}", service.url));
+        let response = request.body(body).send().await.unwrap();
+        check(&document, &paths[path]["post"], response, &format!("{url} {body}")).await;
+    }
+    let cases = service.get("/v1/cases").await.1;
+    let id = cases["items"][0]["id"].as_str().unwrap();
+    for (path, at) in [("/v1/cases/{id}", ""), ("/v1/cases/{id}/export", "/export")] {
+        let response = service.raw(&format!("/v1/cases/{id}{at}")).await;
+        assert_eq!(response.status(), 200);
+        check(&document, &paths[path]["get"], response, at).await;
+    }
     for call in ["siem/resend", "none/resend", "siem/resend?x=1"] {
         let at = format!("/v1/push/{call}");
         let response = service.http.post(format!("{}{at}", service.url)).send().await.unwrap();
@@ -330,12 +398,16 @@ async fn links(service: &Service, document: &Value) -> [(&'static str, String); 
 
 #[tokio::test]
 async fn every_documented_parameter_is_taken() {
-    let service = Service::start().await;
+    let service =
+        Service::with(Config { queues: vec![Rule::new("all").unwrap()], ..config() }).await;
     let document = service.get("/openapi.json").await.1;
     store(&service).await;
     let search = r#"{"name":"n","query":"cards"}"#;
     let search = service.send(reqwest::Method::POST, "/v1/searches", search).await.1;
     let saved = search["id"].as_str().unwrap().to_owned();
+    let case = r#"{"name":"n","reason":"r","sessions":["s"]}"#;
+    let case = service.send(reqwest::Method::POST, "/v1/cases", case).await.1;
+    let case = case["id"].as_str().unwrap().to_owned();
     let examples = BTreeMap::from([
         ("q", "cards"),
         ("status", "done"),
@@ -386,6 +458,7 @@ async fn every_documented_parameter_is_taken() {
                 "status" if path == "/v1/reviews" => "approved",
                 "session" if path == "/v1/reviews/{id}" => "s",
                 "sort" if path == "/v1/search" => "relevance",
+                "format" if path == "/v1/report" => "csv",
                 other => examples.get(other).copied().unwrap_or("x"),
             };
             query.push((name.into(), value.into()));
@@ -393,12 +466,14 @@ async fn every_documented_parameter_is_taken() {
         let id = match path.as_str() {
             path if path.starts_with("/v1/searches") => &saved,
             path if path.starts_with("/v1/reviews") => "r",
+            path if path.starts_with("/v1/cases") => &case,
             _ => "s",
         };
         let signed = path.ends_with("/{file}");
         let token = if path.starts_with("/v1/linked") { &file } else { &share };
         let path =
             path.replace("{id}", id).replace("{path}", "0/000.p/1").replace("{token}", token);
+        let path = path.replace("{id}", id).replace("{path}", "0/000.p/1").replace("{name}", "all");
         let path = path.replace("{feed}", "native").replace("{table}", "events");
         let url = format!("{}{path}", service.url);
         let url = reqwest::Url::parse_with_params(&url, &query).unwrap();

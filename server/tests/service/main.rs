@@ -11,6 +11,7 @@ mod alerts;
 mod audit;
 mod bodies;
 mod bulk;
+mod casework;
 mod clients;
 mod contract;
 mod downloads;

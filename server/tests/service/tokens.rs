@@ -324,3 +324,66 @@ async fn a_browser_gets_a_form_and_then_a_cookie_that_scripts_cannot_read() {
         assert_eq!(list.send().await.unwrap().status(), 200);
     }
 }
+
+#[tokio::test]
+async fn notes_marks_and_cases_take_their_scopes() {
+    let (service, tokens) = guarded(config()).await;
+    let (_, producer) = make(&tokens, "proxy", &[Scope::Ingest]);
+    let (_, reader) = make(&tokens, "ann", &[Scope::Read]);
+    let (_, reviewer) = make(&tokens, "bob", &[Scope::Read, Scope::Review]);
+    let (_, exporter) = make(&tokens, "cat", &[Scope::Export]);
+    let (_, admin) = make(&tokens, "eve", &[Scope::Admin]);
+    let lab = NewToken {
+        name: Some("lab".to_owned()),
+        scopes: vec![Scope::Read, Scope::Review],
+        roles: vec!["lab".into()],
+        ..NewToken::default()
+    };
+    let (_, lab) = tokens.create(lab).unwrap();
+    settle().await;
+    assert_eq!(post(&service, &producer, start("s", "u", "prod")).await.0, 200);
+    let case = ask(
+        &service,
+        &reviewer,
+        Method::POST,
+        "/v1/cases",
+        r#"{"name":"n","reason":"r","sessions":["s"]}"#.to_owned(),
+    )
+    .await
+    .1;
+    let at = format!("/v1/cases/{}", case["id"].as_str().unwrap());
+    assert_eq!(case["opened_by"], "bob");
+    let words = r#"{"text":"x"}"#;
+    for (token, method, path, body, wanted) in [
+        (&reader, Method::POST, "/v1/sessions/s/notes".to_owned(), words, 403),
+        (&reader, Method::POST, "/v1/sessions/s/reviewed".to_owned(), "{}", 403),
+        (&reader, Method::GET, "/v1/sessions/s/notes".to_owned(), "", 200),
+        (&reader, Method::GET, "/v1/cases".to_owned(), "", 403),
+        (&reviewer, Method::POST, "/v1/sessions/s/notes".to_owned(), words, 201),
+        (
+            &reviewer,
+            Method::POST,
+            "/v1/sessions/s/notes".to_owned(),
+            r#"{"text":"x","by":"ann"}"#,
+            400,
+        ),
+        (&reviewer, Method::POST, "/v1/sessions/s/reviewed".to_owned(), "{}", 200),
+        (&reviewer, Method::POST, format!("{at}/hold"), words, 403),
+        (&reviewer, Method::GET, format!("{at}/export"), "", 403),
+        (&admin, Method::POST, format!("{at}/hold"), words, 200),
+        (&reviewer, Method::POST, format!("{at}/sessions"), r#"{"remove":["s"]}"#, 403),
+        (&reviewer, Method::POST, format!("{at}/release"), words, 403),
+        (&exporter, Method::GET, format!("{at}/export"), "", 200),
+        (&lab, Method::GET, "/v1/cases".to_owned(), "", 403),
+        (&lab, Method::GET, at.clone(), "", 403),
+        (&lab, Method::POST, "/v1/sessions/s/notes".to_owned(), words, 404),
+        (&lab, Method::GET, "/v1/sessions/s/completeness".to_owned(), "", 404),
+        (&lab, Method::GET, "/v1/report?after=2026-01-01".to_owned(), "", 200),
+    ] {
+        let (found, answer) = ask(&service, token, method.clone(), &path, body.to_owned()).await;
+        assert_eq!(found, wanted, "{method} {path}: {answer}");
+    }
+    let report =
+        ask(&service, &lab, Method::GET, "/v1/report?after=2026-01-01", String::new()).await.1;
+    assert_eq!(report["totals"]["sessions"], 0, "what the token may not see");
+}

@@ -1,6 +1,7 @@
 //! The commands, one a module: each has its `Args` and its `run`.
 
 pub mod backup;
+pub mod case;
 pub mod config;
 pub mod download;
 pub mod export;
@@ -11,12 +12,14 @@ pub mod inspect;
 pub mod keygen;
 pub mod links;
 pub mod load;
+pub mod note;
 pub mod proof;
 pub mod push;
 pub mod record;
 pub mod rekey;
 pub mod repair;
 pub mod replay;
+pub mod report;
 pub mod retention;
 pub mod review;
 pub mod search;

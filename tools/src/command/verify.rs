@@ -8,8 +8,10 @@ use anyhow::{Context as _, anyhow, bail};
 use daybook_engine::merkle::Verifier;
 use daybook_engine::merkle::bundle::{Bundle, Proved};
 use daybook_engine::verify::{Options, verify};
-use daybook_query::feed;
-use std::path::PathBuf;
+use daybook_query::{case_file, feed};
+use std::fs::File;
+use std::io::{BufReader, Read as _};
+use std::path::{Path, PathBuf};
 
 /// The arguments of `daybook verify`.
 #[derive(Debug, clap::Args)]
@@ -29,7 +31,8 @@ pub struct Args {
     skip_catalog: bool,
     #[command(flatten)]
     keys: KeyArgs,
-    /// A data directory (also one that a server has open), or a proof bundle, as `daybook proof` writes it
+    /// A data directory (also one that a server has open), a proof bundle, as `daybook proof` writes it, or the export
+    /// of a case
     path: PathBuf,
 }
 
@@ -45,7 +48,63 @@ pub fn run(args: &Args, quiet: bool) -> anyhow::Result<Exit> {
     if args.checkpoint.is_some() {
         bail!("--checkpoint is for a data directory; a proof bundle has its own");
     }
+    if is_archive(&args.path)? {
+        return case(args, key.as_ref());
+    }
     bundle(args, key.as_ref())
+}
+
+fn open(path: &Path) -> anyhow::Result<File> {
+    File::open(path).with_context(|| format!("can't read {}", path.display()))
+}
+
+/// Is it a ZIP archive? A bundle is JSON.
+fn is_archive(path: &Path) -> anyhow::Result<bool> {
+    let mut head = [0; 2];
+    let read = open(path)?.read(&mut head);
+    Ok(read.with_context(|| format!("can't read {}", path.display()))? == 2 && head == *b"PK")
+}
+
+/// Checks the export of a case, with nothing but the file.
+fn case(args: &Args, key: Option<&Verifier>) -> anyhow::Result<Exit> {
+    let (paint, shown) = (Paint::stdout(), args.path.display());
+    let file = BufReader::new(open(&args.path)?);
+    let checked = case_file::check(file, key).map_err(|what| anyhow!("{shown}: {what}"))?;
+    if args.json {
+        output::print_json(&checked)?;
+    } else {
+        let mut text = format!(
+            "{}  {}\n",
+            paint.bold(&output::clean::line(&checked.case)),
+            if checked.is_well() { "everything in it holds" } else { "not everything in it holds" }
+        );
+        for session in &checked.sessions {
+            let id = output::clean::line(&session.id);
+            let found = match (&session.proved, &session.why) {
+                (Some(proved), _) => {
+                    format!("{} events, none missing between them", output::count(proved.events))
+                }
+                (None, Some(why)) => format!("not proved: {}", output::clean::line(why)),
+                (None, None) => "not proved".to_owned(),
+            };
+            text.push_str(&format!("  session      {id}: {found}\n"));
+        }
+        for problem in &checked.problems {
+            let problem = format!("does not hold: {}", output::clean::line(problem));
+            text.push_str(&format!("  {}\n", paint.state("error", &problem)));
+        }
+        if let Some(signed) = &checked.key {
+            let note = if key.is_some() {
+                "the one that you named"
+            } else {
+                "compare it with the one that you were given, or use --key"
+            };
+            text.push_str(&format!("  key          {} ({note})\n", output::clean::line(signed)));
+        }
+        output::print(&text)?;
+    }
+    let proved = checked.sessions.iter().all(|session| session.proved.is_some());
+    Ok(if checked.is_well() && proved { Exit::Well } else { Exit::Look })
 }
 
 /// Checks every file and every event of a data directory.

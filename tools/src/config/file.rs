@@ -1,8 +1,8 @@
 //! Reading the configuration's file: TOML, all keys on its top level but for the tables `[retention]`, `[mapping]`,
-//! `[push.NAME]`, `[feed.NAME]`, `[review.NAME]` and `[notify.NAME]`.
+//! `[push.NAME]`, `[feed.NAME]`, `[review.NAME]`, `[notify.NAME]` and `[queue.NAME]`.
 
 use super::setting::Setting;
-use super::{Config, feed, notify, push, review, setting};
+use super::{Config, feed, notify, push, queue, review, setting};
 use crate::output::clean;
 use daybook_engine::retention::Policy;
 use serde::Deserialize;
@@ -37,6 +37,15 @@ pub(super) fn read(text: &str, config: &mut Config) -> Result<(), String> {
                 return Err(said("`push` has a table for each sink: write [push.NAME]".to_owned()));
             };
             config.server.push = push::read(text, sinks)?;
+            continue;
+        }
+        if name == "queue" {
+            let DeValue::Table(queues) = value.get_ref() else {
+                let what = "`queue` has a table for each queue: write [queue.NAME]";
+                return Err(said(what.to_owned()));
+            };
+            let queues = queue::KIND.read(text, queues)?;
+            config.server.queues = queue::count(queues).map_err(said)?;
             continue;
         }
         if name == "feed" {

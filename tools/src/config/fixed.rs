@@ -49,6 +49,11 @@ pub const FIXED: &[Fixed] = &[
         at: "one more stops the start, with the bound",
     },
     Fixed {
+        what: "queues of sessions to look at",
+        value: daybook_server::queue::RULES_MAX as u64,
+        at: "one more stops the start, with the bound",
+    },
+    Fixed {
         what: "feeds that have a table",
         value: daybook_query::feed::FEEDS_MAX as u64,
         at: "one more stops the start, with the bound",

@@ -18,6 +18,7 @@
 //! | `log`, `service`, `push`, `feed` | the settings of the log, of the service, of each sink and of each feed |
 //! | `review`, `notify` | the settings of each rule for access requests, and of each who is told of them |
 //! | `tables` | reading such tables |
+//! | `queue` | the settings of each queue of sessions to be reviewed |
 //! | `fixed` | the bounds that can't be set |
 //! | `file` | reading TOML |
 //! | `print` | the effective configuration, and the tables of the page |
@@ -29,6 +30,7 @@ mod log;
 mod notify;
 mod print;
 mod push;
+mod queue;
 mod review;
 mod service;
 pub mod setting;
@@ -39,6 +41,7 @@ pub use fixed::{FIXED, Fixed};
 pub use notify::SETTINGS as NOTIFY_SETTINGS;
 pub use print::{fixed_table, settings_table, toml};
 pub use push::SETTINGS as PUSH_SETTINGS;
+pub use queue::SETTINGS as QUEUE_SETTINGS;
 pub use review::SETTINGS as REVIEW_SETTINGS;
 
 use crate::keys::KeyArgs;

@@ -136,6 +136,30 @@ pub(super) const SETTINGS: &[Setting] = &[
         ),
     },
     Setting {
+        key: "report_hours",
+        what: "when people work, for reports: `Mon-Fri 08:00-18:00`",
+        at: "a session that starts at another time counts as out of hours",
+        field: Field::Text(
+            |config| config.server.report_hours.text(),
+            |config, text| {
+                config.server.report_hours = config.server.report_hours.clone().at(text)?;
+                Ok(())
+            },
+        ),
+    },
+    Setting {
+        key: "report_zone",
+        what: "the time zone of these hours and of a report's days, such as `Europe/Berlin`",
+        at: "one that the system's time zone database lacks is refused at the start",
+        field: Field::Text(
+            |config| config.server.report_hours.zone().to_owned(),
+            |config, text| {
+                config.server.report_hours = config.server.report_hours.clone().in_zone(text)?;
+                Ok(())
+            },
+        ),
+    },
+    Setting {
         key: "exports_max",
         what: "exports that run at the same time",
         at: "503 `busy` with `Retry-After`",

@@ -240,6 +240,9 @@ pub struct End {
     /// Why it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Box<str>>,
+    /// How many events of the session the producer sent, this one among them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<u64>,
 }
 
 /// The fields of `access`.
@@ -405,7 +408,7 @@ pub fn fields_of(kind: Kind) -> &'static [&'static str] {
             "reason",
         ],
         Kind::ReviewDecision => &["review", "decision", "by", "comment", "forced"],
-        Kind::SessionEnd => &["status", "exit_code", "reason"],
+        Kind::SessionEnd => &["status", "exit_code", "reason", "events"],
         Kind::Note => &["by", "text", "command"],
         Kind::Access => &["by", "action", "target", "metadata"],
         Kind::Retention => &["by", "action", "target", "case", "reason", "metadata"],

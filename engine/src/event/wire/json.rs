@@ -106,6 +106,7 @@ wire! {
     action "action": Str<'a>,
     target "target": Str<'a>,
     case "case": Str<'a>,
+    events "events": Plain<'a, u64>,
 }
 
 fn need<T>(value: Option<T>, kind: Kind, field: &str) -> Result<T, String> {
@@ -291,6 +292,7 @@ impl<'a> Wire<'a> {
                     status: coded(&status, "status", EndStatus::from_name, EndStatus::ALL)?,
                     exit_code: plain(self.exit_code.take()),
                     reason: cow(self.reason.take()).map(|r| r.into()),
+                    events: plain(self.events.take()),
                 }))
             }
             Kind::Note => Body::Note {

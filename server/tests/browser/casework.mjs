@@ -1,0 +1,100 @@
+// Notes, marks, cases, the queue and the report, in a browser.
+
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { accessible, closePage, inAddress, openPage, send, startBrowser, startServer } from "./harness.mjs";
+
+let server;
+let browser;
+let dir;
+
+before(async () => {
+  dir = await mkdtemp(join(tmpdir(), "daybook-config-"));
+  const config = join(dir, "daybook.toml");
+  await writeFile(config, "[queue.lab]\nquery = 'role:casework-lab'\n");
+  [server, browser] = await Promise.all([startServer(["--config", config]), startBrowser()]);
+  const at = (minute) => new Date(Date.now() - 3_600_000 + minute * 60_000).toISOString();
+  await send(server.url, [
+    { session: "w-1", seq: 1, time: at(0), kind: "session.start", user: "ann@example.com", role: "casework-lab", type: "database" },
+    { session: "w-1", seq: 2, time: at(1), kind: "command", input: "select 1", language: "sql", verdict: "passed" },
+    { session: "w-1", seq: 4, time: at(2), kind: "session.end", status: "done", events: 4 },
+  ]);
+});
+
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+  await rm(dir, { recursive: true, force: true });
+});
+
+test("a session is annotated, found incomplete, gathered in a case and marked", async () => {
+  const page = await openPage(browser, server.url);
+  await page.goto(`${server.url}/queue`);
+  await page.getByRole("link", { name: "w-1" }).click();
+  await inAddress(page, "tab", "details");
+  const whole = page.getByRole("region", { name: "Completeness" });
+  await whole.getByText("3: missing").waitFor();
+  await page.getByLabel("Note on this session").fill("looks <b>odd</b>");
+  await page.getByRole("button", { name: "Write a note" }).click();
+  await page.getByText("looks <b>odd</b>").waitFor();
+  await accessible(page, "the details with casework");
+
+  await page.goto(`${server.url}/cases`);
+  await page.getByLabel("Name").fill("2026-17");
+  await page.getByLabel("Why").fill("subpoena");
+  await page.getByRole("button", { name: "Open a case" }).click();
+  await page.getByRole("link", { name: "2026-17" }).waitFor();
+  await accessible(page, "the cases");
+  await page.goto(`${server.url}/sessions/w-1?tab=details`);
+  await page.getByRole("button", { name: "Add to the case" }).click();
+  await page.getByText("It is in").getByRole("link", { name: "2026-17" }).click();
+  await page.getByRole("link", { name: "w-1", exact: true }).waitFor();
+  const hold = page.getByRole("form", { name: "Place a legal hold" });
+  await hold.getByRole("textbox").fill("court order");
+  await hold.getByRole("button").click();
+  await page.getByText("legal hold", { exact: true }).waitFor();
+  const holds = await (await fetch(`${server.url}/v1/admin/holds`)).json();
+  assert.deepEqual(holds.items.map((item) => item.sessions), [["w-1"]]);
+  await accessible(page, "one case");
+  const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "Export with proofs" }).click()]);
+  assert.match(file.suggestedFilename(), /^case-.*\.zip$/);
+
+  await page.goto(`${server.url}/sessions/w-1?tab=details`);
+  await page.getByText("Waits in lab").waitFor();
+  await page.getByLabel("Comment").fill("in order");
+  await page.getByRole("button", { name: "Mark as reviewed" }).click();
+  await page.getByText("reviewed", { exact: true }).waitFor();
+  await page.goto(`${server.url}/queue?name=lab`);
+  await page.getByText("Nothing waits for a review here.").waitFor();
+  await accessible(page, "the queue");
+  await closePage(page);
+});
+
+test("the report shows a period and roles, and prints without a script", async () => {
+  const page = await openPage(browser, server.url);
+  await page.goto(`${server.url}/report`);
+  await page.getByText("casework-lab").first().waitFor();
+  await accessible(page, "the report");
+  await page.getByLabel("Roles").fill("casework-*");
+  await page.getByRole("button", { name: "Show" }).click();
+  await inAddress(page, "role", "casework-*");
+  const table = page.getByRole("group", { name: "By role" });
+  await page.waitForFunction(() => document.querySelectorAll("[aria-label='By role'] tbody tr").length === 1);
+  assert.match(await table.innerText(), /casework-lab\s+1\s+1\s+1\s+0/);
+  const print = await page.getByRole("link", { name: "Print" }).getAttribute("href");
+  await page.goto(server.url + print);
+  await page.getByRole("heading", { name: "Compliance report" }).waitFor();
+  assert.equal(await page.evaluate(() => getComputedStyle(document.querySelector("h1")).marginTop), "0px", "its style is let in");
+  await closePage(page);
+});
+
+test("what a case page shows on a small screen and in the dark is readable", async () => {
+  const page = await openPage(browser, server.url, { viewport: { width: 400, height: 800 }, colorScheme: "dark" });
+  await page.goto(`${server.url}/report`);
+  await page.getByText("casework-lab").first().waitFor();
+  await accessible(page, "the report on a small screen in the dark");
+  await closePage(page);
+});
