@@ -52,7 +52,7 @@ pub enum Beside {
 
 impl Beside {
     /// All of them.
-    pub const ALL: [Beside; 10] = [
+    pub const ALL: [Beside; 11] = [
         Beside::Searches,
         Beside::Alerts,
         Beside::Feeds,

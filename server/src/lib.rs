@@ -153,7 +153,7 @@ use listener::Bounded;
 use notify::Notifications;
 use push::Push;
 use searches::Searches;
-use state::Shared;
+use state::{Opened, Shared};
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -419,12 +419,9 @@ impl Server {
         let push = Push::open(&engine, &config).await?;
         let notify = Notifications::open(&engine, &config)?;
         let links = Links::open(&engine, config.link_key_file.as_deref()).map_err(Error::Links)?;
-        let shared =
-            Shared::new(engine, config, tokens, (searches, alerts, notify), (feeds, push), links);
         let casework = Casework::open(&engine).await?;
-        let opened = (searches, alerts, notify, casework);
-        let shared = Shared::new(engine, config, tokens, opened, (feeds, push));
-        let shared = Arc::new(shared);
+        let opened = Opened { searches, alerts, notify, casework, links, feeds, push };
+        let shared = Arc::new(Shared::new(engine, config, tokens, opened));
         Ok(Server { listener, address, tls, reload: Reload::default(), sudo, shared })
     }
 

@@ -5,12 +5,9 @@ use crate::params::{NoParams, Params};
 use crate::problem::{self, Problem};
 use crate::state::{App, json_response};
 use crate::{
-    audit, auth, backup, doors, download, export, feeds, health, ingest, links, merkle, metrics,
-    notify, page, push, rekey, repair, replay, retention, reviews, search, searches, security,
-    sessions, stats, tail, timeline,
-    auth, backup, cases, completeness, doors, export, feeds, health, ingest, merkle, metrics,
-    notes, notify, page, push, queue, rekey, repair, replay, report, retention, reviews, search,
-    searches, security, sessions, stats, tail, timeline,
+    audit, auth, backup, cases, completeness, doors, download, export, feeds, health, ingest,
+    links, merkle, metrics, notes, notify, page, push, queue, rekey, repair, replay, report,
+    retention, reviews, search, searches, security, sessions, stats, tail, timeline,
 };
 use axum::extract::{Request, State};
 use axum::http::{Extensions, HeaderMap, StatusCode, Version, header};

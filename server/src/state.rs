@@ -92,6 +92,25 @@ pub struct Shared {
     pub started: Instant,
 }
 
+/// What a server reads from its data directory when it starts.
+#[derive(Debug)]
+pub struct Opened {
+    /// The searches that are saved.
+    pub searches: Searches,
+    /// How far their alerts are.
+    pub alerts: Alerts,
+    /// How far notifications of access requests are.
+    pub notify: Notifications,
+    /// Cases, marks and queues.
+    pub casework: Casework,
+    /// Links to sessions.
+    pub links: Links,
+    /// The feeds of Parquet files.
+    pub feeds: Feeds,
+    /// How far the sinks are.
+    pub push: Push,
+}
+
 /// [`Shared`], as handlers get it.
 pub type App = Arc<Shared>;
 
@@ -102,9 +121,7 @@ impl Shared {
         engine: Arc<Engine>,
         config: Config,
         tokens: Tokens,
-        (searches, alerts, notify, casework): (Searches, Alerts, Notifications, Casework),
-        (feeds, push): (Feeds, Push),
-        links: Links,
+        Opened { searches, alerts, notify, casework, links, feeds, push }: Opened,
     ) -> Shared {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let uploads_kib = usize::try_from(config.uploads_bytes_max >> 10).unwrap_or(usize::MAX);

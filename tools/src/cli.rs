@@ -1,12 +1,9 @@
 //! The command line: what can be asked for, and where it goes.
 
 use crate::command::{
-    backup, config, download, export, feed, hold, import, inspect, keygen, links, load, proof,
-    push, record, rekey, repair, replay, retention, review, search, searches, serve, sessions,
-    share, share_profile, show, tail, token, verify,
-    backup, case, config, export, feed, hold, import, inspect, keygen, load, note, proof, push,
-    record, rekey, repair, replay, report, retention, review, search, searches, serve, sessions,
-    share_profile, show, tail, token, verify,
+    backup, case, config, download, export, feed, hold, import, inspect, keygen, links, load, note,
+    proof, push, record, rekey, repair, replay, report, retention, review, search, searches, serve,
+    sessions, share, share_profile, show, tail, token, verify,
 };
 use clap::{Parser, Subcommand};
 

@@ -4,8 +4,8 @@
 //! compares real answers with these shapes, field by field and both ways.
 #![expect(dead_code, reason = "only their schemas are used")]
 
-mod links;
 mod cases;
+mod links;
 mod push;
 mod replay;
 mod report;
@@ -13,8 +13,8 @@ mod retention;
 pub mod reviews;
 mod searches;
 
-pub use links::*;
 pub use cases::*;
+pub use links::*;
 pub use push::*;
 pub use replay::*;
 pub use report::*;
