@@ -18,6 +18,7 @@
 //! | `outbound` | what alerts and sinks have in common |
 //! | `ledger` | what people do here: told in the log, and what it amounts to |
 //! | [`reviews`], [`notify`] | access requests; who is told of them |
+//! | `runs` | commands that are run again |
 //! | `retention` | how long what is kept, and legal holds |
 //! | `merkle` | checkpoints, tiles and proofs |
 //! | `stats`, `metrics`, `health` | how the server is doing |
@@ -71,6 +72,7 @@ mod replay;
 mod report;
 mod retention;
 pub mod reviews;
+mod runs;
 mod search;
 mod searches;
 mod security;
@@ -152,6 +154,7 @@ use links::Links;
 use listener::Bounded;
 use notify::Notifications;
 use push::Push;
+use runs::Runs;
 use searches::Searches;
 use state::{Opened, Shared};
 use std::future::Future;
@@ -241,6 +244,16 @@ pub struct Config {
     pub tls_handshake_time_max: Duration,
     /// How often it is looked whether the files for TLS changed.
     pub tls_reload_interval: Duration,
+    /// The roles, or `type:` and types, on which a command is run again only after an approval. `*` stands for anything.
+    pub run_approval: Vec<Box<str>>,
+    /// How long a taker of a run has it without being heard of.
+    pub run_lease: Duration,
+    /// How many may take a run, one after the other.
+    pub run_attempts_max: usize,
+    /// How long a run waits for its approval and for a taker.
+    pub run_wait_max: Duration,
+    /// How many runs may not have ended.
+    pub runs_max: usize,
     /// The feeds of Parquet files.
     pub feeds: Vec<Spec>,
     /// Is it told who read what?
@@ -297,6 +310,11 @@ impl Default for Config {
             tls_client_auth: ClientAuth::Required,
             tls_handshake_time_max: Duration::from_secs(10),
             tls_reload_interval: Duration::from_secs(10),
+            run_approval: Vec::new(),
+            run_lease: Duration::from_secs(30),
+            run_attempts_max: 3,
+            run_wait_max: Duration::from_secs(86_400),
+            runs_max: 1_000,
             feeds: vec![Spec::native()],
             audit: true,
             link_key_file: None,
@@ -356,6 +374,11 @@ pub enum Error {
         "what was done here can't be read: {0}; put the file back from a backup, or move it away to have it made of the log again"
     )]
     Ledger(daybook_engine::Error),
+    /// The runs can't be read. Move `runs.json` away: they are made of the log again.
+    #[error(
+        "the runs can't be read: {0}; move `runs.json` away to have them made of the log again"
+    )]
+    Runs(daybook_engine::Error),
     /// How far the sinks are can't be read. Put `push.json` back from a backup, or move it away: each sink then begins
     /// where its `from` says.
     #[error(
@@ -422,6 +445,12 @@ impl Server {
         let casework = Casework::open(&engine).await?;
         let opened = Opened { searches, alerts, notify, casework, links, feeds, push };
         let shared = Arc::new(Shared::new(engine, config, tokens, opened));
+        let shared =
+            Shared::new(engine, config, tokens, (searches, alerts, notify), (feeds, push), links);
+        let shared = Arc::new(shared);
+        let runs = Runs::open(&engine, &config).map_err(Error::Runs)?;
+        let shared =
+            Arc::new(Shared::new(engine, config, tokens, searches, alerts, feeds, push, runs));
         Ok(Server { listener, address, tls, reload: Reload::default(), sudo, shared })
     }
 
@@ -466,6 +495,7 @@ impl Server {
         reviews::start(&self.shared);
         notify::start(&self.shared);
         audit::start(&self.shared).await;
+        Runs::start(&self.shared);
         let _reload = self.tls.map(|tls| {
             let now = Arc::clone(&self.reload.0);
             Watch(tokio::spawn(tls::files::watch(tls, look, now)))
@@ -486,6 +516,7 @@ impl Server {
             stopped_streams.feeds.stop();
             stopped_streams.push.stop();
             stopped_streams.notify.stop();
+            stopped_streams.runs.stop();
             // Nobody hears it where sudo is not listened for.
             let _ = stop_sudo.send(true);
             let _ = stopping.send(());

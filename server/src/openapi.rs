@@ -8,6 +8,11 @@ use crate::{
     audit, auth, backup, cases, completeness, doors, download, export, feeds, health, ingest,
     links, merkle, metrics, notes, notify, page, push, queue, rekey, repair, replay, report,
     retention, reviews, search, searches, security, sessions, stats, tail, timeline,
+    audit, auth, backup, doors, download, export, feeds, health, ingest, links, merkle, metrics,
+    notify, page, push, rekey, repair, replay, retention, reviews, search, searches, security,
+    sessions, stats, tail, timeline,
+    auth, backup, doors, export, feeds, health, ingest, merkle, metrics, page, push, rekey, repair,
+    replay, retention, runs, search, searches, security, sessions, stats, tail, timeline,
 };
 use axum::extract::{Request, State};
 use axum::http::{Extensions, HeaderMap, StatusCode, Version, header};
@@ -41,6 +46,7 @@ use utoipa_axum::routes;
         (name = "alerts", description = "Searches that are saved, and post what matches to a webhook"),
         (name = "reviews", description = "Access requests: may this session begin, may this command run"),
         (name = "links", description = "Sessions for who has no token: links to files, and shares"),
+        (name = "runs", description = "Commands that are run again"),
         (name = "export", description = "Events as files"),
         (name = "push", description = "Collectors that are sent events"),
         (name = "proof", description = "What shows that nothing was altered"),
@@ -87,6 +93,15 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(notify::api::resend))
         .routes(routes!(push::api::list_sinks))
         .routes(routes!(push::api::resend))
+        .routes(routes!(runs::api::post_rerun))
+        .routes(routes!(runs::api::list_runs))
+        .routes(routes!(runs::api::get_run, runs::api::cancel_run))
+        .routes(routes!(runs::taking::take_run))
+        .routes(routes!(runs::taking::renew_run))
+        .routes(routes!(runs::taking::start_run))
+        .routes(routes!(runs::taking::return_run))
+        .routes(routes!(runs::taking::fail_run))
+        .routes(routes!(runs::taking::finish_run))
         .routes(routes!(export::get_export))
         .routes(routes!(feeds::list_feeds))
         .routes(routes!(feeds::pull))

@@ -19,6 +19,7 @@ use crate::pool::Pool;
 use crate::problem::Problem;
 use crate::push::Push;
 use crate::reviews::Reviews;
+use crate::runs::Runs;
 use crate::searches::Searches;
 use axum::body::Body;
 use axum::http::{HeaderValue, header};
@@ -64,6 +65,8 @@ pub struct Shared {
     pub notify: Notifications,
     /// Cases, marks and queues.
     pub casework: Casework,
+    /// Commands that are run again.
+    pub runs: Runs,
     /// Those who follow the log.
     pub tails: Arc<Semaphore>,
     /// Exports: they run for long.
@@ -117,11 +120,20 @@ pub type App = Arc<Shared>;
 impl Shared {
     /// At the start.
     #[must_use]
+    #[expect(clippy::too_many_arguments, reason = "each is a part of its own, opened before")]
     pub fn new(
         engine: Arc<Engine>,
         config: Config,
         tokens: Tokens,
         Opened { searches, alerts, notify, casework, links, feeds, push }: Opened,
+        (searches, alerts, notify): (Searches, Alerts, Notifications),
+        (feeds, push): (Feeds, Push),
+        links: Links,
+        searches: Searches,
+        alerts: Alerts,
+        feeds: Feeds,
+        push: Push,
+        runs: Runs,
     ) -> Shared {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let uploads_kib = usize::try_from(config.uploads_bytes_max >> 10).unwrap_or(usize::MAX);
@@ -139,6 +151,7 @@ impl Shared {
             feeds,
             push,
             casework,
+            runs,
             parsers: Pool::new(cores),
             admission: Admission::new(uploads_kib),
             queue: QueuePart::half(queue_bytes),

@@ -169,6 +169,22 @@ pub fn timeline_of(
     Ok(Some(page))
 }
 
+/// One event of a session as an item of its timeline, with what is folded under it; `None` if there is no such session, or
+/// no event of this number that is an item by itself.
+///
+/// # Errors
+/// What the engine says.
+pub fn item(snapshot: &Snapshot, id: &str, seq: u32) -> Result<Option<Box<RawValue>>, QueryError> {
+    let Some(session) = snapshot.sessions.get(id)? else { return Ok(None) };
+    let runs = Runs::of(snapshot, session.key)?;
+    let mut folder = Folder::new(&runs, &session.state, true, None);
+    let mut found = groups::forwards(&mut folder, seq.into(), 1)?;
+    found.groups.retain(|group| group.seq() == Position::from(seq));
+    let mut items = render::items(&runs, &found.groups)?;
+    runs.check()?;
+    Ok(items.pop())
+}
+
 /// Where the page that is asked for starts.
 fn start(folder: &mut Folder<'_>, request: &TimelineRequest<'_>) -> Result<Start, QueryError> {
     if let Some(text) = request.cursor {

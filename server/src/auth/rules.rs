@@ -10,6 +10,10 @@
 //! | `GET /v1/reviews` | `review`, `read` |
 //! | `POST /v1/reviews` | `ingest` |
 //! | `/v1/reviews/...` | `review`, `ingest`, to read also `read`; who may say what of a review, the handlers say |
+//! | `/v1/reviews/...` | `review` |
+//! | `/v1/sessions/{id}/rerun`; calling a run off | `review`, `admin` |
+//! | looking at `/v1/runs` | `read`, `review`, `admin` |
+//! | `/v1/runs/take`, and what a taker says of its run | `ingest` |
 //! | `/v1/stats`, `/metrics` | `read`, `admin` |
 //! | `/v1/searches/...` | `read`, `admin`; what more a change takes, the handlers say |
 //! | `/v1/checkpoint`, `/v1/tile/...` | any |
@@ -58,6 +62,12 @@ pub(super) fn needed(method: &Method, path: &str) -> Option<&'static [Scope]> {
         _ if below("/v1/searches") => &[Read, Admin],
         "/v1/checkpoint" => &Scope::ALL,
         _ if below("/v1/tile") => &Scope::ALL,
+        "/v1/runs/take" => &[Ingest],
+        "/v1/runs" if reads => &[Read, Review, Admin],
+        _ if below("/v1/runs") && reads => &[Read, Review, Admin],
+        _ if below("/v1/runs") && *method == Method::POST => &[Ingest],
+        _ if below("/v1/runs") => &[Review, Admin],
+        _ if below("/v1/sessions") && path.ends_with("/rerun") => &[Review, Admin],
         "/v1/push" => &[Admin],
         _ if below("/v1/admin") || below("/v1/push") => &[Admin],
         _ if path == "/v1/links" || below("/v1/links") => &[Read],

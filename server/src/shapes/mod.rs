@@ -11,6 +11,7 @@ mod replay;
 mod report;
 mod retention;
 pub mod reviews;
+mod runs;
 mod searches;
 
 pub use cases::*;
@@ -19,6 +20,7 @@ pub use push::*;
 pub use replay::*;
 pub use report::*;
 pub use retention::*;
+pub use runs::*;
 pub use searches::*;
 
 use std::collections::BTreeMap;

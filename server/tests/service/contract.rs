@@ -33,6 +33,10 @@ async fn every_documented_path_answers_as_the_document_says() {
     let refused = async || service.get("/v1/push").await.1["items"][0]["refused_ever"] == 7;
     until("they are refused", refused).await;
 
+    let run = r#"{"command":2,"id":"0123456789abcdef"}"#;
+    let asked = service.send(reqwest::Method::POST, "/v1/sessions/s/rerun", run).await;
+    assert_eq!(asked.0, 201, "{}", asked.1);
+
     let calls: BTreeMap<&str, Vec<&str>> = BTreeMap::from([
         (
             "/v1/sessions",
@@ -118,6 +122,8 @@ async fn every_documented_path_answers_as_the_document_says() {
             ],
         ),
         ("/v1/searches", vec!["", "?x=1"]),
+        ("/v1/runs", vec!["", "?state=x", "?state=done&cursor=x", "?limit=1"]),
+        ("/v1/runs/{id}", vec!["0123456789abcdef", "none", "0123456789abcdef?wait=x"]),
         ("/v1/push", vec!["", "?x=1"]),
         ("/v1/reviews", vec!["", "?status=pending", "?limit=1", "?status=x", "?cursor=x"]),
         ("/v1/admin/notifications", vec!["", "?x=1"]),
@@ -158,6 +164,13 @@ async fn every_documented_path_answers_as_the_document_says() {
             "/v1/sessions/{id}/links",
             "/v1/sessions/{id}/share",
             "/v1/links/{id}",
+            "/v1/sessions/{id}/rerun",
+            "/v1/runs/take",
+            "/v1/runs/{id}/renew",
+            "/v1/runs/{id}/start",
+            "/v1/runs/{id}/return",
+            "/v1/runs/{id}/fail",
+            "/v1/runs/{id}/done",
         ])
         .collect();
     assert_eq!(paths.keys().map(String::as_str).collect::<BTreeSet<_>>(), known);
@@ -307,6 +320,34 @@ async fn every_documented_path_answers_as_the_document_says() {
         let response = service.http.post(url).send().await.unwrap();
         let of = "/v1/admin/notifications/{id}/resend";
         check(&document, &paths[of]["post"], response, &call).await;
+    for (method, path, at, body) in [
+        ("post", "/v1/sessions/{id}/rerun", "s", r#"{"command":2}"#),
+        ("post", "/v1/sessions/{id}/rerun", "s", r#"{"command":3}"#),
+        ("post", "/v1/sessions/{id}/rerun", "s", r#"{"command":99}"#),
+        ("post", "/v1/sessions/{id}/rerun", "s", "{"),
+        ("post", "/v1/runs/take", "", r#"{"roles":["none"]}"#),
+        ("post", "/v1/runs/take", "", r#"{"roles":[]}"#),
+        ("post", "/v1/runs/take", "", r#"{"roles":["prod-eu"],"lease":"a-lease-of-a-test"}"#),
+        ("post", "/v1/runs/{id}/renew", "RUN", "{"),
+        ("post", "/v1/runs/{id}/renew", "none", r#"{"lease":"x"}"#),
+        ("post", "/v1/runs/{id}/renew", "RUN", r#"{"lease":"x"}"#),
+        ("post", "/v1/runs/{id}/renew", "RUN", r#"{"lease":"a-lease-of-a-test"}"#),
+        ("post", "/v1/runs/{id}/return", "RUN", r#"{"lease":"x","why":"y"}"#),
+        ("post", "/v1/runs/{id}/return", "RUN", r#"{"lease":"a-lease-of-a-test","why":"y"}"#),
+        ("post", "/v1/runs/take", "", r#"{"roles":["prod-eu"],"lease":"another-lease-of-it"}"#),
+        ("post", "/v1/runs/{id}/start", "RUN", r#"{"lease":"another-lease-of-it","session":""}"#),
+        ("post", "/v1/runs/{id}/start", "RUN", r#"{"lease":"another-lease-of-it","session":"n"}"#),
+        ("post", "/v1/runs/{id}/done", "RUN", r#"{"lease":"another-lease-of-it"}"#),
+        ("delete", "/v1/runs/{id}", "RUN", ""),
+        ("post", "/v1/runs/{id}/fail", "RUN", r#"{"lease":"another-lease-of-it","why":"y"}"#),
+        ("post", "/v1/runs/{id}/fail", "RUN", r#"{"lease":"another-lease-of-it","why":"y"}"#),
+        ("delete", "/v1/runs/{id}", "none", ""),
+    ] {
+        let url = path.replace("{id}", &at.replace("RUN", "0123456789abcdef"));
+        let verb = reqwest::Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+        let request = service.http.request(verb, format!("{}{url}", service.url));
+        let response = request.body(body).send().await.unwrap();
+        check(&document, &paths[path][method], response, &format!("{method} {url} {body}")).await;
     }
     for (path, at, body) in [
         ("/v1/sessions/{id}/notes", "s", r#"{"text":"odd","command":2,"by":"eve@example.com"}"#),
@@ -408,7 +449,11 @@ async fn every_documented_parameter_is_taken() {
     let case = r#"{"name":"n","reason":"r","sessions":["s"]}"#;
     let case = service.send(reqwest::Method::POST, "/v1/cases", case).await.1;
     let case = case["id"].as_str().unwrap().to_owned();
+    let run = r#"{"command":2,"id":"0123456789abcdef"}"#;
+    service.send(reqwest::Method::POST, "/v1/sessions/s/rerun", run).await;
     let examples = BTreeMap::from([
+        ("state", "requested"),
+        ("version", "1"),
         ("q", "cards"),
         ("status", "done"),
         ("after", "2026-01-01"),
@@ -420,7 +465,6 @@ async fn every_documented_parameter_is_taken() {
         ("count", "exact"),
         ("format", "ndjson"),
         ("schema", "ocsf"),
-        ("version", "1.3.0"),
         ("class", "6005"),
         ("outputs", "text"),
         ("findings", "true"),
@@ -454,6 +498,7 @@ async fn every_documented_parameter_is_taken() {
             assert!(parameter["description"].is_string(), "{path} {name} says what it is for");
             // A cursor is one that the server made; an empty one counts as absent.
             let value = match name {
+                "version" if path == "/v1/export" => "1.3.0",
                 "cursor" => "",
                 "status" if path == "/v1/reviews" => "approved",
                 "session" if path == "/v1/reviews/{id}" => "s",
@@ -467,6 +512,9 @@ async fn every_documented_parameter_is_taken() {
             path if path.starts_with("/v1/searches") => &saved,
             path if path.starts_with("/v1/reviews") => "r",
             path if path.starts_with("/v1/cases") => &case,
+        let id = match path {
+            path if path.starts_with("/v1/searches") => &saved,
+            path if path.starts_with("/v1/runs") => "0123456789abcdef",
             _ => "s",
         };
         let signed = path.ends_with("/{file}");

@@ -26,6 +26,7 @@ mod push;
 mod reads;
 mod retention;
 mod reviews;
+mod runs;
 mod stop;
 mod stream;
 mod sudo;

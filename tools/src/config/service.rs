@@ -226,6 +226,14 @@ pub(super) const SETTINGS: &[Setting] = &[
                     return Err("write https://HOST".to_owned());
                 }
                 c.server.public_url = (!text.is_empty()).then(|| text.to_owned());
+        key: "run_approval",
+        what: "where a command is run again only after an approval: roles, or `type:` and types, with commas between them; `*` stands for anything",
+        at: "the run waits for its review in the command's session; one that is refused, or expires, ends it",
+        field: Field::Text(
+            |config| config.server.run_approval.join(","),
+            |config, text| {
+                let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+                config.server.run_approval = names.map(Into::into).collect();
                 Ok(())
             },
         ),
@@ -235,6 +243,36 @@ pub(super) const SETTINGS: &[Setting] = &[
         what: "requests that wait for access requests to be decided at once",
         at: "503 with `Retry-After`",
         field: Field::Count(|c| &mut c.server.review_waits_max, 1, 100_000),
+        key: "run_lease",
+        what: "how long a taker of a run has it without being heard of",
+        at: "a run that it had not begun is offered again; one that it had is `lost`, unless it may be repeated",
+        field: Field::Age(
+            |config| &mut config.server.run_lease,
+            Duration::from_millis(500),
+            Duration::from_secs(3_600),
+        ),
+    },
+    Setting {
+        key: "run_attempts_max",
+        what: "takers of a run, one after the other",
+        at: "the run is `failed`",
+        field: Field::Count(|config| &mut config.server.run_attempts_max, 1, 100),
+    },
+    Setting {
+        key: "run_wait_max",
+        what: "how long a run waits for its approval and for a taker",
+        at: "the run is `expired`",
+        field: Field::Age(
+            |config| &mut config.server.run_wait_max,
+            Duration::from_millis(100),
+            Duration::from_secs(30 * 86_400),
+        ),
+    },
+    Setting {
+        key: "runs_max",
+        what: "runs that have not ended",
+        at: "409 `too-many`",
+        field: Field::Count(|config| &mut config.server.runs_max, 1, 100_000),
     },
     Setting {
         key: "streams_max",
