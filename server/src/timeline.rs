@@ -26,6 +26,9 @@ pub struct TimelineQuery {
     /// Start at the first event of this time (RFC 3339, or a date in UTC) or later.
     #[param(value_type = Option<String>)]
     at: Option<Micros>,
+    /// Start at the event with this `seq`, or the first one after it.
+    #[param(value_type = Option<u32>)]
+    from: Option<u32>,
     /// `backward`: the page that ends at `at`, or at the session's end.
     #[param(value_type = Option<String>, default = "forward")]
     direction: bool,
@@ -44,6 +47,7 @@ impl FromFields for TimelineQuery {
             q: fields.query("q")?,
             cursor: fields.text("cursor")?,
             at: fields.time("at")?,
+            from: seq(fields)?,
             direction: fields.one_of("direction", &directions)?.unwrap_or_default(),
             limit: fields.count("limit", TimelineRequest::default().limit, LIMIT_MAX)?,
             fold: fields.flag("fold", true)?,
@@ -58,11 +62,18 @@ impl TimelineQuery {
             query: self.q.as_ref(),
             cursor: self.cursor.as_deref(),
             at: self.at,
+            from: self.from,
             backwards: self.direction,
             limit: self.limit,
             fold: self.fold,
         }
     }
+}
+
+fn seq(fields: &mut Fields) -> Result<Option<u32>, Problem> {
+    let Some(number) = fields.offset("from")? else { return Ok(None) };
+    let what = || format!("`from` is the `seq` of an event, up to {}", u32::MAX);
+    u32::try_from(number).map(Some).map_err(|_| Problem::parameter("from", what()))
 }
 
 /// A session's events in order, as they were sent.

@@ -4,6 +4,12 @@ use crate::command::{
     backup, case, config, download, export, feed, hold, import, inspect, keygen, links, load, note,
     proof, push, record, rekey, repair, replay, report, retention, review, search, searches, serve,
     sessions, share, share_profile, show, tail, token, verify,
+    backup, config, download, export, feed, hold, import, inspect, keygen, links, load, proof,
+    push, record, rekey, repair, replay, retention, review, search, searches, serve, sessions,
+    share, share_profile, show, tail, token, verify,
+    backup, config, export, feed, hold, import, inspect, keygen, load, proof, push, record, rekey,
+    repair, replay, retention, runner, search, searches, serve, sessions, share_profile, show,
+    tail, token, verify,
 };
 use clap::{Parser, Subcommand};
 
@@ -30,6 +36,8 @@ pub enum Command {
     Import(import::Args),
     /// Record a terminal session, live; kept here while the server is away
     Record(record::Args),
+    /// Take commands that are to be run again, and run them here
+    Runner(runner::Args),
     /// List sessions
     Sessions(sessions::Args),
     /// Find events by what was typed and what came back
@@ -112,6 +120,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Config(args) => config::run(&args),
         Command::Import(args) => import::run(args, quiet).await,
         Command::Record(args) => record::run(args, quiet).await,
+        Command::Runner(args) => runner::run(args, quiet).await,
         Command::Sessions(args) => sessions::run(args).await,
         Command::Search(args) => search::run(args).await,
         Command::Searches(args) => searches::run(args).await,

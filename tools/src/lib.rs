@@ -40,5 +40,6 @@ pub mod producer;
 pub mod pull;
 pub mod record;
 pub mod rows;
+pub mod runner;
 pub mod show;
 pub mod source;

@@ -39,6 +39,8 @@ pub struct TimelineRequest<'a> {
     pub cursor: Option<&'a str>,
     /// Without a cursor: start at the first event of this time or later.
     pub at: Option<Micros>,
+    /// Without a cursor: start at the event with this number, or the first one after it.
+    pub from: Option<u32>,
     /// Without a cursor: the page that ends at `at` or at the session's end, not the one that starts
     /// there.
     pub backwards: bool,
@@ -54,6 +56,7 @@ impl Default for TimelineRequest<'_> {
             query: None,
             cursor: None,
             at: None,
+            from: None,
             backwards: false,
             limit: 100,
             fold: true,
@@ -191,6 +194,7 @@ fn start(folder: &mut Folder<'_>, request: &TimelineRequest<'_>) -> Result<Start
         return Start::decode(text);
     }
     let position = match request.at {
+        None if request.from.is_some() => request.from.map_or(0, Position::from),
         None if request.backwards => END,
         None => 0,
         Some(time) => match folder.runs.at(time) {

@@ -3,17 +3,20 @@
 //! | module | what is there |
 //! |---|---|
 //! | here | reads, and changes of settings |
+//! | `call` | changes whose refusal is acted upon |
 //! | `send` | events: one attempt, and the same lines again until they are stored |
 //! | `delivery` | how far a batch of lines has come |
 //! | `events` | server-sent events, as a tail sends them |
 //! | `backoff` | how long to wait before the next attempt |
 
 mod backoff;
+mod call;
 mod delivery;
 mod events;
 mod send;
 
 pub use backoff::Backoff;
+pub use call::NotDone;
 pub(crate) use delivery::count_lines;
 pub use delivery::{Before, Delivery, Receipt, Refusal};
 pub use events::{EventReader, ServerEvent};

@@ -22,6 +22,7 @@ pub mod replay;
 pub mod report;
 pub mod retention;
 pub mod review;
+pub mod runner;
 pub mod search;
 pub mod searches;
 pub mod serve;

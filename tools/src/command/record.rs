@@ -300,7 +300,7 @@ fn facts(args: &Args) -> Facts {
 }
 
 /// Where events wait for this server: those of one are not sent to another.
-fn default_spill(client: &Client) -> anyhow::Result<PathBuf> {
+pub(super) fn default_spill(client: &Client) -> anyhow::Result<PathBuf> {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     let state = variable("XDG_STATE_HOME")
         .map(PathBuf::from)

@@ -87,7 +87,7 @@ pub async fn run(args: Args, quiet: bool) -> anyhow::Result<Exit> {
     Ok(Exit::Well)
 }
 
-fn log(quiet: bool) {
+pub(super) fn log(quiet: bool) {
     let level = if quiet { "error" } else { "info" };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let colours = std::io::stderr().is_terminal()
