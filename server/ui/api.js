@@ -111,6 +111,16 @@ export const links = (session, signal) => get("/v1/links", params({ session }), 
 export const makeLink = (key, link) => post(`/v1/sessions/${id(key)}/${link.to ? "share" : "links"}`, link);
 /** Ends a link. */
 export const revokeLink = (key) => ask(`/v1/links/${id(key)}`, { method: "DELETE" });
+/** Commands that are run again: `{items, next_cursor, count, may_request}` */
+export const runs = (values, signal) => get("/v1/runs", params(values), signal);
+/** One of them, at once or when it has changed. */
+export const run = (key, values, signal) => get(`/v1/runs/${id(key)}`, params(values), signal);
+/** Asks for one: `{command, role, reason, repeat, id}`. */
+export const rerun = (key, what) => ask(`/v1/sessions/${id(key)}/rerun`, {
+  method: "POST", body: JSON.stringify(what), headers: { "content-type": "application/json" },
+});
+/** Calls one off. */
+export const cancelRun = (key) => ask(`/v1/runs/${id(key)}`, { method: "DELETE" });
 
 /** The feeds of Parquet files: `{items}` */
 export const feeds = (signal) => get("/v1/feeds", null, signal);

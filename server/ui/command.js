@@ -20,6 +20,8 @@ export function drawCommand(item) {
         h("span", { class: "prompt", "aria-hidden": "true" }, prompt(item.language)),
         input(item),
         h("div", { class: "command-facts" }, facts(item, verdict),
+          ["passed", "approved"].includes(verdict.name)
+            && h("button", { type: "button", class: "quiet rerun-link", "data-rerun": item.seq, title: "Run it again" }, "Run again"),
           h("a", { class: "replay-link", href: linkTo({ tab: "replay", at: item.time }), title: "Replay from here", "aria-label": "Replay from here" },
             icon("play")))),
       verdict.name === "blocked" && h("p", { class: "verdict-line" }, "Blocked by the rule ",
@@ -50,6 +52,12 @@ function deciders(review) {
   const said = (review?.decisions ?? []).filter((one) => one.by && /approved|rejected|revoked/.test(one.decision));
   if (!said.length && review?.by) return [review.by];
   return [...new Set(said.map((one) => one.by))];
+}
+
+/** The command that one runs again, as `SESSION:SEQ` has it. */
+function originOf(text) {
+  const at = text.lastIndexOf(":");
+  return at > 0 ? `/sessions/${encodeURIComponent(text.slice(0, at))}?${new URLSearchParams({ seq: text.slice(at + 1) })}` : `/sessions/${encodeURIComponent(text)}`;
 }
 
 const prompt = (language) => ({ sql: "sql", http: "http" }[language] ?? "$");
@@ -87,7 +95,7 @@ function facts(item, verdict) {
     verdict.name === "passed" && h("span", { class: "passed", title: "Passed" }, icon("check"),
       h("span", { class: "unseen" }, "passed")),
     masked > 0 && badge("masked", `${number(masked)} masked`, title),
-    item.rerun_of && h("span", { class: "fact", title: item.rerun_of }, "rerun"),
+    item.rerun_of && h("a", { class: "fact", href: originOf(item.rerun_of), title: `Runs ${item.rerun_of} again` }, "rerun"),
     Number.isInteger(rows) && h("span", { class: "fact" }, plural(rows, "row")),
     Number.isInteger(exit) && exit !== 0 && badge("exit", `exit ${exit}`),
     took !== undefined && took !== null && verdict.name !== "blocked" && h("span", { class: "fact" }, duration(took)),
@@ -110,7 +118,8 @@ export function reviewLine(review) {
         one.comment && h("span", { class: "quote" }, one.comment)))));
 }
 
-function outputs(item) {
+/** What came back: `[{stream, text, truncated}]`, neighbours of one stream as one. */
+export function textOutputs(item) {
   const blocks = [];
   if (item.output) blocks.push({ stream: "result", text: item.output });
   for (const event of item.outputs ?? []) {
@@ -120,9 +129,13 @@ function outputs(item) {
     if (joined) Object.assign(last, { text: last.text + textOf(event), truncated: event.truncated });
     else blocks.push({ stream, text: textOf(event), truncated: event.truncated });
   }
+  return blocks.filter((block) => block.text);
+}
+
+function outputs(item) {
   const error = item.end?.error;
   return [
-    blocks.filter((block) => block.text).map((block) => outputBlock(block.text, block.stream, block.truncated)),
+    textOutputs(item).map((block) => outputBlock(block.text, block.stream, block.truncated)),
     error && outputBlock(error, "stderr"),
     item.folded_omitted > 0 && h("p", { class: "hint" },
       `${plural(item.folded_omitted, "more output event")} too long to be shown here`),

@@ -4,9 +4,10 @@
 //   /sessions/{id}?q=drop&verdict=blocked find in the session
 //   /sessions/{id}?seq=7&at=TIME          goes to an event and marks it
 //   /sessions/{id}?at=end                 the last events
+//   /sessions/{id}?rerun=RUN              a command that is run again, and both results
 //   /shared/{token}                       what is shared of it, read-only
 
-import { isShared, place, session as fetchSession } from "./api.js";
+import { isShared, place, runs, session as fetchSession } from "./api.js";
 import { axisView } from "./axis.js";
 import { statusBadge } from "./badges.js";
 import { drawAsks } from "./decide.js";
@@ -17,6 +18,7 @@ import { absolute, duration, moment } from "./format.js";
 import { bind, moveFocus } from "./keys.js";
 import { every } from "./pages.js";
 import { replayView } from "./replay.js";
+import { askRerun, rerunView } from "./rerun.js";
 import { timelineList } from "./timeline.js";
 
 const REFRESH_MS = 2000;
@@ -25,7 +27,7 @@ const VERDICTS = [["", "All"], ["passed", "Passed"], ["blocked", "Blocked"], ["p
   ["rejected", "Rejected"]];
 const FORMATS = [["txt", "Text"], ["html", "Page that replays offline, HTML"], ["csv", "Result tables, CSV"], ["cast", "Terminal, asciicast v2"],
   ["cast3", "Terminal, asciicast v3"], ["ndjson", "Events, NDJSON"], ["parquet", "Events, Parquet"]];
-const FIELDS = ["tab", "q", "verdict", "seq", "at", "speed", "zoom"];
+const FIELDS = ["tab", "q", "verdict", "seq", "at", "speed", "zoom", "rerun"];
 
 /** The page of the session `id`. */
 export function sessionView(main, context, id) {
@@ -50,6 +52,7 @@ export function sessionView(main, context, id) {
   let view = null;
   let shown = "";
   let asked = "";
+  let mayRerun = false;
   const shared = isShared();
   const here = place(id);
   document.body.classList.toggle("shared", shared);
@@ -145,15 +148,15 @@ export function sessionView(main, context, id) {
   function drawTabs() {
     // A moment goes along from tab to tab; what is marked does not.
     const at = () => (state.at === "end" ? "" : view?.moment?.() || state.at);
-    fill(tabs, TABS.filter(([name]) => !leaves(name)).map(([name, label]) => h("a", { role: "tab", href: url({ tab: name, seq: "" }), "aria-selected": String(state.tab === name),
+    fill(tabs, TABS.filter(([name]) => !leaves(name)).map(([name, label]) => h("a", { role: "tab", href: url({ tab: name, seq: "", rerun: "" }), "aria-selected": String(!state.rerun && state.tab === name),
       onclick: (event) => {
         if (event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
         event.preventDefault();
-        change({ tab: name, seq: "", at: name === "" && !state.at ? "" : at() });
+        change({ tab: name, seq: "", rerun: "", at: name === "" && !state.at ? "" : at() });
       } }, label)));
     fill(verdicts, VERDICTS.map(([name, label]) => h("button", { type: "button", "aria-pressed": String(state.verdict === name),
       onclick: () => change({ verdict: name, seq: "", at: "" }) }, label)));
-    tools.hidden = state.tab === "details" || leaves("find");
+    tools.hidden = state.tab === "details" || Boolean(state.rerun) || leaves("find");
     verdicts.hidden = ends.hidden = state.tab !== "";
     if (document.activeElement !== find) find.value = state.q;
   }
@@ -169,9 +172,11 @@ export function sessionView(main, context, id) {
     asked = "";
     shown = tab;
     fill(panel);
-    panel.className = `session-body tab-${tab || "commands"}`;
+    panel.className = `session-body tab-${state.rerun ? "rerun" : tab || "commands"}`;
+    panel.classList.toggle("may-rerun", mayRerun);
     scrollTo(0, 0);
-    if (tab === "replay") {
+    if (state.rerun) view = rerunView(panel, id, state.rerun, url);
+    else if (tab === "replay") {
       view = replayView(panel, id, { ...state }, { problem,
         moved: (at) => state.tab === "replay" && change({ at, seq: "" }, true),
         speed: (speed) => change({ speed: speed === 1 ? "" : String(speed) }, true) });
@@ -184,7 +189,7 @@ export function sessionView(main, context, id) {
   }
 
   function drawPanel() {
-    if (item && state.tab === "details") fill(panel, detailsPanel(item), work ??= casework(id, abort.signal));
+    if (item && state.tab === "details" && !state.rerun) fill(panel, detailsPanel(item), work ??= casework(id, abort.signal));
   }
 
   function openList() {
@@ -217,6 +222,19 @@ export function sessionView(main, context, id) {
       !shared && h("p", null, h("a", { href: "/" }, "All sessions"))));
   });
 
+  // Without the scope for it there are no buttons; the server would refuse them.
+  if (!shared) {
+    runs({ session: id, limit: 1 }, abort.signal).then(({ may_request: may }) => {
+      mayRerun = may;
+      panel.classList.toggle("may-rerun", may);
+    }, () => {});
+  }
+  panel.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-rerun]");
+    if (!button || !item) return;
+    askRerun(item, Number(button.dataset.rerun), abort.signal, (run) => change({ rerun: run.id, tab: "", seq: "", at: "" })).catch(() => {});
+  });
+
   const stop = every(REFRESH_MS, async () => {
     if (!item || !["open", "pending_review"].includes(item.status)) return;
     await load();
@@ -247,9 +265,11 @@ export function sessionView(main, context, id) {
       const get = (name) => at.searchParams.get(name) ?? "";
       state = Object.fromEntries(FIELDS.map((name) => [name, get(name)]));
       if (!TABS.some(([name]) => name === state.tab)) state.tab = "";
-      if (view === null || shown !== state.tab) open(state.tab);
+      if (shared) state.rerun = "";
+      const key = state.rerun ? `rerun ${state.rerun}` : state.tab;
+      if (view === null || shown !== key) open(key);
       else view.update?.({ ...state });
-      if (state.tab === "") openList();
+      if (state.tab === "" && !state.rerun) openList();
       drawTabs();
       drawPanel();
     },

@@ -230,7 +230,7 @@ async fn shell_commands_run_in_bounds_and_end_with_all_that_they_began() {
             "printf 'żółć\\n'; echo bad >&2; exit 7",
             "yes",
             &leaves,
-            "echo [${DAYBOOK_TOKEN-none}]; cat; printf '\\377'",
+            "echo [${DAYBOOK_TOKEN-none}]; cat; sleep 0.5; printf '\\377'",
             "kill -9 $$",
         ],
     )
@@ -324,7 +324,7 @@ async fn a_server_that_is_killed_in_any_state_finds_the_run_again_and_its_result
     let mut book = Book::open("shell", &["echo begun; sleep 4; echo ended"]).await;
     let id = book.rerun(1, false).await;
     book.comes_back();
-    assert_eq!(book.run(&id).await["state"], "requested");
+    book.until(&id, "requested").await;
     let runner = book.runner(&["--shell"]);
     book.until(&id, "running").await;
     // It ends while the server is away: its events wait in the spill.
@@ -333,7 +333,7 @@ async fn a_server_that_is_killed_in_any_state_finds_the_run_again_and_its_result
     let items = book.items(run["result"].as_str().unwrap()).await;
     assert_eq!(output(&items[1], "stdout"), "begun\nended\n");
     book.comes_back();
-    assert_eq!(book.run(&id).await["state"], "done");
+    book.until(&id, "done").await;
     // And the runner takes the next one from the one that came back.
     let id = book.rerun(1, false).await;
     book.until(&id, "done").await;
