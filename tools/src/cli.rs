@@ -8,8 +8,8 @@ use crate::command::{
     push, record, rekey, repair, replay, retention, review, search, searches, serve, sessions,
     share, share_profile, show, tail, token, verify,
     backup, config, export, feed, hold, import, inspect, keygen, load, proof, push, record, rekey,
-    repair, replay, retention, runner, search, searches, serve, sessions, share_profile, show,
-    tail, token, verify,
+    repair, replay, rerun, retention, runner, search, searches, serve, sessions, share_profile,
+    show, tail, token, verify,
 };
 use clap::{Parser, Subcommand};
 
@@ -36,6 +36,8 @@ pub enum Command {
     Import(import::Args),
     /// Record a terminal session, live; kept here while the server is away
     Record(record::Args),
+    /// Have a command run again, and show what differs
+    Rerun(rerun::Args),
     /// Take commands that are to be run again, and run them here
     Runner(runner::Args),
     /// List sessions
@@ -120,6 +122,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Config(args) => config::run(&args),
         Command::Import(args) => import::run(args, quiet).await,
         Command::Record(args) => record::run(args, quiet).await,
+        Command::Rerun(args) => rerun::run(args, quiet).await,
         Command::Runner(args) => runner::run(args, quiet).await,
         Command::Sessions(args) => sessions::run(args).await,
         Command::Search(args) => search::run(args).await,

@@ -8,6 +8,8 @@
 //! | [`source`], [`client`] | where commands read and write: a server, or a data directory |
 //! | [`producer`] | events to a server as they happen: batched, tried again, spilled while it is away |
 //! | [`record`] | terminal sessions, recorded live |
+//! | [`runner`] | takes commands that are to be run again, and runs them |
+//! | [`diff`] | what differs between two texts |
 //! | [`admin`] | policy and legal holds, of either |
 //! | [`filter`] | the flags that narrow lists and searches |
 //! | [`keys`] | the encryption keys that a command was given |
@@ -27,6 +29,7 @@ pub mod client;
 pub mod command;
 pub mod config;
 pub mod demo;
+pub mod diff;
 pub mod filter;
 pub mod findings;
 pub mod foreign;

@@ -20,6 +20,7 @@ pub mod rekey;
 pub mod repair;
 pub mod replay;
 pub mod report;
+pub mod rerun;
 pub mod retention;
 pub mod review;
 pub mod runner;

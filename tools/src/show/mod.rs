@@ -245,7 +245,8 @@ fn listed<'a>(item: &'a Value, name: &str) -> Vec<&'a Value> {
 }
 
 /// The text of an output: `text`, or `data` decoded.
-fn content(item: &Value) -> String {
+/// The text of an event that has `text`, or `data` in base64.
+pub(crate) fn content(item: &Value) -> String {
     use base64::Engine as _;
     let data = field(item, "data");
     if data.is_empty() {

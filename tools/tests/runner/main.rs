@@ -342,6 +342,35 @@ async fn a_server_that_is_killed_in_any_state_finds_the_run_again_and_its_result
 }
 
 #[tokio::test]
+async fn the_command_asks_waits_and_prints_what_differs() {
+    let temp = tempfile::tempdir().unwrap();
+    let (counter, esc) = (temp.path().join("n"), "\\033[31m");
+    let counts =
+        format!("echo . >> {0}; echo same; printf '{esc}'; wc -l < {0}", counter.display());
+    let book = Book::open("shell", &[&counts, "echo same"]).await;
+    let outputs = [(1, "same\n\u{1b}[31m1\n"), (2, "same\n")].map(|(of, text)| {
+        json!({"session": "s", "time": "2026-03-01T09:00:02Z", "kind": "output", "command": of,
+            "stream": "stdout", "text": text})
+        .to_string()
+    });
+    let ends = [1, 2].map(|of| {
+        json!({"session": "s", "time": "2026-03-01T09:00:02Z", "kind": "command.end", "command": of,
+            "exit_code": 0})
+        .to_string()
+    });
+    book.client.send_once([outputs, ends].concat().join("\n").into()).await.unwrap();
+    let _runner = book.runner(&["--shell"]);
+    let ask = |code, seq| {
+        let address = &*book.server.address;
+        common::run(code, &["rerun", "s", seq, "--wait", "--quiet", "--server", address])
+    };
+    assert_eq!(ask(0, "1"), "both gave the same result\n");
+    assert_eq!(ask(1, "1"), "  same\n- 1\n+ 2\n  exit_code: 0\n");
+    assert_eq!(ask(0, "2"), "both gave the same result\n");
+    common::run(2, &["rerun", "s", "99", "--server", &book.server.address]);
+}
+
+#[tokio::test]
 async fn what_is_called_off_is_ended_and_masked_results_are_left_alone() {
     let book = Book::open("shell", &["echo begun; sleep 60"]).await;
     let id = book.rerun(1, false).await;
