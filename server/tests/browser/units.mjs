@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { Screen, runs } from "../../ui/ansi.js";
 import { statusOf } from "../../ui/command.js";
 import { placeAt } from "../../ui/complete.js";
+import { middles, pairs } from "../../ui/diff.js";
 import { ago, duration, splitAtBytes, visible, visibleLines } from "../../ui/format.js";
 import { shellPieces, sqlPieces } from "../../ui/highlight.js";
 import { binned } from "../../ui/histogram.js";
@@ -182,4 +183,28 @@ test("nothing invisible is left in what is shown", () => {
   assert.equal(visible("a\u202eb\u001b[31m\u200b\n"), "a\u2039U+202E\u203ab\u241b[31m\u2039U+200B\u203a\u240a");
   assert.equal(visibleLines("a\tb\n\rc"), "a\tb\n\u240dc");
   assert.equal(visible("é😀 ا"), "é😀 ا");
+});
+
+test("what differs is found by the shortest way, and nothing is lost on it", () => {
+  const some = () => Array.from({ length: random(9) }, () => "abc"[random(3)]);
+  const common = (left, right) => {
+    const row = new Array(right.length + 1).fill(0);
+    for (const one of left) {
+      const above = [...row];
+      right.forEach((other, at) => { row[at + 1] = one === other ? above[at] + 1 : Math.max(row[at], above[at + 1]); });
+    }
+    return row[right.length];
+  };
+  for (let turn = 0; turn < 5000; turn += 1) {
+    const [left, right] = [some(), some()];
+    const found = pairs(left, right);
+    assert.deepEqual(found.map(([one]) => one).filter(Boolean), left);
+    assert.deepEqual(found.map(([, other]) => other).filter(Boolean), right);
+    assert.equal(found.filter(([one, other]) => one === other).length, common(left, right), `${left} ${right}`);
+  }
+  // As long as that takes too long, the rest is replaced.
+  const long = Array.from({ length: 3000 }, (_, at) => `${at}`);
+  assert.equal(pairs(long, long.map((text) => `x${text}`)).length, 3000);
+  assert.deepEqual(middles("aXXb", "aYb"), [["a", "XX", "b"], ["a", "Y", "b"]]);
+  assert.deepEqual(middles("aa", "aaa"), [["aa", "", ""], ["aa", "a", ""]]);
 });
