@@ -443,14 +443,9 @@ impl Server {
         let notify = Notifications::open(&engine, &config)?;
         let links = Links::open(&engine, config.link_key_file.as_deref()).map_err(Error::Links)?;
         let casework = Casework::open(&engine).await?;
-        let opened = Opened { searches, alerts, notify, casework, links, feeds, push };
-        let shared = Arc::new(Shared::new(engine, config, tokens, opened));
-        let shared =
-            Shared::new(engine, config, tokens, (searches, alerts, notify), (feeds, push), links);
-        let shared = Arc::new(shared);
         let runs = Runs::open(&engine, &config).map_err(Error::Runs)?;
-        let shared =
-            Arc::new(Shared::new(engine, config, tokens, searches, alerts, feeds, push, runs));
+        let opened = Opened { searches, alerts, notify, casework, links, runs, feeds, push };
+        let shared = Arc::new(Shared::new(engine, config, tokens, opened));
         Ok(Server { listener, address, tls, reload: Reload::default(), sudo, shared })
     }
 

@@ -7,12 +7,7 @@ use crate::state::{App, json_response};
 use crate::{
     audit, auth, backup, cases, completeness, doors, download, export, feeds, health, ingest,
     links, merkle, metrics, notes, notify, page, push, queue, rekey, repair, replay, report,
-    retention, reviews, search, searches, security, sessions, stats, tail, timeline,
-    audit, auth, backup, doors, download, export, feeds, health, ingest, links, merkle, metrics,
-    notify, page, push, rekey, repair, replay, retention, reviews, search, searches, security,
-    sessions, stats, tail, timeline,
-    auth, backup, doors, export, feeds, health, ingest, merkle, metrics, page, push, rekey, repair,
-    replay, retention, runs, search, searches, security, sessions, stats, tail, timeline,
+    retention, reviews, runs, search, searches, security, sessions, stats, tail, timeline,
 };
 use axum::extract::{Request, State};
 use axum::http::{Extensions, HeaderMap, StatusCode, Version, header};

@@ -108,6 +108,8 @@ pub struct Opened {
     pub casework: Casework,
     /// Links to sessions.
     pub links: Links,
+    /// Commands that are run again.
+    pub runs: Runs,
     /// The feeds of Parquet files.
     pub feeds: Feeds,
     /// How far the sinks are.
@@ -125,15 +127,7 @@ impl Shared {
         engine: Arc<Engine>,
         config: Config,
         tokens: Tokens,
-        Opened { searches, alerts, notify, casework, links, feeds, push }: Opened,
-        (searches, alerts, notify): (Searches, Alerts, Notifications),
-        (feeds, push): (Feeds, Push),
-        links: Links,
-        searches: Searches,
-        alerts: Alerts,
-        feeds: Feeds,
-        push: Push,
-        runs: Runs,
+        Opened { searches, alerts, notify, casework, links, runs, feeds, push }: Opened,
     ) -> Shared {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let uploads_kib = usize::try_from(config.uploads_bytes_max >> 10).unwrap_or(usize::MAX);

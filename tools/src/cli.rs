@@ -2,14 +2,8 @@
 
 use crate::command::{
     backup, case, config, download, export, feed, hold, import, inspect, keygen, links, load, note,
-    proof, push, record, rekey, repair, replay, report, retention, review, search, searches, serve,
-    sessions, share, share_profile, show, tail, token, verify,
-    backup, config, download, export, feed, hold, import, inspect, keygen, links, load, proof,
-    push, record, rekey, repair, replay, retention, review, search, searches, serve, sessions,
-    share, share_profile, show, tail, token, verify,
-    backup, config, export, feed, hold, import, inspect, keygen, load, proof, push, record, rekey,
-    repair, replay, rerun, retention, runner, search, searches, serve, sessions, share_profile,
-    show, tail, token, verify,
+    proof, push, record, rekey, repair, replay, report, rerun, retention, review, runner, search,
+    searches, serve, sessions, share, share_profile, show, tail, token, verify,
 };
 use clap::{Parser, Subcommand};
 

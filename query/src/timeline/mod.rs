@@ -183,7 +183,7 @@ pub fn item(snapshot: &Snapshot, id: &str, seq: u32) -> Result<Option<Box<RawVal
     let mut folder = Folder::new(&runs, &session.state, true, None);
     let mut found = groups::forwards(&mut folder, seq.into(), 1)?;
     found.groups.retain(|group| group.seq() == Position::from(seq));
-    let mut items = render::items(&runs, &found.groups)?;
+    let mut items = render::items((&runs, &session.state), &found.groups)?;
     runs.check()?;
     Ok(items.pop())
 }

@@ -13,7 +13,7 @@ use crate::auth::LOCAL;
 use crate::problem::Problem;
 use crate::state::App;
 use daybook_engine::event::{Decision, Micros};
-use daybook_engine::session::{Review, ReviewStatus};
+use daybook_engine::review::ReviewStatus;
 use daybook_engine::view::Snapshot;
 use daybook_engine::{Batch, Engine};
 use serde_json::json;
@@ -113,37 +113,28 @@ async fn settle(app: &App, run: &Run) -> Result<bool, Problem> {
     let (engine, of) = (app.engine.clone(), run.clone());
     let look = move || read(&engine.snapshot(), &of);
     let found = app.reads.run_within(app.config.read_time_max, look).await??;
-    let Found { review, names_command } = match found {
-        Some(found) => found,
-        // The session was erased: there is nowhere to write.
-        None => return reject(app, run, DAYBOOK, "the session is not in the log any more").await,
-    };
-    let Some(review) = review else {
-        if run.state != State::Waiting {
-            return Ok(true);
+    let (status, approvers, last) = match found {
+        Found::Standing { status, approvers, last } => (status, approvers, last),
+        // There is nowhere to write.
+        Found::Erased => {
+            return reject(app, run, DAYBOOK, "the session is not in the log any more").await;
         }
-        write(&app.engine, &run.request.session, &request(run, names_command)).await?;
-        return Ok(false);
+        Found::Unasked { .. } if run.state != State::Waiting => return Ok(true),
+        Found::Unasked { names_command } => {
+            write(&app.engine, &run.request.session, &request(run, names_command)).await?;
+            return Ok(false);
+        }
     };
-    let status = review.status();
-    let last = review.decisions.values().last().and_then(|(_, said)| said.by.as_deref());
-    let last = last.unwrap_or(LOCAL);
     if run.state == State::Waiting {
-        let approvers: BTreeSet<&str> = review
-            .decisions
-            .values()
-            .filter(|(_, said)| said.decision == Decision::Approved)
-            .map(|(_, said)| said.by.as_deref().unwrap_or(LOCAL))
-            .collect();
         match status {
             ReviewStatus::Approved | ReviewStatus::Executed
-                if *run.by != *LOCAL && approvers.iter().all(|name| **name == *run.by) =>
+                if *run.by != *LOCAL && approvers.iter().all(|name| *name == run.by) =>
             {
                 let why = "it was approved by nobody but who asked for it";
                 return reject(app, run, DAYBOOK, why).await;
             }
             ReviewStatus::Approved | ReviewStatus::Executed => {
-                let by = approvers.into_iter().collect::<Vec<_>>().join(", ");
+                let by = approvers.join(", ");
                 let step =
                     |run: &Run, _| Ok((run.state == State::Waiting).then_some(Step::Approve));
                 app.runs.step(&run.id, &by, step).await?;
@@ -154,21 +145,19 @@ async fn settle(app: &App, run: &Run) -> Result<bool, Problem> {
     }
     match status {
         ReviewStatus::Rejected | ReviewStatus::Revoked | ReviewStatus::Expired => {
-            return reject(app, run, last, &format!("its review was {}", status.name())).await;
+            return reject(app, run, &last, &format!("its review was {}", status.name())).await;
         }
         ReviewStatus::Executed => return Ok(run.state.ended()),
         ReviewStatus::Pending | ReviewStatus::Approved => {}
     }
     let (decision, by) = match run.state {
-        // It has an answer already that is no approval.
-        State::Running | State::Done | State::Lost => (Decision::Executed, taker(run)),
-        State::Failed | State::Cancelled if run.result.is_some() => {
-            (Decision::Executed, taker(run))
-        }
-        State::Expired => (Decision::Expired, DAYBOOK),
-        State::Failed | State::Rejected => (Decision::Revoked, DAYBOOK),
-        State::Cancelled => (Decision::Revoked, run.cancelled_by.as_deref().unwrap_or(DAYBOOK)),
         State::Waiting | State::Requested | State::Leased => return Ok(false),
+        // Its approval does not count any more, since the session's start arrived after it: nothing can be said of it.
+        _ if begun(run) && status == ReviewStatus::Pending => return Ok(run.state.ended()),
+        _ if begun(run) => (Decision::Executed, taker(run)),
+        State::Expired if status == ReviewStatus::Pending => (Decision::Expired, DAYBOOK),
+        // What was approved and not begun is taken back.
+        _ => (Decision::Revoked, run.cancelled_by.as_deref().unwrap_or(DAYBOOK)),
     };
     let decided = json!({
         "session": run.request.session, "time": Micros::now().to_string(), "kind": "review.decision",
@@ -193,23 +182,52 @@ fn taker(run: &Run) -> &str {
     run.lease.as_ref().map_or(DAYBOOK, |lease| &lease.taker)
 }
 
-/// A run's review as the log has it.
-struct Found {
-    review: Option<Review>,
-    /// May its request name the command?
-    names_command: bool,
+/// Was its command begun?
+fn begun(run: &Run) -> bool {
+    match run.state {
+        State::Running | State::Done | State::Lost => true,
+        State::Failed | State::Cancelled => run.result.is_some(),
+        _ => false,
+    }
 }
 
-fn read(snapshot: &Snapshot, run: &Run) -> Result<Option<Found>, Problem> {
-    let Some(session) = snapshot.sessions.get(&run.request.session)? else { return Ok(None) };
-    let id = run.request.review.as_deref().unwrap_or_default();
-    let review = session.state.reviews.get(id).filter(|review| review.request.is_some()).cloned();
-    // Only where it is to be written is it looked at.
-    let asks = review.is_none() && run.state == State::Waiting;
-    let names_command = asks
-        && original::find(snapshot, &run.request.session, run.request.command)
-            .is_ok_and(|original| !original.reviewed);
-    Ok(Some(Found { review, names_command }))
+/// A run's review as the log has it.
+enum Found {
+    /// Its session is not there any more.
+    Erased,
+    /// It is not asked for yet.
+    Unasked {
+        /// May its request name the command?
+        names_command: bool,
+    },
+    /// It is there.
+    Standing {
+        status: ReviewStatus,
+        /// Whose approvals count.
+        approvers: Vec<Box<str>>,
+        /// Who said something last.
+        last: Box<str>,
+    },
+}
+
+fn read(snapshot: &Snapshot, run: &Run) -> Result<Found, Problem> {
+    let request = &run.request;
+    let Some(session) = snapshot.sessions.get(&request.session)? else { return Ok(Found::Erased) };
+    let id = request.review.as_deref().unwrap_or_default();
+    let review = session.state.reviews.get(id).filter(|review| review.request.is_some());
+    let Some(review) = review else {
+        let original = original::find(snapshot, &request.session, request.command);
+        let names_command = original.is_ok_and(|original| !original.reviewed);
+        return Ok(Found::Unasked { names_command });
+    };
+    let standing = session.state.review_standing(review);
+    let last = standing.effective.last().and_then(|seq| review.decisions.get(seq));
+    let last = last.and_then(|(_, said)| said.by.as_deref());
+    Ok(Found::Standing {
+        status: standing.status,
+        approvers: standing.approvers.iter().map(|by| by.unwrap_or(LOCAL).into()).collect(),
+        last: last.unwrap_or(LOCAL).into(),
+    })
 }
 
 /// The request for a run's review. A command that had a review of its own is named in the reason alone: what became of
@@ -229,7 +247,7 @@ fn request(run: &Run, names_command: bool) -> serde_json::Value {
 }
 
 async fn write(engine: &Engine, session: &str, event: &serde_json::Value) -> Result<(), Problem> {
-    let mut batch = Batch::new();
+    let mut batch = Batch::apart();
     batch.push(1, event.to_string().as_bytes()).map_err(Problem::internal)?;
     let ack = engine.append(batch).await?;
     match ack.rejected.first() {

@@ -4,7 +4,8 @@ use crate::problem::Problem;
 use crate::sessions::no_session;
 use axum::http::StatusCode;
 use daybook_engine::event::Seq;
-use daybook_engine::session::{ReviewStatus, SessionState};
+use daybook_engine::review::ReviewStatus;
+use daybook_engine::session::SessionState;
 use daybook_engine::view::Snapshot;
 use daybook_query::timeline;
 use serde::Deserialize;
@@ -112,7 +113,7 @@ fn was_approved(state: &SessionState, seq: Seq) -> bool {
     });
     let mut approved = false;
     for review in of_it {
-        match review.status() {
+        match state.review_status(review) {
             ReviewStatus::Approved | ReviewStatus::Executed => approved = true,
             // One that says no is enough.
             ReviewStatus::Rejected | ReviewStatus::Revoked => return false,

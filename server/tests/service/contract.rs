@@ -184,7 +184,7 @@ async fn every_documented_path_answers_as_the_document_says() {
             let call = call.as_str();
             let (id, query) = call.split_once('?').unwrap_or((call, ""));
             let at = path.replace("{id}", id).replace("{path}", id).replace("{token}", id);
-            let at = path.replace("{id}", id).replace("{path}", id).replace("{name}", id);
+            let at = at.replace("{name}", id);
             let at = at.replace("{feed}", "native").replace("{table}", "events");
             let at = at.replace("{file}", id);
             let url = format!("{at}?{query}");
@@ -320,6 +320,7 @@ async fn every_documented_path_answers_as_the_document_says() {
         let response = service.http.post(url).send().await.unwrap();
         let of = "/v1/admin/notifications/{id}/resend";
         check(&document, &paths[of]["post"], response, &call).await;
+    }
     for (method, path, at, body) in [
         ("post", "/v1/sessions/{id}/rerun", "s", r#"{"command":2}"#),
         ("post", "/v1/sessions/{id}/rerun", "s", r#"{"command":3}"#),
@@ -512,8 +513,6 @@ async fn every_documented_parameter_is_taken() {
             path if path.starts_with("/v1/searches") => &saved,
             path if path.starts_with("/v1/reviews") => "r",
             path if path.starts_with("/v1/cases") => &case,
-        let id = match path {
-            path if path.starts_with("/v1/searches") => &saved,
             path if path.starts_with("/v1/runs") => "0123456789abcdef",
             _ => "s",
         };
@@ -521,7 +520,7 @@ async fn every_documented_parameter_is_taken() {
         let token = if path.starts_with("/v1/linked") { &file } else { &share };
         let path =
             path.replace("{id}", id).replace("{path}", "0/000.p/1").replace("{token}", token);
-        let path = path.replace("{id}", id).replace("{path}", "0/000.p/1").replace("{name}", "all");
+        let path = path.replace("{name}", "all");
         let path = path.replace("{feed}", "native").replace("{table}", "events");
         let url = format!("{}{path}", service.url);
         let url = reqwest::Url::parse_with_params(&url, &query).unwrap();

@@ -226,6 +226,11 @@ pub(super) const SETTINGS: &[Setting] = &[
                     return Err("write https://HOST".to_owned());
                 }
                 c.server.public_url = (!text.is_empty()).then(|| text.to_owned());
+                Ok(())
+            },
+        ),
+    },
+    Setting {
         key: "run_approval",
         what: "where a command is run again only after an approval: roles, or `type:` and types, with commas between them; `*` stands for anything",
         at: "the run waits for its review in the command's session; one that is refused, or expires, ends it",
@@ -243,6 +248,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         what: "requests that wait for access requests to be decided at once",
         at: "503 with `Retry-After`",
         field: Field::Count(|c| &mut c.server.review_waits_max, 1, 100_000),
+    },
+    Setting {
         key: "run_lease",
         what: "how long a taker of a run has it without being heard of",
         at: "a run that it had not begun is offered again; one that it had is `lost`, unless it may be repeated",
