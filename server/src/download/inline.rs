@@ -60,6 +60,8 @@ fn declared_name(line: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::panic, reason = "tests")]
+
     use super::*;
 
     #[test]

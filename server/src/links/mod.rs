@@ -453,7 +453,7 @@ pub async fn list_links(
             |link: &&Link| asked.session.as_deref().is_none_or(|id| *link.grant.session == *id);
         let mut found: Vec<Link> =
             links.ledger.read(|state| state.links.values().filter(wanted).cloned().collect());
-        found.sort_unstable_by(|a, b| b.made.at.cmp(&a.made.at));
+        found.sort_unstable_by_key(|link| std::cmp::Reverse(link.made.at));
         let mut items = Vec::new();
         let mut count = 0u64;
         for link in &found {

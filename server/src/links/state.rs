@@ -79,13 +79,13 @@ impl Fold for State {
                     link.used = Some(done);
                 }
             }
-            "link.revoke" => match said("id") {
-                Some(id) => match self.links.get_mut(id) {
+            "link.revoke" => {
+                let Some(id) = said("id") else { return };
+                match self.links.get_mut(id) {
                     Some(link) => _ = link.revoked.get_or_insert(done),
                     None => _ = self.revoked.entry(id.into()).or_insert(done),
-                },
-                None => {}
-            },
+                }
+            }
             _ => {}
         }
     }

@@ -108,8 +108,8 @@ fn write(
 ) -> anyhow::Result<()> {
     let snapshot = engine.snapshot();
     let download = Download::open(&snapshot, id, Excerpt::default())?;
-    let download = download
-        .ok_or_else(|| anyhow!("there is no session `{}`", crate::output::clean::line(id)))?;
+    let download =
+        download.ok_or_else(|| anyhow!("there is no session `{}`", output::clean::line(id)))?;
     if format.kind(&download)?.is_none() {
         bail!(
             "this session has no result that is a table; --format ndjson or txt has every output"
