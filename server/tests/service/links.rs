@@ -273,7 +273,12 @@ async fn a_share_shows_its_part_and_nothing_else_at_every_path() {
         let whole = body.get("part").is_none();
         assert_eq!(details["session"].get("commands").is_some(), whole, "{body}");
         // The proof of just these events.
-        let proof = service.get(&format!("{}/proof", api(&share))).await.1;
+        let (status, proof) = service.get(&format!("{}/proof", api(&share))).await;
+        if body["part"] == "command:5" && body["outputs"] == "hidden" {
+            // The command was stored with its output, so it can't be shown as it was stored.
+            assert_eq!((status.as_u16(), name(&proof)), (404, "not-found"));
+            continue;
+        }
         let bundle = Bundle::parse(proof.to_string().as_bytes()).unwrap();
         let key = service.engine.verifier_key().unwrap().parse_key();
         let proved = bundle.check(Some(&key)).unwrap();
