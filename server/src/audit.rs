@@ -161,6 +161,7 @@ pub fn read_of(method: &Method, uri: &Uri, caller: Option<&Caller>) -> Option<Ac
             "timeline" => with(told("session.timeline", &id), "q", value("q")),
             "replay" => told("session.replay", &id),
             "proof" => told("session.proof", &id),
+            "notes" => told("session.notes", &id),
             "download" => with(told("session.download", &id), "format", value("format")),
             _ => return None,
         });
@@ -170,6 +171,7 @@ pub fn read_of(method: &Method, uri: &Uri, caller: Option<&Caller>) -> Option<Ac
         "/v1/search" | "/v1/search/sessions" => told("search", &query?),
         // A list is a search if it looks into sessions.
         "/v1/sessions" | "/v1/facets" => told("search", &query?),
+        "/v1/report" => told("report", &value("role").unwrap_or_default()),
         "/v1/tail" => told("tail", &query.unwrap_or_default()),
         "/v1/export" => {
             let read = with(told("export", &query.unwrap_or_default()), "format", value("format"));

@@ -189,7 +189,7 @@ export function sessionView(main, context, id) {
   }
 
   function drawPanel() {
-    if (item && state.tab === "details" && !state.rerun) fill(panel, detailsPanel(item), work ??= casework(id, abort.signal));
+    if (item && state.tab === "details" && !state.rerun) fill(panel, detailsPanel(item), !shared && (work ??= casework(id, abort.signal)));
   }
 
   function openList() {

@@ -296,9 +296,10 @@ impl Bundle {
             before: first.previous,
             unused_seqs: match self.excerpt {
                 true => Vec::new(),
-                false => unused(
-                    events().map(|event| event.seq.0).filter(|seq| *seq < OWN_SEQ_MIN.0).collect(),
-                ),
+                false => {
+                    let of_producer = |seq: &u32| *seq < OWN_SEQ_MIN.0;
+                    unused(events().map(|event| event.seq.0).filter(of_producer).collect())
+                }
             },
             origin: checkpoint.origin,
             size: checkpoint.size,

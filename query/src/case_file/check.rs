@@ -227,6 +227,9 @@ impl<R: Read + Seek> Files<R> {
         };
         let bundle = Bundle::parse(&self.read(proof, PROOF_BYTES_MAX)?)?;
         let proved = bundle.check(key)?;
+        if proved.excerpt {
+            return Err("its proof is of an excerpt".to_owned());
+        }
         if proved.session != session.id {
             return Err(format!("its proof is of the session {}", proved.session));
         }

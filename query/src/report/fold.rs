@@ -64,6 +64,11 @@ impl Waits {
     }
 }
 
+/// A user and a role.
+type Pair = (Box<str>, Box<str>);
+/// When the first session of both started, and its id.
+type First = (Micros, Box<str>);
+
 /// The sessions so far.
 pub(super) struct Fold<'a> {
     hours: &'a Hours,
@@ -77,7 +82,7 @@ pub(super) struct Fold<'a> {
     reviewers: BTreeMap<Box<str>, Decisions>,
     waits: Waits,
     longest: Vec<Long>,
-    firsts: BTreeMap<(Box<str>, Box<str>), (Micros, Box<str>)>,
+    firsts: BTreeMap<Pair, First>,
 }
 
 impl<'a> Fold<'a> {
@@ -176,19 +181,16 @@ impl<'a> Fold<'a> {
 
     /// The first session of each user and role that both are known.
     pub(super) fn pairs(&self) -> Vec<FirstTime> {
-        let known = |((user, role), _): &(&(Box<str>, Box<str>), _)| {
-            &**user != UNKNOWN && &**role != UNKNOWN
-        };
-        let pair =
-            |((user, role), (started, session)): (&(Box<str>, Box<str>), &(Micros, Box<str>))| {
-                FirstTime {
-                    user: user.to_string(),
-                    role: role.to_string(),
-                    session: session.to_string(),
-                    started_at: Time(*started),
-                }
-            };
-        self.firsts.iter().filter(known).map(pair).collect()
+        let pairs = self.firsts.iter();
+        let known = pairs.filter(|((user, role), _)| &**user != UNKNOWN && &**role != UNKNOWN);
+        known
+            .map(|((user, role), (started, session))| FirstTime {
+                user: user.to_string(),
+                role: role.to_string(),
+                session: session.to_string(),
+                started_at: Time(*started),
+            })
+            .collect()
     }
 
     /// The report, but for what is not a fold over its sessions.
@@ -203,14 +205,14 @@ impl<'a> Fold<'a> {
             rejections: of_reviewers(|of| of.rejections),
             approval_ms: self.waits.mean(),
         };
-        let reviewer = |(name, of): (&Box<str>, &Decisions)| Reviewer {
+        let reviewers = self.reviewers.iter().map(|(name, of)| Reviewer {
             name: name.to_string(),
             approvals: of.approvals,
             rejections: of.rejections,
             mean_ms: of.waits.mean(),
             max_ms: (of.waits.count > 0).then_some(of.waits.max_ms),
-        };
-        let mut reviewers: Vec<Reviewer> = self.reviewers.iter().map(reviewer).collect();
+        });
+        let mut reviewers: Vec<Reviewer> = reviewers.collect();
         reviewers.sort_by_key(|of| Reverse(of.approvals + of.rejections));
         reviewers.truncate(ROWS_MAX);
         let day =
@@ -237,9 +239,9 @@ impl<'a> Fold<'a> {
 
 /// The groups with the most sessions, most first.
 fn rows(groups: &BTreeMap<Box<str>, Group>) -> Vec<Row> {
-    let row =
-        |(name, group): (&Box<str>, &Group)| Row { name: name.to_string(), counts: group.counts() };
-    let mut rows: Vec<Row> = groups.iter().map(row).collect();
+    let named = groups.iter();
+    let named = named.map(|(name, group)| Row { name: name.to_string(), counts: group.counts() });
+    let mut rows: Vec<Row> = named.collect();
     rows.sort_by_key(|row| Reverse(row.counts.sessions));
     rows.truncate(ROWS_MAX);
     rows

@@ -178,14 +178,14 @@ impl<'a> CaseItem<'a> {
 impl<'a> CaseDetails<'a> {
     /// All of a case.
     pub fn of(id: &'a str, case: &'a Case) -> CaseDetails<'a> {
-        let entry = |(id, done): (&'a Box<str>, &'a Done)| SessionEntry {
+        let sessions = case.sessions.iter().map(|(id, done)| SessionEntry {
             id,
             added_by: &done.by,
             added_at: Time(done.at),
-        };
+        });
         CaseDetails {
             item: CaseItem::of(id, case),
-            sessions: case.sessions.iter().map(entry).collect(),
+            sessions: sessions.collect(),
             notes: case.notes.iter().map(SaidItem::of).collect(),
         }
     }
