@@ -122,7 +122,6 @@ pub type App = Arc<Shared>;
 impl Shared {
     /// At the start.
     #[must_use]
-    #[expect(clippy::too_many_arguments, reason = "each is a part of its own, opened before")]
     pub fn new(
         engine: Arc<Engine>,
         config: Config,
