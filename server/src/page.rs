@@ -1,12 +1,15 @@
 //! The pages: files that are part of the program, as they are in `server/ui/`. No build step.
 //!
-//! A new file is one line in [`FILES`].
+//! A new file is one line in [`FILES`]. Lines that are comments and nothing else stay here: they are for who reads the
+//! sources, and a seventh of what would go over the wire.
 
 use crate::problem::Problem;
 use axum::body::Body;
 use axum::extract::Path;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
+use bytes::Bytes;
+use std::sync::LazyLock;
 
 /// A file of the pages.
 struct File {
@@ -85,6 +88,29 @@ const FILES: &[File] = &[
     file!("virtual.js", JS),
 ];
 
+/// What is served of each file.
+static SERVED: LazyLock<Vec<Bytes>> = LazyLock::new(|| {
+    let served = |file: &File| match (file.media_type, std::str::from_utf8(file.bytes)) {
+        (JS | CSS, Ok(source)) => Bytes::from(without_comments(source)),
+        _ => Bytes::from_static(file.bytes),
+    };
+    FILES.iter().map(served).collect()
+});
+
+/// A source without the lines that are comments only. (No text of several lines in the sources has one that looks so.)
+fn without_comments(source: &str) -> String {
+    let mut within = false;
+    let code = source.lines().filter(|line| {
+        let line = line.trim();
+        let comment = within || line.starts_with("//") || line.starts_with("/*");
+        within = (within || line.starts_with("/*")) && !line.ends_with("*/");
+        !comment
+    });
+    let mut code = code.collect::<Vec<_>>().join("\n");
+    code.push('\n');
+    code
+}
+
 /// FNV-1a, 64 bits: tells versions of a file apart.
 const fn fingerprint(bytes: &[u8]) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
@@ -107,16 +133,17 @@ pub async fn file(Path(name): Path<String>, headers: HeaderMap) -> Result<Respon
 }
 
 fn answer(name: &str, headers: &HeaderMap) -> Result<Response, Problem> {
-    let file = FILES
+    let (file, bytes) = FILES
         .iter()
-        .find(|file| file.name == name)
+        .zip(&*SERVED)
+        .find(|(file, _)| file.name == name)
         .ok_or_else(|| Problem::not_found("there is no such file"))?;
     let etag = format!("\"{:016x}\"", file.etag);
     let known = headers
         .get(header::IF_NONE_MATCH)
         .and_then(|value| value.to_str().ok())
         .is_some_and(|tags| tags.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag));
-    let mut response = Response::new(if known { Body::empty() } else { Body::from(file.bytes) });
+    let mut response = Response::new(if known { Body::empty() } else { Body::from(bytes.clone()) });
     if known {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
     }
@@ -128,4 +155,19 @@ fn answer(name: &str, headers: &HeaderMap) -> Result<Response, Problem> {
         headers.insert(header::ETAG, value);
     }
     Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_served_has_the_code_and_no_comments_of_their_own() {
+        let source = "// For readers.\nconst a = 1; // stays\n  /** Several\n   * lines.\n   */\nconst b = \"// c\";\n/* one */\nb();\n";
+        let code = "const a = 1; // stays\nconst b = \"// c\";\nb();\n";
+        assert_eq!(without_comments(source), code);
+        for (file, bytes) in FILES.iter().zip(&*SERVED).filter(|(file, _)| file.media_type == JS) {
+            assert!(bytes.len() * 2 > file.bytes.len(), "{} is mostly code", file.name);
+        }
+    }
 }
