@@ -104,7 +104,6 @@ export const saveSearch = (search) => ask("/v1/searches", {
 /** Forgets a saved search. */
 export const deleteSearch = (key) => ask(`/v1/searches/${id(key)}`, { method: "DELETE" });
 
-const post = (url, body) => ask(url, { method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json" } });
 /** Links to a session: `{items}` */
 export const links = (session, signal) => get("/v1/links", params({ session }), signal);
 /** Makes a link to a session's file (`{format}`) or to its page (`{to}`). */

@@ -10,7 +10,6 @@
 //! | `GET /v1/reviews` | `review`, `read` |
 //! | `POST /v1/reviews` | `ingest` |
 //! | `/v1/reviews/...` | `review`, `ingest`, to read also `read`; who may say what of a review, the handlers say |
-//! | `/v1/reviews/...` | `review` |
 //! | `/v1/sessions/{id}/rerun`; calling a run off | `review`, `admin` |
 //! | looking at `/v1/runs` | `read`, `review`, `admin` |
 //! | `/v1/runs/take`, and what a taker says of its run | `ingest` |
