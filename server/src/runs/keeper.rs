@@ -82,15 +82,24 @@ async fn look(app: &App, reviewed: &mut BTreeSet<Box<str>>) -> Result<Duration, 
             runs.step(&run.id, DAYBOOK, step).await?;
         }
     }
-    let mut unsettled = Vec::new();
+    let (mut unsettled, mut failed) = (Vec::new(), None);
     for id in reviewed.iter() {
         let run = runs.ledger.read(|book| book.get(id).cloned());
-        match run {
-            Some(run) if !settle(app, &run).await? => unsettled.push(id.clone()),
-            _ => {}
+        let Some(run) = run else { continue };
+        // One that can't be settled now keeps none of the others.
+        match settle(app, &run).await {
+            Ok(true) => {}
+            Ok(false) => unsettled.push(id.clone()),
+            Err(problem) => {
+                unsettled.push(id.clone());
+                failed.get_or_insert(problem);
+            }
         }
     }
     *reviewed = unsettled.into_iter().collect();
+    if let Some(problem) = failed {
+        return Err(problem);
+    }
     let next = runs.ledger.read(|book| book.open().map(|run| due(runs, run)).min());
     let left = next.map(|Micros(next)| next.saturating_sub(Micros::now().0).max(0).unsigned_abs());
     Ok(left.map_or(LONG, Duration::from_micros))
