@@ -18,7 +18,8 @@ use crate::replay::pieces::{Piece, Source};
 use daybook_engine::event::Kind;
 use daybook_engine::event::wire::{Body, Content, Start};
 use daybook_engine::screen::Size;
-use serde_json::{Value, json};
+use serde::Serialize;
+use std::collections::BTreeMap;
 use std::io::Write;
 
 /// The version of the format.
@@ -36,7 +37,8 @@ pub(super) fn write(
     let state = &download.session().state;
     let start = state.started_at().unwrap_or_default().0.div_euclid(1_000_000) * 1_000_000;
     let facts = state.facts().cloned().unwrap_or_default();
-    put(out, &head(download, &facts, version, start / 1_000_000))?;
+    let head = head(download, &facts, version, start / 1_000_000)?;
+    out.write_all(head.as_bytes()).map_err(Error::from)?;
     let source = if download.has_terminal() { Source::Terminal } else { Source::Commands };
     let mut cast =
         Cast { out, version, clock: start, since: start, begins_line: true, cut: Vec::new() };
@@ -67,11 +69,46 @@ pub(super) fn write(
     cast.flush()
 }
 
-fn put(out: &mut (dyn Write + Send), value: &Value) -> Result<(), QueryError> {
-    Ok(out.write_all(format!("{value}\n").as_bytes()).map_err(Error::from)?)
+/// The first line. Its version stands first: that is what recordings are known by.
+#[derive(Serialize)]
+struct Head<'a> {
+    version: u8,
+    #[serde(flatten)]
+    size: Option<Size2>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    term: Option<Term<'a>>,
+    timestamp: i64,
+    title: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    tags: &'a [Box<str>],
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    env: BTreeMap<&'static str, &'a str>,
 }
 
-fn head(download: &Download<'_>, facts: &Start, version: Version, timestamp: i64) -> Value {
+/// The terminal's size, as v2 has it.
+#[derive(Serialize)]
+struct Size2 {
+    width: u32,
+    height: u32,
+}
+
+/// The terminal, as v3 has it.
+#[derive(Serialize)]
+struct Term<'a> {
+    cols: u32,
+    rows: u32,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    kind: Option<&'a str>,
+}
+
+fn head(
+    download: &Download<'_>,
+    facts: &Start,
+    version: Version,
+    timestamp: i64,
+) -> Result<String, QueryError> {
     let Size { cols, rows } = match (facts.cols, facts.rows) {
         (Some(cols), Some(rows)) => Size { cols, rows },
         _ => Size::default(),
@@ -79,28 +116,20 @@ fn head(download: &Download<'_>, facts: &Start, version: Version, timestamp: i64
     let said = |name: &str| facts.metadata.get(name).map(|value| &**value);
     let who = facts.user.as_deref().unwrap_or(&download.session().id);
     let role = facts.role.as_deref().map(|role| format!(" on {role}")).unwrap_or_default();
-    let title = said("title").map_or_else(|| format!("{who}{role}"), Into::into);
-    let mut head = match version {
-        Version::V2 => json!({"version": 2, "width": cols, "height": rows}),
-        Version::V3 => json!({"version": 3, "term": {"cols": cols, "rows": rows}}),
+    let is_v3 = version == Version::V3;
+    let env = ["TERM", "SHELL"].into_iter().filter(|name| !is_v3 || *name != "TERM");
+    let head = Head {
+        version: if is_v3 { 3 } else { 2 },
+        size: (!is_v3).then_some(Size2 { width: cols, height: rows }),
+        term: is_v3.then(|| Term { cols, rows, kind: said("TERM") }),
+        timestamp,
+        title: said("title").map_or_else(|| format!("{who}{role}"), Into::into),
+        command: said("command"),
+        tags: if is_v3 { &facts.tags } else { &[] },
+        env: env.filter_map(|name| Some((name, said(name)?))).collect(),
     };
-    let mut env = serde_json::Map::new();
-    for name in ["TERM", "SHELL"] {
-        env.extend(said(name).map(|value| (name.to_owned(), json!(value))));
-    }
-    if let Some(object) = head.as_object_mut() {
-        object.insert("timestamp".into(), json!(timestamp));
-        object.insert("title".into(), json!(title));
-        object.extend(said("command").map(|command| ("command".into(), json!(command))));
-        if version == Version::V3 {
-            if let (Some(kind), Some(term)) = (env.remove("TERM"), object.get_mut("term")) {
-                term["type"] = kind;
-            }
-            object.extend((!facts.tags.is_empty()).then(|| ("tags".into(), json!(facts.tags))));
-        }
-        object.extend((!env.is_empty()).then(|| ("env".into(), Value::Object(env))));
-    }
-    head
+    let line = serde_json::to_string(&head);
+    Ok(line.map_err(|error| Error::from(std::io::Error::from(error)))? + "\n")
 }
 
 struct Cast<'o> {
