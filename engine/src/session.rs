@@ -298,6 +298,16 @@ impl SessionState {
         review.standing(self.requester())
     }
 
+    /// Did it end after a review of it was asked for, by their numbers? Then nobody waits for that one any more. What is
+    /// asked for after the end, such as running one of its commands again, is none of what went on in it.
+    #[must_use]
+    pub fn ended_after(&self, review: &Review) -> bool {
+        match (&self.end, &review.request) {
+            (Some((end, ..)), Some((asked, ..))) => asked < end,
+            (end, _) => end.is_some(),
+        }
+    }
+
     /// Has it a review that waits for reviewers?
     fn any_pending_review(&self) -> bool {
         let mut asked = self.reviews.values().filter(|review| review.request.is_some());

@@ -175,7 +175,7 @@ pub(super) fn may(
         let open = status.after(decision, review.scope()).is_some();
         let answers = matches!(decision, Decision::Approved | Decision::Rejected);
         let over = answers && review.expires_at().is_some_and(|at| now >= at);
-        let again = decision == Decision::Approved && (said || session.state.end.is_some());
+        let again = decision == Decision::Approved && (said || session.state.ended_after(review));
         // Whoever may not force needs no button for it, and where one is enough nobody has to.
         let needless = force
             && (caller.0.is_none()
@@ -256,7 +256,7 @@ fn take(
                 "the review is pending, but the session's start has not arrived, so nobody knows who asks; approve it once it has".to_owned(),
             ));
         }
-        if session.state.end.is_some() {
+        if session.state.ended_after(review) {
             return Err(conflict("the review is pending, but its session has ended: there is nothing to approve any more".to_owned()));
         }
         if wish.force && said(Decision::Approved) {

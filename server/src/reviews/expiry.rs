@@ -94,7 +94,7 @@ fn due(
                 continue;
             }
             let why = match review.expires_at() {
-                _ if session.state.end.is_some() => Some("its session ended"),
+                _ if session.state.ended_after(review) => Some("its session ended"),
                 Some(at) if now >= at => None,
                 Some(at) => {
                     next = Some(next.map_or(at, |next| next.min(at)));

@@ -268,6 +268,17 @@ async fn a_run_that_takes_an_approval_is_offered_once_somebody_else_approved_it(
     service.tell(&taken, "start", json!({"session": "again"})).await;
     until("the review is executed", async || status(&run).await == "executed").await;
 
+    // By the door for reviewers, too; that the session ended is nothing to it, also once it was looked for such ones.
+    let answered = service.rerun(json!({})).await;
+    asked(&answered).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let path = format!("/v1/reviews/{}/decision", answered["review"].as_str().unwrap());
+    let said = service.say(&path, json!({"decision": "approved", "by": "bob@example.com"})).await;
+    assert_eq!(said.0, 200, "{}", said.1);
+    service.until_state(&answered, "requested").await;
+    let path = format!("/v1/runs/{}?by=ann@example.com", answered["id"].as_str().unwrap());
+    assert_eq!(service.send(Method::DELETE, &path, "").await.1["state"], "cancelled");
+
     let alone = service.rerun(json!({})).await;
     asked(&alone).await;
     decide(&alone, "approved", "ann@example.com").await;
