@@ -12,7 +12,6 @@ use crate::error::Error;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
-use std::fmt::Write as _;
 use std::path::Path;
 
 const HEAD: &[u8] = b"{\"sha256\":\"";
@@ -51,9 +50,5 @@ pub(crate) fn read<T: DeserializeOwned>(disk: &dyn Disk, path: &Path) -> Result<
 }
 
 fn digits(bytes: &[u8]) -> String {
-    let mut digits = String::with_capacity(DIGITS);
-    for byte in Sha256::digest(bytes) {
-        let _ = write!(digits, "{byte:02x}");
-    }
-    digits
+    hex::encode(Sha256::digest(bytes))
 }

@@ -49,8 +49,8 @@ pub fn id(prefix: &str, parts: &[&[u8]]) -> String {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }
-    let hex: String = hash.finalize().iter().take(10).map(|byte| format!("{byte:02x}")).collect();
-    format!("{prefix}-{hex}")
+    let hash = hash.finalize().first_chunk::<10>().map(hex::encode).unwrap_or_default();
+    format!("{prefix}-{hash}")
 }
 
 #[cfg(test)]

@@ -254,7 +254,7 @@ impl Puller {
             hash.update(&piece);
             bytes += piece.len() as u64;
         }
-        let hash: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = hex::encode(hash.finalize());
         if bytes != number(item, "bytes") || hash != field(item, "sha256") {
             fs::remove_file(&part).with_context(failed)?;
             bail!("{path} did not arrive as it is: its SHA-256 is another one; it was not kept");

@@ -6,7 +6,6 @@ use crate::disk::{Disk, DiskFile, FileWriter, Open, read_exact_at};
 use crate::error::Error;
 use crate::segment::FileEntry;
 use sha2::{Digest as _, Sha256};
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -82,11 +81,7 @@ fn copy_file(disk: &dyn Disk, from: &Path, to: &Path, expected: &FileEntry) -> R
         out.write_all(window).map_err(Error::io("write", to))?;
         at += part as u64;
     }
-    let hash = hash.finalize().iter().fold(String::new(), |mut text, byte| {
-        _ = write!(text, "{byte:02x}");
-        text
-    });
-    if hash != expected.sha256 {
+    if hex::encode(hash.finalize()) != expected.sha256 {
         return Err(damaged(0, "it is not the file that was backed up".to_owned()));
     }
     out.finish().map_err(Error::io("sync", to))

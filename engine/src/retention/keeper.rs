@@ -307,7 +307,6 @@ impl Shared {
         getrandom::fill(&mut bytes).map_err(|error| {
             Error::io("read random bytes for", Path::new("a hold"))(std::io::Error::other(error))
         })?;
-        let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(format!("hold-{digits}").into())
+        Ok(format!("hold-{}", hex::encode(bytes)).into())
     }
 }

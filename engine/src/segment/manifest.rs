@@ -10,7 +10,6 @@ use crate::event::{Micros, Offset};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::Path;
 
 /// The version of the format that this module writes.
@@ -93,7 +92,7 @@ impl Manifest {
                 .map_err(|error| Error::io("write", path)(std::io::Error::other(error)))
         };
         let mut hashed = Manifest { self_sha256: NO_HASH.to_owned(), ..self.clone() };
-        hashed.self_sha256 = hexadecimal(&Sha256::digest(json(&hashed)?));
+        hashed.self_sha256 = hex::encode(Sha256::digest(json(&hashed)?));
         json(&hashed)
     }
 
@@ -149,14 +148,6 @@ impl FileEntry {
             hash.update(&*piece);
             at += len as u64;
         }
-        Ok(FileEntry { bytes, sha256: hexadecimal(&hash.finalize()) })
+        Ok(FileEntry { bytes, sha256: hex::encode(hash.finalize()) })
     }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        let _ = write!(out, "{byte:02x}");
-    }
-    out
 }

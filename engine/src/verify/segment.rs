@@ -311,11 +311,7 @@ impl Check<'_> {
             at += piece.len() as u64;
             self.count_bytes(piece.len() as u64);
         }
-        let mut sha256 = String::with_capacity(64);
-        for byte in hash.finalize() {
-            let _ = write!(sha256, "{byte:02x}");
-        }
-        Ok((len, sha256))
+        Ok((len, hex::encode(hash.finalize())))
     }
 }
 

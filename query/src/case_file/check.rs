@@ -1,7 +1,7 @@
 //! Checking: nothing of the file is believed before.
 
 use super::{
-    CASE, CHECKPOINT, CaseSessions, FORMAT, FileEntry, MANIFEST, Manifest, SessionFiles, hex, lines,
+    CASE, CHECKPOINT, CaseSessions, FORMAT, FileEntry, MANIFEST, Manifest, SessionFiles, lines,
 };
 use daybook_engine::merkle::bundle::{Bundle, Proved};
 use daybook_engine::merkle::{Checkpoint, Verifier};
@@ -208,7 +208,7 @@ impl<R: Read + Seek> Files<R> {
             bytes += read as u64;
             hash.update(piece.get(..read).unwrap_or_default());
         }
-        let sha256 = hex(&hash.finalize());
+        let sha256 = hex::encode(hash.finalize());
         Ok((name.clone(), FileEntry { name, bytes, sha256 }))
     }
 
@@ -240,7 +240,7 @@ impl<R: Read + Seek> Files<R> {
         })
         .map_err(|error| error.to_string())?;
         let events = session.events.as_ref().and_then(|name| hashes.get(name));
-        if events != Some(&hex(&hash.finalize())) {
+        if events != Some(&hex::encode(hash.finalize())) {
             return Err("its events are not those that are proved".to_owned());
         }
         Ok(Some(proved))

@@ -106,7 +106,3 @@ fn lines(
     }
     Ok(())
 }
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}

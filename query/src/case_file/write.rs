@@ -1,6 +1,6 @@
 //! Writing: file after file, into an output that can't be gone back in.
 
-use super::{CASE, CHECKPOINT, FORMAT, FileEntry, MANIFEST, Manifest, SessionFiles, hex, lines};
+use super::{CASE, CHECKPOINT, FORMAT, FileEntry, MANIFEST, Manifest, SessionFiles, lines};
 use crate::columnar;
 use crate::error::QueryError;
 use crate::export::{ExportRequest, Format, export};
@@ -130,7 +130,11 @@ impl Archive<'_> {
         let mut file = Hashed { zip: &mut self.zip, hash: Sha256::new(), bytes: 0 };
         write(&mut file)?;
         let Hashed { hash, bytes, .. } = file;
-        self.files.push(FileEntry { name: name.to_owned(), bytes, sha256: hex(&hash.finalize()) });
+        self.files.push(FileEntry {
+            name: name.to_owned(),
+            bytes,
+            sha256: hex::encode(hash.finalize()),
+        });
         Ok(())
     }
 }

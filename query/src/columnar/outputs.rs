@@ -36,5 +36,5 @@ impl Outputs {
 
 /// The SHA-256 of an output's bytes, in hexadecimal.
 pub(crate) fn sha256(output: &[u8]) -> String {
-    Sha256::digest(output).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(output))
 }

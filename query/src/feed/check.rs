@@ -7,7 +7,6 @@ use super::units::{self, File};
 use daybook_engine::disk::SharedDisk;
 use daybook_engine::verify::{Finding, Mend, Problem, Report};
 use sha2::{Digest as _, Sha256};
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 /// Reads every file that the tables in `dir/feeds` have, and adds to `report` what was read and what is wrong.
@@ -90,10 +89,7 @@ fn wrong(store: &dyn Store, file: &File) -> Result<Option<(Problem, String)>, Er
         }
         from = to;
     }
-    let mut found = String::new();
-    for byte in hash.finalize() {
-        let _ = write!(found, "{byte:02x}");
-    }
+    let found = hex::encode(hash.finalize());
     if store.read(&file.path, file.size..file.size + 1).is_ok() {
         let what = format!("it is longer than the {} bytes that were written", file.size);
         return Ok(Some((Problem::Damaged, what)));

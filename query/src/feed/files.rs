@@ -29,7 +29,6 @@ use parquet::arrow::ArrowWriter;
 use parquet::file::metadata::KeyValue;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -324,11 +323,7 @@ impl Hashing {
     /// Makes the file durable; answers its length and its hash.
     fn finish(mut self) -> io::Result<(u64, String)> {
         self.out.finish()?;
-        let mut digits = String::with_capacity(64);
-        for byte in self.hash.finalize() {
-            let _ = write!(digits, "{byte:02x}");
-        }
-        Ok((self.len, digits))
+        Ok((self.len, hex::encode(self.hash.finalize())))
     }
 }
 

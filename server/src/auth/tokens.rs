@@ -354,8 +354,7 @@ fn make(new: NewToken) -> io::Result<(Token, String)> {
 }
 
 fn hash(secret: &str) -> String {
-    let digest: [u8; 32] = Sha256::digest(secret.as_bytes()).into();
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(secret.as_bytes()))
 }
 
 fn wrong(what: String) -> io::Error {

@@ -158,7 +158,7 @@ fn body(sink: &Sink, batch: &[Told]) -> Result<Body, String> {
     }
     let offset = |told: Option<&Told>| told.map_or(0, |told| told.offset.0);
     let hash = Sha256::digest(&bytes);
-    let hash: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let hash = hash.first_chunk::<16>().map(hex::encode).unwrap_or_default();
     let (first, last) = (offset(batch.first()), offset(batch.last()));
     let key = format!("{}-{first}-{last}-{hash}", sink.name);
     let bytes = compressed(sink.compression, bytes).map_err(|error| error.to_string())?;

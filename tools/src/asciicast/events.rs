@@ -35,7 +35,7 @@ pub fn events(bytes: &[u8], recording: &Recording, labels: &Labels) -> Vec<Strin
         // Without a time of its own, a recording is the same one only if it also started then.
         hash.update(start.to_le_bytes());
     }
-    let id: String = hash.finalize().iter().take(10).map(|byte| format!("{byte:02x}")).collect();
+    let id = hash.finalize().first_chunk::<10>().map(hex::encode).unwrap_or_default();
     let mut lines = Lines { session: format!("cast-{id}"), start, lines: Vec::new() };
     lines.push(0, "session.start", first(recording, labels));
     let (mut last, mut exit) = (0, None);

@@ -25,7 +25,6 @@ use prost::Message as _;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
-use std::fmt::Write as _;
 
 /// The documents of a request's records, with their ids.
 pub fn documents<'a>(
@@ -60,7 +59,7 @@ pub fn documents<'a>(
             let hash: [u8; 32] = said.finalize().into();
             let place = met.entry(hash).or_default();
             *place += 1;
-            let mut id = hex(hash.get(..16).unwrap_or_default());
+            let mut id = hex::encode(hash.get(..16).unwrap_or_default());
             if *place > 1 {
                 id.push_str(&format!("-{place}"));
             }
@@ -93,8 +92,8 @@ fn document(mut fields: Map<String, Value>, record: &LogRecord) -> Value {
     for (name, text) in [
         ("severity_text", record.severity_text.clone()),
         ("event.name", record.event_name.clone()),
-        ("trace_id", hex(&record.trace_id)),
-        ("span_id", hex(&record.span_id)),
+        ("trace_id", hex::encode(&record.trace_id)),
+        ("span_id", hex::encode(&record.span_id)),
     ] {
         if !text.is_empty() {
             fields.insert(name.to_owned(), json!(text));
@@ -130,14 +129,6 @@ fn value(any: &AnyValue) -> Value {
         #[allow(unreachable_patterns, reason = "newer versions of the protocol have more")]
         Some(_) => Value::Null,
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing into a String can't fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

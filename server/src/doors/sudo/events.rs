@@ -16,7 +16,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
-use std::fmt::Write as _;
 
 /// The number of the command in its session.
 pub const COMMAND: u32 = 1;
@@ -96,11 +95,7 @@ pub fn session_id(facts: Facts<'_>, message: &[u8]) -> String {
     let host = facts.text("submithost").unwrap_or_default();
     let host: String = host.chars().filter(|c| !c.is_control()).take(64).collect();
     let hash = Sha256::digest(message);
-    let hash = hash.iter().take(10).fold(String::new(), |mut text, byte| {
-        // Writing into a String can't fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    });
+    let hash = hash.first_chunk::<10>().map(hex::encode).unwrap_or_default();
     format!("sudo-{host}-{hash}")
 }
 
