@@ -147,13 +147,11 @@ impl Feed {
         u64::try_from(place).unwrap_or(0)
     }
 
-    /// How far its tables are, if that is further than the log's end: the log is an older copy of the one that wrote
-    /// them, and what is new in it has offsets that they have already.
+    /// Are its tables further than a log that ends here? Then the log is an older copy of the one that wrote them, and
+    /// what is new in it has offsets that they have already.
     #[must_use]
-    pub fn ahead_of(&self, snapshot: &Snapshot) -> Option<u64> {
-        let end = snapshot.parts.iter().map(|part| part.end().0).max().unwrap_or(0);
-        let places = self.tables.iter().map(|(_, table)| self.place(&table.state()));
-        places.max().filter(|place| *place > end)
+    pub fn is_ahead_of(&self, end: u64) -> bool {
+        self.tables.iter().any(|(_, table)| self.place(&table.state()) > end)
     }
 
     /// Reads what others committed to its tables.

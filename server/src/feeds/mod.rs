@@ -111,9 +111,16 @@ impl Feeds {
         let running = |spec: &Spec| {
             Arc::new(Running { spec: spec.clone(), feed: Mutex::default(), live: Mutex::default() })
         };
+        let places = Places::open(engine)?;
+        let names: Vec<String> = specs.iter().map(place_name).collect();
+        if !names.is_empty() {
+            let parts = engine.snapshot().parts;
+            let end = parts.iter().map(|part| part.end().0).max().unwrap_or(0);
+            places.keep_to_compare(&names, end)?;
+        }
         Ok(Feeds {
             engine: Arc::clone(engine),
-            places: Arc::new(Places::open(engine)?),
+            places: Arc::new(places),
             feeds: specs.iter().map(running).collect(),
             stopping: Arc::default(),
             threads: Mutex::default(),

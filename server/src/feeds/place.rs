@@ -33,6 +33,10 @@ pub struct Place {
     /// The tables were further than the log once, so they are of another log, though of this name.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub set_back: bool,
+    /// Where the log ended when it was opened, until it has been compared with the tables since: what it has grown by
+    /// afterwards must not hide that they were further.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_compare: Option<u64>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -70,8 +74,7 @@ impl Places {
                 let mut random = [0u8; 36];
                 getrandom::fill(&mut random).map_err(|error| unusable(error.to_string()))?;
                 let (node, secret) = random.split_at(4);
-                let node =
-                    node.iter().fold(String::new(), |name, byte| format!("{name}{byte:02x}"));
+                let node = hex::encode(node);
                 let secret = STANDARD.encode(secret);
                 let file = File { version: VERSION, node, secret, places: BTreeMap::new() };
                 // Before a table knows the name. A log that is read-only has no feeds that write.
@@ -98,6 +101,25 @@ impl Places {
     /// How far a feed is.
     pub fn of(&self, feed: &str) -> Place {
         self.file.lock().places.get(feed).cloned().unwrap_or_default()
+    }
+
+    /// Notes down, durably, that feeds' tables are to be compared with a log that ends here. An end that is noted down
+    /// already stays: the tables could not be reached since.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn keep_to_compare(&self, feeds: &[String], end: u64) -> Result<(), Error> {
+        let mut file = self.file.lock();
+        let mut next = file.clone();
+        for feed in feeds {
+            next.places.entry(feed.clone()).or_default().to_compare.get_or_insert(end);
+        }
+        // A log that is read-only has no feeds that write.
+        if self.engine.read_only_reason().is_none() {
+            self.engine.keep_beside(Beside::Feeds, &next)?;
+        }
+        *file = next;
+        Ok(())
     }
 
     /// Notes down, durably, how far a feed is.

@@ -4,7 +4,7 @@ use super::{Running, file, place_name, sign, table};
 use crate::auth::Caller;
 use crate::params::{Fields, FromFields, NoParams, Params};
 use crate::problem::{Document, Problem};
-use crate::state::{App, json_response};
+use crate::state::{App, answer};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
@@ -129,7 +129,7 @@ pub async fn list_feeds(
     Params(NoParams): Params<NoParams>,
 ) -> Result<Response, Problem> {
     let items = app.feeds.all().iter().map(|running| item(&app, running)).collect();
-    Ok(json_response(serde_json::to_vec(&FeedList { items }).map_err(Problem::internal)?))
+    answer(StatusCode::OK, &FeedList { items })
 }
 
 fn item(app: &App, running: &Running) -> FeedItem {
@@ -340,14 +340,14 @@ pub async fn pull(
     let expires = Micros(Micros::now().0.saturating_add(asked.link));
     let links =
         Links { base: base(&app, &headers), signer, expires, feed: &asked.feed, table: &table };
-    let answer = FilePage {
+    let page = FilePage {
         items: entries.into_iter().map(|entry| links.item(entry)).collect(),
         remaining: remaining.into_iter().map(|entry| links.item(entry)).collect(),
         removed: went.into_iter().map(|went| links.removed(went)).collect(),
         next_cursor: next,
         more,
     };
-    Ok(json_response(serde_json::to_vec(&answer).map_err(Problem::internal)?))
+    answer(StatusCode::OK, &page)
 }
 
 /// Makes links to files.

@@ -122,16 +122,18 @@ impl Worker {
         Ok(())
     }
 
-    /// Is the log the one that wrote the tables? One that is set back would leave out what is new in it; and once it has
-    /// grown that can't be seen any more, so it is noted down.
+    /// Is the log the one that wrote the tables? One that is set back would leave out what is new in it; and as it grows
+    /// that can't be seen any more, so where it ended at its start is compared, and what came out is noted down.
     fn is_of_its_tables(&self, feed: &Feed) -> Result<(), Error> {
         let name = place_name(&self.running.spec);
-        let place = self.places.of(&name);
-        let set_back = feed.ahead_of(&self.engine.snapshot()).is_some();
-        if set_back && !place.set_back {
-            self.places.keep(&name, Place { set_back, ..place.clone() })?;
+        let mut place = self.places.of(&name);
+        if let Some(end) = place.to_compare.take() {
+            place.set_back |= feed.is_ahead_of(end);
+            if self.engine.read_only_reason().is_none() {
+                self.places.keep(&name, place.clone())?;
+            }
         }
-        if set_back || place.set_back {
+        if place.set_back {
             let what = "they have more of this log than there is: the data directory is an older copy of the one that wrote them, and its new events would be missing; give the feed another `location` or another name";
             return Err(Error::Table(what.to_owned()));
         }
@@ -158,7 +160,8 @@ impl Worker {
             let unknown = place.unknown + shipped.unknown;
             let tables = Some(tables.clone());
             let through = shipped.through;
-            self.places.keep(&place_name, Place { through, unknown, tables, set_back: false })?;
+            self.places
+                .keep(&place_name, Place { through, unknown, tables, ..Place::default() })?;
             Ok(Some(shipped))
         })?;
         let Some(shipped) = shipped else { return Ok(false) };
