@@ -29,8 +29,8 @@ fn every_kind_is_read_with_all_its_fields() {
         r#""kind":"terminal.marker","text":"here""#,
         r#""kind":"review.request","review":"r1","scope":"command","command":1,"groups":["dba"],"min_approvals":2,"expires_at":"2026-03-01T11:00:00Z","duration_ms":3600000,"reason":"why""#,
         r#""kind":"review.decision","review":"r1","decision":"approved","by":"b@example.com","comment":"ok","forced":true"#,
-        r#""kind":"session.end","status":"killed","exit_code":137,"reason":"cut off""#,
-        r#""kind":"note","by":"c@example.com","text":"look at this""#,
+        r#""kind":"session.end","status":"killed","exit_code":137,"reason":"cut off","events":12"#,
+        r#""kind":"note","command":1,"by":"c@example.com","text":"look at this""#,
         r#""kind":"access","by":"c@example.com","action":"search","target":"drop""#,
         r#""kind":"retention","by":"c@example.com","action":"hold","target":"h1","case":"2026-17","reason":"subpoena","metadata":{"users":"a@example.com"}"#,
     ];

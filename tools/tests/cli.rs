@@ -151,12 +151,17 @@ fn an_export_that_is_killed_is_gone_on_with_and_has_every_event_once() {
         let export =
             ["export", "--server", &server.address, "--slice", "9", "-o", out.to_str().unwrap()];
         let mut gone_on = 0;
-        for patience in 1..40 {
+        let progress = dir.path().join(format!("{name}.part.json"));
+        for patience in 0..20 {
             let mut child = daybook().args(export).stdout(Stdio::null()).spawn().unwrap();
-            std::thread::sleep(Duration::from_millis(10 + patience * 7 % 60));
+            // At some moment after its first slice.
+            while !progress.exists() && child.try_wait().unwrap().is_none() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            std::thread::sleep(Duration::from_millis(patience * 3 % 20));
             child.kill().unwrap();
             child.wait().unwrap();
-            gone_on += u32::from(dir.path().join(format!("{name}.part.json")).exists());
+            gone_on += u32::from(progress.exists());
             if out.exists() {
                 break;
             }
