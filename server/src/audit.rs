@@ -19,9 +19,12 @@ use crate::auth::{Caller, LOCAL};
 use crate::problem::Problem;
 use crate::recent::Recent;
 use crate::state::{App, Shared};
+use axum::extract::Query;
 use axum::http::{Method, Uri};
 use daybook_engine::event::wire::Access;
 use daybook_engine::{Error, OwnSession};
+use percent_encoding::percent_decode_str;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, mpsc, oneshot};
@@ -149,8 +152,10 @@ pub fn read_of(method: &Method, uri: &Uri, caller: Option<&Caller>) -> Option<Ac
         return None;
     }
     let path = uri.path();
-    let pairs = || form_pairs(uri.query().unwrap_or_default());
-    let value = |name: &str| pairs().find(|(known, _)| known == name).map(|(_, value)| value);
+    // What can't be read is refused later.
+    let pairs = Query::<Vec<(String, String)>>::try_from_uri(uri).map(|Query(pairs)| pairs);
+    let pairs = pairs.unwrap_or_default();
+    let value = |name: &str| pairs.iter().find(|(known, _)| known == name).map(|(_, v)| v.clone());
     let by = caller.and_then(Caller::name).unwrap_or(LOCAL);
     let told = |action: &str, target: &str| Access::new(by, action, cut(target));
     if let Some(rest) = path.strip_prefix("/v1/sessions/") {
@@ -199,24 +204,9 @@ fn cut(text: &str) -> &str {
     text.get(..end).unwrap_or_default()
 }
 
-fn form_pairs(query: &str) -> impl Iterator<Item = (String, String)> + '_ {
-    query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (decoded(&name.replace('+', " ")), decoded(&value.replace('+', " ")))
-    })
-}
-
 /// Percent-encoding undone.
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((byte, after)) = rest.split_first() {
-        let pair = after.get(..2).and_then(|pair| std::str::from_utf8(pair).ok());
-        let escaped = pair.filter(|_| *byte == b'%').and_then(|p| u8::from_str_radix(p, 16).ok());
-        bytes.push(escaped.unwrap_or(*byte));
-        rest = if escaped.is_some() { after.get(2..).unwrap_or_default() } else { after };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+fn decoded(text: &str) -> Cow<'_, str> {
+    percent_decode_str(text).decode_utf8_lossy()
 }
 
 #[cfg(test)]

@@ -159,8 +159,8 @@ impl<F: Fold> Inner<F> {
         at.since = at.since.saturating_add(u32::try_from(new.len()).unwrap_or(u32::MAX));
         if at.since >= KEEP_AFTER {
             at.since = 0;
-            let file =
-                FileRef { version: VERSION, through: at.through, state: &*self.state.read() };
+            let state = self.state.read();
+            let file = File { version: VERSION, through: at.through, state: &*state };
             if let Err(error) = self.engine.keep_beside(F::FILE, &file) {
                 // The log has it all.
                 tracing::warn!(%error, file = F::FILE.name(), "a ledger's state is not kept; it is made of the log again");
@@ -169,14 +169,6 @@ impl<F: Fold> Inner<F> {
         self.changes.send_modify(|changes| *changes += 1);
         Ok(())
     }
-}
-
-/// As [`File`].
-#[derive(Serialize)]
-struct FileRef<'a, S> {
-    version: u32,
-    through: Option<Seq>,
-    state: &'a S,
 }
 
 #[cfg(test)]

@@ -64,6 +64,7 @@ mod pool;
 mod problem;
 pub mod push;
 pub mod queue;
+mod random;
 mod ranges;
 mod recent;
 mod rekey;

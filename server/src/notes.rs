@@ -8,7 +8,7 @@ use crate::params::{Body, Fields, FromFields, NoParams, Params, body};
 use crate::problem::{Document, Problem};
 use crate::sessions::{no_session, session_id, visible};
 use crate::shapes;
-use crate::state::{App, json_response};
+use crate::state::{App, answer};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -115,10 +115,7 @@ pub async fn post_note(
         return Err(Problem::new("refused", StatusCode::BAD_REQUEST, "Refused", what));
     };
     let seq = seq_of(&app.engine.snapshot(), offset).ok_or_else(|| no_session(&id))?;
-    let written = Written { note, offset, seq };
-    let mut response = json_response(serde_json::to_vec(&written).map_err(Problem::internal)?);
-    *response.status_mut() = StatusCode::CREATED;
-    Ok(response)
+    answer(StatusCode::CREATED, &Written { note, offset, seq })
 }
 
 /// Is there a session that a note can be on, with the command that it is about?

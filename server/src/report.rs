@@ -4,10 +4,10 @@ use crate::auth::Caller;
 use crate::params::{Fields, FromFields, Params};
 use crate::problem::{Document, Problem};
 use crate::shapes;
-use crate::state::{App, json_response};
+use crate::state::{App, answer};
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -107,7 +107,7 @@ pub async fn get_report(
     };
     let made = app.reads.run_within(app.config.read_time_max, made).await??;
     match format {
-        Format::Json => Ok(json_response(serde_json::to_vec(&made).map_err(Problem::internal)?)),
+        Format::Json => answer(StatusCode::OK, &made),
         Format::Csv => {
             let mut out = Vec::new();
             csv::write(&made, &mut out).map_err(Problem::internal)?;

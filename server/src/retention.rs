@@ -5,7 +5,7 @@
 use crate::params::{Body, Fields, FromFields, NoParams, Params, body};
 use crate::problem::{Document, Problem};
 use crate::shapes;
-use crate::state::{App, json_response};
+use crate::state::{App, answer};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -24,10 +24,6 @@ async fn work<T: Send + 'static>(
     let engine = Arc::clone(&app.engine);
     let done = tokio::task::spawn_blocking(move || work(&engine)).await;
     Ok(done.map_err(Problem::internal)??)
-}
-
-fn answer(value: &impl Serialize) -> Result<Response, Problem> {
-    Ok(json_response(serde_json::to_vec(value).map_err(Problem::internal)?))
 }
 
 #[derive(Serialize)]
@@ -78,7 +74,7 @@ pub async fn get_policy(
     State(app): State<App>,
     Params(NoParams): Params<NoParams>,
 ) -> Result<Response, Problem> {
-    answer(&PolicyAnswer { policy: app.engine.policy() })
+    answer(StatusCode::OK, &PolicyAnswer { policy: app.engine.policy() })
 }
 
 /// Changes how long what is kept.
@@ -106,7 +102,7 @@ pub async fn put_policy(
         Ok(engine.policy())
     })
     .await?;
-    answer(&PolicyAnswer { policy })
+    answer(StatusCode::OK, &PolicyAnswer { policy })
 }
 
 /// How a pass is asked for.
@@ -154,7 +150,7 @@ pub async fn run(
         RunParams { .. } => engine.retention_plan(Micros::now()),
     })
     .await?;
-    answer(&report)
+    answer(StatusCode::OK, &report)
 }
 
 /// The legal holds, in the order in which they were placed.
@@ -172,7 +168,7 @@ pub async fn list_holds(
     Params(NoParams): Params<NoParams>,
 ) -> Result<Response, Problem> {
     let items: Vec<HoldItem> = app.engine.holds().into_iter().map(HoldItem::of).collect();
-    answer(&HoldPage { count: items.len() as u64, items, next_cursor: None })
+    answer(StatusCode::OK, &HoldPage { count: items.len() as u64, items, next_cursor: None })
 }
 
 /// Places a legal hold.
@@ -200,7 +196,7 @@ pub async fn post_hold(
     let scope = Scope { sessions, users, roles, query };
     let hold = NewHold { scope, case, reason, by };
     let hold = work(&app, move |engine| engine.hold(hold)).await?;
-    let mut response = answer(&HoldItem::of(hold))?;
+    let mut response = answer(StatusCode::OK, &HoldItem::of(hold))?;
     *response.status_mut() = StatusCode::CREATED;
     Ok(response)
 }
@@ -260,7 +256,7 @@ pub async fn delete_hold(
     let wanted = id.clone();
     let released = work(&app, move |engine| engine.release(&wanted, &by, &reason)).await?;
     match released {
-        Some(hold) => answer(&HoldItem::of(hold)),
+        Some(hold) => answer(StatusCode::OK, &HoldItem::of(hold)),
         None => Err(Problem::not_found(format!(
             "there is no hold `{}`; GET /v1/admin/holds lists them",
             daybook_engine::event::time::excerpt(&id)

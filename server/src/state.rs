@@ -22,7 +22,7 @@ use crate::reviews::Reviews;
 use crate::runs::Runs;
 use crate::searches::Searches;
 use axum::body::Body;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use daybook_engine::view::Snapshot;
 use daybook_engine::{Engine, Error};
@@ -205,6 +205,16 @@ impl Shared {
             .await??;
         Ok(json_response(json))
     }
+}
+
+/// A value as a JSON answer that no cache keeps.
+///
+/// # Errors
+/// A value that is no JSON: a defect.
+pub fn answer(status: StatusCode, value: &impl Serialize) -> Result<Response, Problem> {
+    let mut response = json_response(serde_json::to_vec(value).map_err(Problem::internal)?);
+    *response.status_mut() = status;
+    Ok(response)
 }
 
 /// A JSON answer that no cache keeps: it is about people.

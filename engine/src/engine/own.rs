@@ -129,11 +129,15 @@ impl Shared {
         // Parts come in the order of the log, in which a session of this kind is numbered.
         for part in self.snapshot().parts {
             let Some(run) = part.session(session.id())? else { continue };
-            let new = run.ordinals.iter().filter(|ordinal| {
+            // From the last one back: there are few new ones, and many old ones.
+            let is_new = |ordinal: &u32| {
                 part.facts(*ordinal).is_some_and(|facts| after.is_none_or(|seq| facts.seq > seq))
-            });
-            let new = Ordinals::List(new.collect());
+            };
+            let backwards = (0..run.ordinals.len()).rev().filter_map(|at| run.ordinals.get(at));
+            let mut new: Vec<u32> = backwards.take_while(is_new).collect();
             part.check()?;
+            new.reverse();
+            let new = Ordinals::List(new);
             part.read(&new, None, &mut |_, record| {
                 let event = record.event()?;
                 if let Body::Access(access) = event.body {

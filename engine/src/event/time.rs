@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::time::Duration;
 
 /// Microseconds since 1970-01-01T00:00:00Z.
 #[derive(
@@ -25,6 +26,12 @@ impl Micros {
     #[must_use]
     pub fn now() -> Micros {
         Micros(Timestamp::now().as_microsecond())
+    }
+
+    /// So much later, or as late as a time can be.
+    #[must_use]
+    pub fn saturating_add(self, by: Duration) -> Micros {
+        Micros(self.0.saturating_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
     }
 
     /// Reads an RFC 3339 time with any offset, down to nanoseconds (which round towards the past).

@@ -101,6 +101,18 @@ impl Caller {
         }
     }
 
+    /// Is it one that is not limited to some roles or users?
+    ///
+    /// # Errors
+    /// It is, and that won't do: why not.
+    pub fn sees_all(&self, why: &str) -> Result<(), Problem> {
+        if self.limits().are_none() {
+            return Ok(());
+        }
+        let what = format!("{why}, and the token is limited to some; use one that is not");
+        Err(Problem::new("scope", StatusCode::FORBIDDEN, "Not with this token", what))
+    }
+
     /// May it do this? Everybody may where no token is asked for.
     #[must_use]
     pub fn may(&self, scope: Scope) -> bool {

@@ -21,6 +21,7 @@ use crate::auth::Caller;
 use crate::notes::said;
 use crate::params::{Body, NoParams, Params, body};
 use crate::problem::{Document, Problem};
+use crate::random;
 use crate::sessions::no_session;
 use crate::shapes;
 use crate::state::{App, json_response};
@@ -81,15 +82,7 @@ struct CasePage<'a> {
 
 /// Is the token one that may see all sessions?
 fn unlimited(caller: &Caller) -> Result<(), Problem> {
-    if caller.limits().are_none() {
-        return Ok(());
-    }
-    Err(Problem::new(
-        "scope",
-        StatusCode::FORBIDDEN,
-        "Not with this token",
-        "cases may have sessions of all roles and users, and the token is limited to some; use one that is not",
-    ))
+    caller.sees_all("cases may have sessions of all roles and users")
 }
 
 fn no_case(id: &str) -> Problem {
@@ -108,13 +101,6 @@ fn open_case<'a>(cases: &'a Cases, id: &str) -> Result<&'a Case, Problem> {
         None => Ok(case),
         Some(_) => Err(conflict("the case is closed, and stays as it is; open another one")),
     }
-}
-
-fn new_id() -> Result<Box<str>, Problem> {
-    let mut bytes = [0; 6];
-    getrandom::fill(&mut bytes).map_err(Problem::internal)?;
-    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!("{}{digits}", hold::PREFIX).into())
 }
 
 fn details(app: &App, id: &str, status: StatusCode) -> Result<Response, Problem> {
@@ -201,7 +187,7 @@ pub async fn post_case(
     let name = said("name", &new.name, NAME_BYTES_MAX)?;
     let reason = said("reason", &new.reason, TEXT_BYTES_MAX)?;
     all_there(&app, new.sessions.clone()).await?;
-    let id = new_id()?;
+    let id = random::id::<6>(hold::PREFIX)?;
     let case = id.clone();
     let sessions: BTreeSet<Box<str>> = new.sessions.into_iter().collect();
     app.casework

@@ -24,7 +24,7 @@ use crate::problem::{Document, Problem};
 use crate::recent::Recent;
 use crate::sessions::{no_session, session_id, visible};
 use crate::shapes;
-use crate::state::{App, json_response};
+use crate::state::{App, answer};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Method, StatusCode};
@@ -390,8 +390,7 @@ async fn make(app: &App, caller: Caller, session: String, new: New) -> Result<Re
         })
         .await?;
     let url = url_of(&app.links.key, &made.grant);
-    let json = serde_json::to_vec(&Item::of(&made, Some(url))).map_err(Problem::internal)?;
-    Ok(json_response(json))
+    answer(StatusCode::OK, &Item::of(&made, Some(url)))
 }
 
 /// Is there anything that the link would show?
@@ -515,7 +514,7 @@ pub async fn delete_link(
     if !is_id {
         return Err(nothing);
     }
-    let answer = serde_json::json!({ "id": id, "revoked": true });
+    let revoked = serde_json::json!({ "id": id, "revoked": true });
     let revoke = move |links: &state::State, _: Micros| {
         let session = match links.links.get(&*id) {
             Some(link) if *link.made.by != *by && !caller.may(Scope::Admin) => {
@@ -537,7 +536,7 @@ pub async fn delete_link(
         Ok((acts, ()))
     };
     app.links.ledger.act(revoke).await?;
-    Ok(json_response(serde_json::to_vec(&answer).map_err(Problem::internal)?))
+    answer(StatusCode::OK, &revoked)
 }
 
 /// The file that a link leads to. It takes no token: the link is one.

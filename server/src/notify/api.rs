@@ -5,8 +5,9 @@ use super::place::{Dead, Place};
 use crate::params::{NoParams, Params};
 use crate::problem::{Document, Problem};
 use crate::shapes;
-use crate::state::{App, json_response};
+use crate::state::{App, answer};
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use axum::response::Response;
 use daybook_engine::event::Micros;
 use daybook_engine::event::time::excerpt;
@@ -87,10 +88,6 @@ impl Item {
     }
 }
 
-fn answer(value: &impl Serialize) -> Result<Response, Problem> {
-    Ok(json_response(serde_json::to_vec(value).map_err(Problem::internal)?))
-}
-
 /// Who is told of access requests, how that is going, and what could not be delivered.
 #[utoipa::path(
     get,
@@ -112,7 +109,7 @@ pub async fn list_notifications(
     };
     let items: Vec<Item> = app.notify.targets.iter().map(item).collect();
     let count = items.len() as u64;
-    answer(&Page { items, next_cursor: None, count })
+    answer(StatusCode::OK, &Page { items, next_cursor: None, count })
 }
 
 /// Sends a dead letter again: from now on it is tried as a new message is.
@@ -150,5 +147,5 @@ pub async fn resend(
     let letter = letter.ok_or_else(none)?;
     app.notify.places.keep().await?;
     one.again.notify_one();
-    answer(&Letter::of(name, &letter))
+    answer(StatusCode::OK, &Letter::of(name, &letter))
 }

@@ -32,8 +32,7 @@ impl Live {
         let first = self.failing_since.is_none();
         self.failing_since.get_or_insert(now);
         self.last_error = Some(error);
-        let micros = i64::try_from(wait.as_micros()).unwrap_or(i64::MAX);
-        self.next_attempt = Some(Micros(now.0.saturating_add(micros)));
+        self.next_attempt = Some(now.saturating_add(wait));
         (Instant::now() + wait, first)
     }
 

@@ -4,8 +4,9 @@ use super::Status;
 use crate::params::{NoParams, Params};
 use crate::problem::{Document, Problem};
 use crate::shapes;
-use crate::state::{App, json_response};
+use crate::state::{App, answer};
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 
@@ -14,10 +15,6 @@ struct Page {
     items: Vec<Status>,
     next_cursor: Option<String>,
     count: u64,
-}
-
-fn answer(value: &impl Serialize) -> Result<Response, Problem> {
-    Ok(json_response(serde_json::to_vec(value).map_err(Problem::internal)?))
 }
 
 /// The sinks of the configuration, and how each is doing.
@@ -37,7 +34,7 @@ pub async fn list_sinks(
     let end = app.engine.follow().borrow().0;
     let items: Vec<Status> = app.push.statuses(end).collect();
     let count = items.len() as u64;
-    answer(&Page { items, next_cursor: None, count })
+    answer(StatusCode::OK, &Page { items, next_cursor: None, count })
 }
 
 /// Sends once more what a sink's receiver refused, beside what is sent anyway, and at once if it waits.
@@ -66,5 +63,5 @@ pub async fn resend(
         let name = daybook_engine::event::time::excerpt(&name);
         Problem::not_found(format!("there is no sink `{name}`; GET /v1/push lists them"))
     })?;
-    answer(&sink)
+    answer(StatusCode::OK, &sink)
 }

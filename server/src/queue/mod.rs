@@ -21,7 +21,7 @@ use crate::params::{Body, Fields, FromFields, NoParams, Params, body};
 use crate::problem::{Document, Problem};
 use crate::sessions::{no_session, session_id, visible};
 use crate::shapes;
-use crate::state::{App, json_response};
+use crate::state::{App, answer};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -231,7 +231,7 @@ pub async fn list_queues(
     };
     let items: Vec<QueueItem> = app.config.queues.iter().map(item).collect();
     let list = QueueList { count: items.len(), items, next_cursor: None };
-    Ok(json_response(serde_json::to_vec(&list).map_err(Problem::internal)?))
+    answer(StatusCode::OK, &list)
 }
 
 /// Which page of a queue is asked for.

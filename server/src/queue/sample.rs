@@ -8,32 +8,22 @@
 //! a smaller one had. The seed is random and of this node alone: who chooses a session's id can't tell which is looked
 //! at. Who can read the data directory can.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use crate::random::{self, SECRET_LEN};
 use daybook_engine::{Beside, Engine, Error};
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use std::fmt;
 
 /// What `sample` is counted in: a millionth.
 pub const ALL: u32 = 1_000_000;
-const SEED_LEN: usize = 32;
-const VERSION: u32 = 1;
 
 /// What samples are drawn with.
-pub struct Seed([u8; SEED_LEN]);
+pub struct Seed([u8; SECRET_LEN]);
 
 impl fmt::Debug for Seed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Seed")
     }
-}
-
-#[derive(Serialize, Deserialize)]
-struct File {
-    version: u32,
-    seed: String,
 }
 
 impl Seed {
@@ -42,23 +32,7 @@ impl Seed {
     /// # Errors
     /// A file that can't be read, or that a newer version wrote; no random numbers.
     pub fn open(engine: &Engine) -> Result<Seed, Error> {
-        let unusable =
-            |what: String| Error::Unusable { path: engine.dir().join(Beside::Queue.name()), what };
-        if let Some(File { version, seed }) = engine.beside(Beside::Queue)? {
-            if version != VERSION {
-                let what = format!("its version is {version}, this daybook reads {VERSION}");
-                return Err(unusable(what));
-            }
-            let seed = STANDARD.decode(seed).ok().and_then(|seed| seed.try_into().ok());
-            return seed.map(Seed).ok_or_else(|| unusable("its seed is none".to_owned()));
-        }
-        let mut seed = [0; SEED_LEN];
-        getrandom::fill(&mut seed).map_err(|error| unusable(error.to_string()))?;
-        if engine.read_only_reason().is_none() {
-            let file = File { version: VERSION, seed: STANDARD.encode(seed) };
-            engine.keep_beside(Beside::Queue, &file)?;
-        }
-        Ok(Seed(seed))
+        random::secret(engine, Beside::Queue).map(Seed)
     }
 
     /// Is a session in a queue's sample of so many millionths?
@@ -81,7 +55,7 @@ mod tests {
 
     #[test]
     fn a_sample_has_its_share_and_a_larger_one_has_the_smaller() {
-        let seed = Seed([7; SEED_LEN]);
+        let seed = Seed([7; SECRET_LEN]);
         let drawn = |millionths: u32| -> Vec<u32> {
             let draws = |n: &u32| seed.draws("prod", &format!("session-{n}"), millionths);
             (0..20_000).filter(draws).collect()
@@ -90,7 +64,7 @@ mod tests {
         assert!((1_800..2_200).contains(&tenth.len()), "{} of 2,000", tenth.len());
         assert!(tenth.iter().all(|n| fifth.contains(n)));
         assert_eq!((drawn(ALL).len(), drawn(0).len()), (20_000, 0));
-        let other = Seed([8; SEED_LEN]);
+        let other = Seed([8; SECRET_LEN]);
         assert!(tenth.iter().any(|n| !other.draws("prod", &format!("session-{n}"), 100_000)));
         assert!(tenth.iter().any(|n| !seed.draws("lab", &format!("session-{n}"), 100_000)));
     }

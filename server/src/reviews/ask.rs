@@ -4,6 +4,7 @@ use super::rules::{self, Terms};
 use super::{Reviews, decide};
 use crate::auth::Caller;
 use crate::problem::Problem;
+use crate::random;
 use crate::sessions::no_session;
 use axum::http::StatusCode;
 use daybook_engine::Batch;
@@ -100,10 +101,6 @@ impl NewReview {
     }
 }
 
-fn micros(lasting: Duration) -> i64 {
-    i64::try_from(lasting.as_micros()).unwrap_or(i64::MAX)
-}
-
 impl Reviews {
     /// Asks for a review; answers once that is durable. One of the same id in the same session that asks for the same
     /// is answered as it stands.
@@ -120,7 +117,7 @@ impl Reviews {
                 ));
             }
             Some(id) => id.clone(),
-            None => random_id()?,
+            None => random::id::<12>("review-")?.into(),
         };
         let rules = self.rules.clone();
         self.alone(move |engine| {
@@ -164,7 +161,7 @@ impl Reviews {
             line["kind"] = json!("review.request");
             line["review"] = json!(id);
             if let Some(expires_in) = terms.expires_in {
-                line["expires_at"] = json!(Micros(now.0.saturating_add(micros(expires_in))).to_string());
+                line["expires_at"] = json!(now.saturating_add(expires_in).to_string());
             }
             if let Some(seq) = new.seq {
                 line["seq"] = json!(seq);
@@ -196,10 +193,4 @@ fn same(before: &ReviewRequest, new: &NewReview, id: &str) -> Result<(), Problem
         excerpt(id)
     );
     Err(Problem::new("review-taken", StatusCode::CONFLICT, "Taken", what).about("review"))
-}
-
-fn random_id() -> Result<String, Problem> {
-    let mut random = [0; 12];
-    getrandom::fill(&mut random).map_err(Problem::internal)?;
-    Ok(random.iter().fold("review-".to_owned(), |id, byte| format!("{id}{byte:02x}")))
 }

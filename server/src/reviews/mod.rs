@@ -29,7 +29,7 @@ use crate::auth::tokens::Scope as TokenScope;
 use crate::params::{Body, Fields, FromFields, NoParams, Params, body, unknown};
 use crate::problem::{Document, Problem};
 use crate::shapes;
-use crate::state::{App, json_response};
+use crate::state::{App, answer};
 use ask::NewReview;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -217,12 +217,6 @@ impl Item {
         };
         Ok(Item { entry, may })
     }
-}
-
-fn answer(status: StatusCode, value: &impl Serialize) -> Result<Response, Problem> {
-    let mut response = json_response(serde_json::to_vec(value).map_err(Problem::internal)?);
-    *response.status_mut() = status;
-    Ok(response)
 }
 
 /// Which reviews. Names may be repeated or hold several values with commas between them: any of them; `*` in a value

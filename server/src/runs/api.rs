@@ -2,14 +2,15 @@
 
 use super::item::Item;
 use super::machine::{Request, Run, State as RunState, Step};
-use super::{bad, check_id, conflict, later, new_id, no_run, original, seen, step, wait_until};
+use super::{bad, check_id, conflict, no_run, original, seen, step, wait_until};
 use crate::auth::Caller;
 use crate::auth::tokens::Scope;
 use crate::params::{Body, Fields, FromFields, NoParams, Params, body};
 use crate::problem::{Document, Problem};
+use crate::random;
 use crate::sessions::{session_id, visible};
 use crate::shapes;
-use crate::state::{App, json_response};
+use crate::state::{App, answer};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -36,12 +37,6 @@ struct NewRun {
     id: Option<String>,
     #[serde(default)]
     repeat: bool,
-}
-
-pub(super) fn answer(status: StatusCode, value: &impl Serialize) -> Result<Response, Problem> {
-    let mut response = json_response(serde_json::to_vec(value).map_err(Problem::internal)?);
-    *response.status_mut() = status;
-    Ok(response)
 }
 
 /// Asks for a command to be run again.
@@ -78,7 +73,7 @@ pub async fn post_rerun(
     let by = caller.by(asked.by.as_deref())?;
     let id = match &asked.id {
         Some(id) => check_id("id", id)?,
-        None => new_id()?,
+        None => random::id::<12>("")?,
     };
     let reason = asked.reason.as_deref().map(str::trim).filter(|reason| !reason.is_empty());
     if reason.is_some_and(|reason| reason.len() > REASON_BYTES_MAX) {
@@ -129,7 +124,7 @@ pub async fn post_rerun(
             );
             return Err(Problem::new("too-many", StatusCode::CONFLICT, "Too many", what));
         }
-        let request = Request { expires: later(now, wait_max), ..request };
+        let request = Request { expires: now.saturating_add(wait_max), ..request };
         let told = step::tell_request(&id, &by, &request);
         Ok((vec![told], Run::new(id, by, request, now)))
     });

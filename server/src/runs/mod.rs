@@ -89,26 +89,6 @@ impl Approval {
     }
 }
 
-fn micros(time: Duration) -> i64 {
-    i64::try_from(time.as_micros()).unwrap_or(i64::MAX / 4)
-}
-
-fn later(from: Micros, by: Duration) -> Micros {
-    Micros(from.0.saturating_add(micros(by)))
-}
-
-/// A new id, which nobody guesses: letters and digits.
-fn new_id() -> Result<Box<str>, Problem> {
-    use std::fmt::Write as _;
-    let mut bytes = [0; 12];
-    getrandom::fill(&mut bytes).map_err(Problem::internal)?;
-    let mut id = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        let _ = write!(id, "{byte:02x}");
-    }
-    Ok(id.into())
-}
-
 /// An id that somebody else chose.
 fn check_id(name: &str, id: &str) -> Result<Box<str>, Problem> {
     let well = (16..=64).contains(&id.len())
@@ -172,7 +152,7 @@ impl Runs {
     fn until(&self, lease: &Lease) -> Micros {
         let renewed = self.renewed.lock().get(&lease.id).copied();
         // Those that were renewed before a start are not known any more: all have their time again.
-        lease.until.max(renewed.unwrap_or_else(|| later(self.opened, self.lease)))
+        lease.until.max(renewed.unwrap_or_else(|| self.opened.saturating_add(self.lease)))
     }
 
     /// Does a step of a run, whoever asks for it.

@@ -7,12 +7,13 @@
 
 use super::machine::{Lease, Run, State as RunState, Step};
 use super::original::Original;
-use super::{DAYBOOK, Runs, api, bad, check_id, conflict, later, new_id, original, wait_until};
+use super::{DAYBOOK, Runs, bad, check_id, conflict, original, wait_until};
 use crate::auth::Caller;
 use crate::params::{Body, NoParams, Params, body};
 use crate::problem::{Document, Problem};
+use crate::random;
 use crate::shapes;
-use crate::state::App;
+use crate::state::{App, answer};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -151,17 +152,17 @@ pub async fn take_run(
     };
     let lease = match &wanted.lease {
         Some(lease) => check_id("lease", lease)?,
-        None => new_id()?,
+        None => random::id::<12>("")?,
     };
     let taker = caller.by(None)?;
     let until = wait_until(wait);
     let mut changes = app.runs.ledger.changes();
     loop {
         if let Some(run) = take(&app, &wanted, &lease, &taker).await? {
-            return api::answer(StatusCode::OK, &Taken { run: Some(run) });
+            return answer(StatusCode::OK, &Taken { run: Some(run) });
         }
         if !app.runs.changed(&mut changes, until).await {
-            return api::answer(StatusCode::OK, &Taken { run: None });
+            return answer(StatusCode::OK, &Taken { run: None });
         }
     }
 }
@@ -211,7 +212,7 @@ async fn take(
         let by = taker.clone();
         let step = move |run: &Run, now: Micros| match run.state {
             RunState::Requested if run.request.expires > now => {
-                let until = later(now, length);
+                let until = now.saturating_add(length);
                 Ok(Some(Step::Take(Lease { id, taker, until })))
             }
             // Somebody was faster.
@@ -296,7 +297,7 @@ fn renewed(app: &App, run: Run) -> Result<Response, Problem> {
         state: run.state.name(),
         cancelled: run.cancelled_by.is_some(),
     };
-    api::answer(StatusCode::OK, &renewed)
+    answer(StatusCode::OK, &renewed)
 }
 
 /// Holds a run for longer.
@@ -330,7 +331,7 @@ pub async fn renew_run(
             return Err(conflict(run));
         }
         // While nothing else is done: no lease lapses between the look and this.
-        own.runs.renewed.lock().insert(lease, later(now, own.runs.lease));
+        own.runs.renewed.lock().insert(lease, now.saturating_add(own.runs.lease));
         Ok(None)
     });
     renewed(&app, run.await?)

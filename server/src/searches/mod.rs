@@ -20,7 +20,7 @@ use crate::auth::tokens::Scope;
 use crate::params::{Body, NoParams, Params, body};
 use crate::problem::{Document, Problem};
 use crate::shapes;
-use crate::state::{App, json_response};
+use crate::state::{App, answer};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -119,12 +119,6 @@ impl Item {
             alert,
         }
     }
-}
-
-fn answer(status: StatusCode, value: &impl Serialize) -> Result<Response, Problem> {
-    let mut response = json_response(serde_json::to_vec(value).map_err(Problem::internal)?);
-    *response.status_mut() = status;
-    Ok(response)
 }
 
 /// Changes the searches: on a task of its own, so that it is done whole also when nobody waits for it.

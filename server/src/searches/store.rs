@@ -6,6 +6,7 @@ use super::{NewAlert, NewSearch};
 use crate::alerts::Secret;
 use crate::auth::Caller;
 use crate::problem::Problem;
+use crate::random;
 use crate::state::App;
 use axum::http::StatusCode;
 use daybook_engine::event::Micros;
@@ -199,7 +200,7 @@ async fn make(
             ..before.clone()
         },
         None => Saved {
-            id: id()?,
+            id: random::id::<6>("search-")?,
             name: new.name.into(),
             query: new.query.into(),
             by: caller.name().map(Into::into),
@@ -246,11 +247,4 @@ fn at_most(others: usize, max: usize, what: &str) -> Result<(), Problem> {
     }
     let what = format!("there are {max} {what}, as many as there may be; delete some");
     Err(Problem::new("too-many", StatusCode::CONFLICT, "Too many", what))
-}
-
-fn id() -> Result<Box<str>, Problem> {
-    let mut bytes = [0; 6];
-    getrandom::fill(&mut bytes).map_err(Problem::internal)?;
-    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!("search-{digits}").into())
 }

@@ -107,10 +107,7 @@ pub(super) fn open(dir: &Path) -> anyhow::Result<Tokens> {
 /// When something expires that is to be valid for an age.
 pub(super) fn expires(flag: Option<&str>) -> anyhow::Result<Option<Micros>> {
     match flag.map(age).transpose() {
-        Ok(age) => Ok(age.map(|age| {
-            let us = i64::try_from(age.as_micros()).unwrap_or(i64::MAX);
-            Micros(Micros::now().0.saturating_add(us))
-        })),
+        Ok(age) => Ok(age.map(|age| Micros::now().saturating_add(age))),
         Err(what) => bail!("--expires: {what}"),
     }
 }
