@@ -28,6 +28,8 @@ pub enum OwnSession {
     Cases,
     /// Sessions that were looked at and found to be in order, or not.
     Marks,
+    /// What producers say that they sent.
+    Sent,
 }
 
 impl OwnSession {
@@ -40,6 +42,7 @@ impl OwnSession {
             OwnSession::Runs => "daybook.runs",
             OwnSession::Cases => "daybook.cases",
             OwnSession::Marks => "daybook.marks",
+            OwnSession::Sent => "daybook.sent",
         }
     }
 }

@@ -9,7 +9,7 @@
 //! | `notify.json` | how far those are who are told of access requests, and dead letters |
 //! | `link_key.json` | what links to sessions are signed with |
 //! | `queue.json` | what samples of sessions are drawn with |
-//! | `links.json`, `runs.json`, `cases.json`, `marks.json` | what the acts in a session of daybook's own amount to, up to one of them |
+//! | `links.json`, `runs.json`, `cases.json`, `marks.json`, `sent.json` | what the acts in a session of daybook's own amount to, up to one of them |
 //!
 //! Each is one JSON document that knows its checksum ([`crate::sealed`]). It is replaced as a whole and durably,
 //! only its owner can read it, and it is encrypted where the directory is. A backup has it from before the
@@ -48,11 +48,13 @@ pub enum Beside {
     Cases,
     /// Sessions that were looked at.
     Marks,
+    /// What producers say that they sent.
+    Sent,
 }
 
 impl Beside {
     /// All of them.
-    pub const ALL: [Beside; 11] = [
+    pub const ALL: [Beside; 12] = [
         Beside::Searches,
         Beside::Alerts,
         Beside::Feeds,
@@ -64,6 +66,7 @@ impl Beside {
         Beside::Runs,
         Beside::Cases,
         Beside::Marks,
+        Beside::Sent,
     ];
 
     /// Its name in the data directory.
@@ -81,6 +84,7 @@ impl Beside {
             Beside::Runs => "runs.json",
             Beside::Cases => "cases.json",
             Beside::Marks => "marks.json",
+            Beside::Sent => "sent.json",
         }
     }
 

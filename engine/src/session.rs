@@ -5,6 +5,7 @@
 //! commute. Where two events say the same thing (two `session.start`), the lower `seq` wins for the
 //! start and the higher for the end. Each event must be applied once; the log sees to that.
 
+use crate::batch::OWN_SEQ_MIN;
 use crate::event::wire::{Body, End, Event, ReviewDecision, ReviewRequest, Start};
 use crate::event::{EndStatus, Kind, Micros, Scope, Seq, Verdict};
 use crate::review::{Review, ReviewStatus, Standing};
@@ -77,6 +78,9 @@ pub struct SessionState {
     pub span: Option<(Micros, Micros)>,
     /// Events.
     pub events: u64,
+    /// Those of them that daybook added to its producer's: notes, reviewers' decisions.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub added: u64,
     /// Commands.
     pub commands: u64,
     /// Commands by the verdict that they were sent with, in the order of [`Verdict::ALL`].
@@ -91,6 +95,12 @@ pub struct SessionState {
     /// The reviews by id.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub reviews: BTreeMap<Box<str>, Review>,
+}
+
+// As serde asks.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// A session's status.
@@ -141,6 +151,7 @@ impl SessionState {
     pub fn apply(&mut self, change: Change) {
         let Change { seq, time, kind, verdict, masked, bytes, detail } = change;
         self.events += 1;
+        self.added += u64::from(seq >= OWN_SEQ_MIN);
         self.bytes += bytes;
         self.masked = self.masked.saturating_add(masked);
         self.span = Some(match self.span {
@@ -173,6 +184,7 @@ impl SessionState {
     /// Adds what another set of events of the same session amounts to.
     pub fn merge(&mut self, other: SessionState) {
         self.events += other.events;
+        self.added += other.added;
         self.commands += other.commands;
         self.bytes += other.bytes;
         self.masked = self.masked.saturating_add(other.masked);

@@ -13,7 +13,7 @@
 //! | [`push`] | sinks: collectors that are sent events, over HTTP or as syslog |
 //! | `notes`, `cases` | what investigators write on sessions; sets of sessions with a hold and an export |
 //! | [`queue`] | sessions that somebody is to look at, and the marks of those that somebody did |
-//! | `completeness`, `report` | what of a session is here; what happened in a period |
+//! | `completeness`, `producers`, `report` | what of a session is here, and of what producers say that they sent; what happened in a period |
 //! | `casework` | what cases, marks and queues have in common |
 //! | `outbound` | what alerts and sinks have in common |
 //! | `ledger` | what people do here: told in the log, and what it amounts to |
@@ -25,6 +25,7 @@
 //! | `backup`, `rekey`, `repair` | backups of the running log; everything under the first encryption key; what is damaged, made again |
 //! | `page` | the files of the pages |
 //! | `pieces` | bodies that are written while they are sent |
+//! | `random` | ids that nobody guesses, and secrets beside the log |
 //! | `params`, `problem` | how requests are read and errors answered |
 //! | `listener` | the socket, with a bound on its connections |
 //! | `serve` | HTTP on each of them, in bounded memory |
@@ -62,6 +63,7 @@ mod params;
 mod pieces;
 mod pool;
 mod problem;
+mod producers;
 pub mod push;
 pub mod queue;
 mod random;
@@ -151,6 +153,7 @@ use casework::Casework;
 use daybook_engine::Engine;
 use daybook_query::feed::Spec;
 use feeds::Feeds;
+use ledger::Ledger;
 use links::Links;
 use listener::Bounded;
 use notify::Notifications;
@@ -445,7 +448,8 @@ impl Server {
         let links = Links::open(&engine, config.link_key_file.as_deref()).map_err(Error::Links)?;
         let casework = Casework::open(&engine).await?;
         let runs = Runs::open(&engine, &config).map_err(Error::Runs)?;
-        let opened = Opened { searches, alerts, notify, casework, links, runs, feeds, push };
+        let sent = Ledger::open(&engine).map_err(Error::Ledger)?;
+        let opened = Opened { searches, alerts, notify, casework, links, runs, sent, feeds, push };
         let shared = Arc::new(Shared::new(engine, config, tokens, opened));
         Ok(Server { listener, address, tls, reload: Reload::default(), sudo, shared })
     }

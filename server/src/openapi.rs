@@ -6,8 +6,8 @@ use crate::problem::{self, Problem};
 use crate::state::{App, json_response};
 use crate::{
     audit, auth, backup, cases, completeness, doors, download, export, feeds, health, ingest,
-    links, merkle, metrics, notes, notify, page, push, queue, rekey, repair, replay, report,
-    retention, reviews, runs, search, searches, security, sessions, stats, tail, timeline,
+    links, merkle, metrics, notes, notify, page, producers, push, queue, rekey, repair, replay,
+    report, retention, reviews, runs, search, searches, security, sessions, stats, tail, timeline,
 };
 use axum::extract::{Request, State};
 use axum::http::{Extensions, HeaderMap, StatusCode, Version, header};
@@ -111,6 +111,7 @@ fn documented() -> OpenApiRouter<App> {
         .routes(routes!(queue::list_queues))
         .routes(routes!(queue::get_queue))
         .routes(routes!(completeness::get_completeness))
+        .routes(routes!(producers::list_producers, producers::post_sent))
         .routes(routes!(report::get_report))
         .routes(routes!(cases::list_cases, cases::post_case))
         .routes(routes!(cases::get_case))

@@ -11,12 +11,14 @@ use crate::feeds::Feeds;
 use crate::ingest::admission::Admission;
 use crate::ingest::queue::QueuePart;
 use crate::ingest::stream::Streams;
+use crate::ledger::Ledger;
 use crate::links::Links;
 use crate::listener::Connections;
 use crate::metrics::Metrics;
 use crate::notify::Notifications;
 use crate::pool::Pool;
 use crate::problem::Problem;
+use crate::producers::Sent;
 use crate::push::Push;
 use crate::reviews::Reviews;
 use crate::runs::Runs;
@@ -67,6 +69,8 @@ pub struct Shared {
     pub casework: Casework,
     /// Commands that are run again.
     pub runs: Runs,
+    /// What producers say that they sent.
+    pub sent: Ledger<Sent>,
     /// Those who follow the log.
     pub tails: Arc<Semaphore>,
     /// Exports: they run for long.
@@ -110,6 +114,8 @@ pub struct Opened {
     pub links: Links,
     /// Commands that are run again.
     pub runs: Runs,
+    /// What producers say that they sent.
+    pub sent: Ledger<Sent>,
     /// The feeds of Parquet files.
     pub feeds: Feeds,
     /// How far the sinks are.
@@ -126,7 +132,7 @@ impl Shared {
         engine: Arc<Engine>,
         config: Config,
         tokens: Tokens,
-        Opened { searches, alerts, notify, casework, links, runs, feeds, push }: Opened,
+        Opened { searches, alerts, notify, casework, links, runs, sent, feeds, push }: Opened,
     ) -> Shared {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let uploads_kib = usize::try_from(config.uploads_bytes_max >> 10).unwrap_or(usize::MAX);
@@ -145,6 +151,7 @@ impl Shared {
             push,
             casework,
             runs,
+            sent,
             parsers: Pool::new(cores),
             admission: Admission::new(uploads_kib),
             queue: QueuePart::half(queue_bytes),

@@ -2,8 +2,9 @@
 
 use crate::command::{
     backup, case, config, download, export, feed, hold, import, inspect, keygen, links, load, note,
-    proof, push, record, rekey, repair, replay, report, rerun, retention, review, runner, search,
-    searches, serve, sessions, share, share_profile, show, tail, token, verify,
+    notifications, producers, proof, push, record, rekey, repair, replay, report, rerun, retention,
+    review, runner, search, searches, serve, sessions, share, share_profile, show, tail, token,
+    verify,
 };
 use clap::{Parser, Subcommand};
 
@@ -80,6 +81,10 @@ pub enum Command {
     Hold(hold::Args),
     /// Write a note on a session, or show those that there are
     Note(note::Args),
+    /// Show who is told of access requests, and send again what could not be delivered
+    Notifications(notifications::Args),
+    /// Show what each producer says that it sent, and what of it is stored
+    Producers(producers::Args),
     /// Gather sessions in cases: notes, a legal hold, an export with proofs
     Case(case::Args),
     /// Report what happened in a period: what was blocked, approved, not reviewed, out of hours
@@ -141,6 +146,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Retention(args) => retention::run(args).await,
         Command::Hold(args) => hold::run(args).await,
         Command::Note(args) => note::run(args).await,
+        Command::Notifications(args) => notifications::run(args).await,
+        Command::Producers(args) => producers::run(args).await,
         Command::Case(args) => case::run(args).await,
         Command::Report(args) => report::run(args).await,
         Command::Token(args) => token::run(args),

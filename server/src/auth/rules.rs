@@ -14,6 +14,7 @@
 //! | looking at `/v1/runs` | `read`, `review`, `admin` |
 //! | `/v1/runs/take`, and what a taker says of its run | `ingest` |
 //! | `/v1/stats`, `/metrics` | `read`, `admin` |
+//! | `POST /v1/producers` | `ingest` |
 //! | `/v1/searches/...` | `read`, `admin`; what more a change takes, the handlers say |
 //! | `/v1/checkpoint`, `/v1/tile/...` | any |
 //! | `/v1/admin/...`, `/v1/push/...` | `admin` |
@@ -54,6 +55,7 @@ pub(super) fn needed(method: &Method, path: &str) -> Option<&'static [Scope]> {
     }
     Some(match path {
         "/v1/events" | "/v1/logs" | "/_bulk" => &[Ingest],
+        "/v1/producers" if !reads => &[Ingest],
         "/v1/export" | "/v1/feeds" | "/v1/parquet" => &[Export],
         _ if below("/v1/parquet") || below("/delta-sharing") => &[Export],
         "/v1/stats" | "/metrics" => &[Read, Admin],

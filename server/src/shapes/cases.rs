@@ -222,6 +222,63 @@ pub struct PickPage {
     next_cursor: Option<String>,
 }
 
+/// What a producer says that it sent.
+#[derive(ToSchema)]
+pub struct Statement {
+    /// How many events of each session, by its id; up to 1,000 sessions.
+    sent: std::collections::BTreeMap<String, u64>,
+    /// Who says it, where no token is asked for.
+    #[schema(required = false)]
+    by: Option<String>,
+}
+
+/// Everybody who said something.
+#[derive(ToSchema)]
+pub struct ProducerPage {
+    /// The producers, by their names.
+    items: Vec<Producer>,
+    /// Null: all are here.
+    #[schema(required = true)]
+    next_cursor: Option<String>,
+    /// How many.
+    count: u64,
+}
+
+/// What a producer says that it sent, and what of it is stored.
+#[derive(ToSchema)]
+pub struct Producer {
+    /// Its name.
+    producer: String,
+    /// When it said something last.
+    #[schema(required = true)]
+    said_at: Option<String>,
+    /// Of how many sessions it spoke.
+    sessions: u64,
+    /// How many events of them it says that it sent.
+    sent: u64,
+    /// How many of these are here.
+    stored: u64,
+    /// Are all of them?
+    complete: bool,
+    /// How many sessions are not here whole.
+    lacking_sessions: u64,
+    /// The first hundred of them.
+    lacking: Vec<LackingSession>,
+    /// Sessions that it spoke of so long ago that it is not known any more.
+    forgotten: u64,
+}
+
+/// A session that is not here whole.
+#[derive(ToSchema)]
+pub struct LackingSession {
+    /// Its id.
+    session: String,
+    /// How many of its events were sent.
+    sent: u64,
+    /// How many are here.
+    stored: u64,
+}
+
 /// What of a session is here.
 #[derive(ToSchema)]
 pub struct Completeness {

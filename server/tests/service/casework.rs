@@ -387,3 +387,58 @@ async fn what_of_a_session_is_not_here_is_named_and_told_apart() {
     assert_eq!(found["gaps"], json!([{"first": 1, "last": 2, "why": "erased"}]), "{found}");
     assert_eq!(service.get("/v1/sessions/none/completeness").await.0, 404);
 }
+
+#[tokio::test]
+async fn what_producers_say_they_sent_is_compared_with_what_is_here_also_after_a_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let service = Service::on(dir, &data, Default::default(), config()).await;
+    let say = async |by: &str, sent: Value| {
+        post(&service, "/v1/producers", &json!({"by": by, "sent": sent})).await
+    };
+    service.post(ndjson(&[start("s"), command("s", 2, "a"), end("s", 3)])).await;
+    service.post(ndjson(&[start("t"), command("t", 3, "b")])).await;
+    let (status, found) = say("proxy-1", json!({"s": 3, "t": 3, "lost": 2})).await;
+    assert_eq!(status, 200, "{found}");
+    assert_eq!(
+        (&found["sessions"], &found["sent"], &found["stored"], &found["complete"]),
+        (&json!(3), &json!(8), &json!(5), &json!(false)),
+        "{found}"
+    );
+    let lacking = json!([
+        {"session": "lost", "sent": 2, "stored": 0}, {"session": "t", "sent": 3, "stored": 2}]);
+    assert_eq!((&found["lacking"], &found["lacking_sessions"]), (&lacking, &json!(2)));
+    assert_eq!(say("proxy-2", json!({"s": 3})).await.1["complete"], true);
+    // A note is no event that the producer sent.
+    post(&service, "/v1/sessions/t/notes", &json!({"text": "where is the rest?"})).await;
+    let of = async |service: &Service| service.get("/v1/producers").await.1["items"].clone();
+    assert_eq!(of(&service).await[0]["lacking"], lacking);
+    // What was late comes, and a producer may have sent more since.
+    service.post(ndjson(&[command("t", 2, "c"), start("lost"), end("lost", 2)])).await;
+    assert_eq!(of(&service).await[0]["complete"], true);
+    assert_eq!(say("proxy-1", json!({"t": 4})).await.1["lacking"][0]["session"], "t");
+    for (sent, what) in [
+        (json!({}), "has to have 1 to 1000"),
+        (json!({"daybook.reads": 1}), "no id of a producer's session"),
+        (json!({"": 1}), "no id of a producer's session"),
+        (json!({"s": -1}), "body"),
+    ] {
+        let (status, problem) = say("proxy-1", sent).await;
+        assert_eq!(status, 400, "{problem}");
+        assert!(problem["detail"].as_str().unwrap().contains(what), "{problem}");
+    }
+    let before = of(&service).await;
+    assert_eq!(before.as_array().unwrap().len(), 2);
+    assert_eq!(service.found("session:daybook.sent kind:access").await, 3, "it is in the book");
+    let dir = tempfile::tempdir().unwrap();
+    let copy = dir.path().join("copy");
+    let (engine, to) = (Arc::clone(&service.engine), dir.path().join("backup"));
+    let backup = to.clone();
+    tokio::task::spawn_blocking(move || engine.backup(&backup)).await.unwrap().unwrap();
+    service.end().await;
+    let at = copy.clone();
+    let restore = move || daybook_engine::Engine::restore(&to, &at, Default::default());
+    tokio::task::spawn_blocking(restore).await.unwrap().unwrap();
+    let service = Service::on(dir, &copy, Default::default(), config()).await;
+    assert_eq!(of(&service).await, before);
+}

@@ -121,6 +121,7 @@ async fn every_documented_path_answers_as_the_document_says() {
                 "?x=1",
             ],
         ),
+        ("/v1/producers", vec!["", "?x=1"]),
         ("/v1/searches", vec!["", "?x=1"]),
         ("/v1/runs", vec!["", "?state=x", "?state=done&cursor=x", "?limit=1"]),
         ("/v1/runs/{id}", vec!["0123456789abcdef", "none", "0123456789abcdef?wait=x"]),
@@ -307,6 +308,13 @@ async fn every_documented_path_answers_as_the_document_says() {
         let of = if path == "/v1/reviews" { path } else { "/v1/reviews/{id}/decision" };
         check(&document, &paths[of]["post"], response, &format!("{path} {body}")).await;
     }
+    for body in ["{", r#"{"sent":{}}"#, r#"{"sent":{"s":3,"none":7}}"#] {
+        let request = service.http.post(format!("{}/v1/producers", service.url)).body(body);
+        let response = request.send().await.unwrap();
+        check(&document, &paths["/v1/producers"]["post"], response, body).await;
+    }
+    let at = "/v1/producers";
+    check(&document, &paths[at]["get"], service.raw(at).await, at).await;
     // What is told here is refused for good, and is told once more.
     let letter =
         async || service.get("/v1/admin/notifications").await.1["items"][0]["dead"][0].clone();

@@ -379,6 +379,18 @@ async fn notes_marks_and_cases_take_their_scopes() {
         (&lab, Method::POST, "/v1/sessions/s/notes".to_owned(), words, 404),
         (&lab, Method::GET, "/v1/sessions/s/completeness".to_owned(), "", 404),
         (&lab, Method::GET, "/v1/report?after=2026-01-01".to_owned(), "", 200),
+        (&producer, Method::POST, "/v1/producers".to_owned(), r#"{"sent":{"s":1}}"#, 200),
+        (
+            &producer,
+            Method::POST,
+            "/v1/producers".to_owned(),
+            r#"{"sent":{"s":1},"by":"ann"}"#,
+            400,
+        ),
+        (&producer, Method::GET, "/v1/producers".to_owned(), "", 403),
+        (&reader, Method::POST, "/v1/producers".to_owned(), r#"{"sent":{"s":1}}"#, 403),
+        (&reader, Method::GET, "/v1/producers".to_owned(), "", 200),
+        (&lab, Method::GET, "/v1/producers".to_owned(), "", 403),
     ] {
         let (found, answer) = ask(&service, token, method.clone(), &path, body.to_owned()).await;
         assert_eq!(found, wanted, "{method} {path}: {answer}");

@@ -13,6 +13,8 @@ pub mod keygen;
 pub mod links;
 pub mod load;
 pub mod note;
+pub mod notifications;
+pub mod producers;
 pub mod proof;
 pub mod push;
 pub mod record;
