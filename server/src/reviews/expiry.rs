@@ -5,6 +5,7 @@ use super::Reviews;
 use super::decide::{self, Wish};
 use crate::problem::Problem;
 use crate::state::App;
+use axum::http::StatusCode;
 use daybook_engine::OWN_SESSION;
 use daybook_engine::catalog::filter::SessionFilter;
 use daybook_engine::event::{Decision, Micros};
@@ -121,11 +122,12 @@ impl Reviews {
             }
             let comment = why.map(Into::into);
             let (decision, by) = (Decision::Expired, OWN_SESSION.into());
-            decide::write(
-                engine,
-                (&session, &id, review),
-                &Wish { decision, comment, force: false, by },
-            )
+            let wish = Wish { decision, comment, force: false, by };
+            match decide::write(engine, (&session, &id, review), &wish) {
+                // A producer said something of it in the same moment, and that stands.
+                Err(problem) if problem.status() == StatusCode::CONFLICT => Ok(()),
+                done => done,
+            }
         })
         .await
     }

@@ -226,6 +226,9 @@ def lag(directory):
         looks.append(time.time() - began)
         time.sleep(0.005)
     for door, times in seen.items():
+        if not times:
+            print(f"nothing was closed while the {door} was looked at", flush=True)
+            continue
         print(f"closed until in the {door}: p50 {statistics.median(times) * 1000:.0f} ms, max {max(times) * 1000:.0f} ms, "
               f"of {len(times)} (looked every {statistics.median(looks) * 1000:.0f} ms)", flush=True)
 
