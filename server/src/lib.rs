@@ -123,6 +123,16 @@ pub mod decoders {
         }
     }
 
+    /// A link's token that nobody signed, and what one grants: is the first refused, and the other granted as it was signed?
+    #[must_use]
+    pub fn link(text: &str) -> bool {
+        use crate::links::grant::{Grant, Key};
+        let key = Key::new(b"of no link");
+        let granted = |grant: &Grant| key.open(&key.sign(grant), grant.expires.saturating_sub(1));
+        let holds = |grant: Grant| grant.expires == i64::MIN || granted(&grant) == Ok(grant);
+        key.open(text, 0).is_err() && serde_json::from_str(text).map_or(true, holds)
+    }
+
     /// A range of a file of a feed, and a predicate about its rows.
     pub fn feed(text: &str) {
         let mut headers = axum::http::HeaderMap::new();

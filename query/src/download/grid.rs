@@ -11,11 +11,17 @@
 /// A longer line is of no table.
 const LINE_BYTES_MAX: usize = 1 << 20;
 
-/// Reads a table from a text that comes in pieces.
+/// Reads the tables of a text that comes in pieces. There may be other lines before, between and after them.
 #[derive(Debug, Default)]
 pub(super) struct Grid {
     state: State,
     line: String,
+    /// The line is too long, and its rest is left out.
+    skips: bool,
+    /// How many tables began.
+    begun: usize,
+    /// Which of them are whole, ascending.
+    whole: Vec<usize>,
 }
 
 #[derive(Debug, Default)]
@@ -23,105 +29,134 @@ enum State {
     /// Nothing came yet.
     #[default]
     Start,
-    /// What may be psql's names of columns.
-    Head(String),
+    /// Nothing that could be the beginning of a table came just now.
+    Between,
+    /// What may be psql's names of columns; is it the first line?
+    Head(String, bool),
     /// mysql's upper rule, with its edges.
     Rule(Vec<usize>),
     /// mysql's names of columns.
     Names(Vec<usize>, Vec<String>),
-    Psql(Vec<usize>),
+    Psql(Psql),
     Mysql(Vec<usize>),
-    /// The table is whole; what follows is none of it.
-    End,
-    /// It is no table.
-    Other,
 }
 
+#[derive(Debug)]
+struct Psql {
+    edges: Vec<usize>,
+    /// It is a table whatever ends it. A line of dashes below another line may be a heading.
+    sure: bool,
+}
+
+/// What is called with a table's place among those that began, and the cells of one of its lines: first the names of
+/// its columns.
+pub(super) type OnRow<'a, E> = dyn FnMut(usize, &[String]) -> Result<(), E> + 'a;
+
 impl Grid {
-    /// Takes a piece; `row` is called with the names of the columns, and then with each row.
-    pub(super) fn push<E>(
-        &mut self,
-        piece: &str,
-        row: &mut dyn FnMut(&[String]) -> Result<(), E>,
-    ) -> Result<(), E> {
+    /// Takes a piece.
+    pub(super) fn push<E>(&mut self, piece: &str, row: &mut OnRow<'_, E>) -> Result<(), E> {
         let mut rest = piece;
-        while !matches!(self.state, State::End | State::Other) {
-            let Some((line, after)) = rest.split_once('\n') else {
-                self.line.push_str(rest);
-                if self.line.len() > LINE_BYTES_MAX {
-                    self.state = State::Other;
-                }
-                return Ok(());
-            };
+        while let Some((line, after)) = rest.split_once('\n') {
             rest = after;
-            let mut whole = std::mem::take(&mut self.line);
-            whole.push_str(line);
-            self.take(whole.trim_end_matches('\r'), row)?;
+            self.add(line);
+            let whole = std::mem::take(&mut self.line);
+            if std::mem::take(&mut self.skips) {
+                self.state = State::Between;
+            } else {
+                self.take(whole.trim_end_matches('\r'), row)?;
+            }
         }
-        self.line = String::new();
+        self.add(rest);
         Ok(())
     }
 
-    /// Takes the last line, if it had no end. Was it a table?
-    pub(super) fn end<E>(
-        &mut self,
-        row: &mut dyn FnMut(&[String]) -> Result<(), E>,
-    ) -> Result<bool, E> {
-        if !self.line.is_empty() {
-            self.push("\n", row)?;
+    fn add(&mut self, piece: &str) {
+        self.skips |= self.line.len() + piece.len() > LINE_BYTES_MAX;
+        if self.skips {
+            self.line = String::new();
+        } else {
+            self.line.push_str(piece);
         }
-        Ok(matches!(self.state, State::Psql(_) | State::Mysql(_) | State::End))
     }
 
-    fn take<E>(
-        &mut self,
-        line: &str,
-        row: &mut dyn FnMut(&[String]) -> Result<(), E>,
-    ) -> Result<(), E> {
+    /// Takes the last line, if it had no end. Answers which of the tables that began are whole, ascending.
+    pub(super) fn end<E>(mut self, row: &mut OnRow<'_, E>) -> Result<Vec<usize>, E> {
+        if !self.line.is_empty() || self.skips {
+            self.push("\n", row)?;
+        }
+        if matches!(self.state, State::Psql(Psql { sure: true, .. }) | State::Mysql(_)) {
+            self.is_whole();
+        }
+        Ok(self.whole)
+    }
+
+    fn is_whole(&mut self) -> State {
+        self.whole.extend(self.begun.checked_sub(1));
+        State::Between
+    }
+
+    fn begin<E>(&mut self, names: &[String], row: &mut OnRow<'_, E>) -> Result<(), E> {
+        self.begun += 1;
+        row(self.begun - 1, names)
+    }
+
+    fn take<E>(&mut self, line: &str, row: &mut OnRow<'_, E>) -> Result<(), E> {
+        let at = self.begun.saturating_sub(1);
         self.state = match std::mem::take(&mut self.state) {
-            State::Start if is_mysql_rule(line) => State::Rule(edges(line)),
-            State::Start => State::Head(line.to_owned()),
-            State::Head(head) if is_psql_rule(line) => {
+            State::Head(head, first) if is_psql_rule(line) => {
                 let edges = edges(line);
                 match cells(&head, &edges) {
                     Some(names) => {
-                        row(&names)?;
-                        State::Psql(edges)
+                        self.begin(&names, row)?;
+                        State::Psql(Psql { sure: first || !edges.is_empty(), edges })
                     }
-                    None => State::Other,
+                    None => other(line, false),
                 }
             }
-            State::Head(_) => State::Other,
-            State::Rule(edges) => match mysql_cells(line, &edges) {
-                Some(names) => State::Names(edges, names),
-                None => State::Other,
-            },
             State::Names(edges, names) if is_mysql_rule(line) => {
-                row(&names)?;
+                self.begin(&names, row)?;
                 State::Mysql(edges)
             }
-            State::Names(..) => State::Other,
-            State::Psql(_) if line.is_empty() || is_psql_end(line) => State::End,
-            State::Psql(edges) => match cells(line, &edges) {
+            State::Rule(edges) => match mysql_cells(line, &edges) {
+                Some(names) => State::Names(edges, names),
+                None => other(line, false),
+            },
+            State::Psql(_) if is_psql_end(line) => self.is_whole(),
+            State::Psql(psql) if line.is_empty() => match psql.sure {
+                true => self.is_whole(),
+                false => State::Between,
+            },
+            State::Psql(psql) => match cells(line, &psql.edges) {
                 Some(values) => {
-                    row(&values)?;
-                    State::Psql(edges)
+                    row(at, &values)?;
+                    State::Psql(psql)
                 }
                 // A value with a line break: the text is clearer as it is.
-                None => State::Other,
+                None => other(line, false),
             },
-            State::Mysql(_) if is_mysql_rule(line) => State::End,
+            State::Mysql(_) if is_mysql_rule(line) => self.is_whole(),
             State::Mysql(edges) => match mysql_cells(line, &edges) {
                 Some(values) => {
-                    row(&values)?;
+                    row(at, &values)?;
                     State::Mysql(edges)
                 }
-                None => State::Other,
+                None => other(line, false),
             },
-            State::End => State::End,
-            State::Other => State::Other,
+            State::Start => other(line, true),
+            State::Between | State::Head(..) | State::Names(..) => other(line, false),
         };
         Ok(())
+    }
+}
+
+/// What a line is that is of no table yet.
+fn other(line: &str, first: bool) -> State {
+    if is_mysql_rule(line) {
+        State::Rule(edges(line))
+    } else if line.is_empty() {
+        State::Between
+    } else {
+        State::Head(line.to_owned(), first)
     }
 }
 
@@ -185,17 +220,26 @@ mod tests {
     use proptest::prelude::*;
     use std::convert::Infallible;
 
-    fn read(pieces: &[&str]) -> Option<Vec<Vec<String>>> {
-        let mut rows = Vec::new();
-        let mut keep = |row: &[String]| {
-            rows.push(row.to_vec());
+    fn tables(pieces: &[&str]) -> Vec<Vec<Vec<String>>> {
+        let mut rows: Vec<Vec<Vec<String>>> = Vec::new();
+        let mut keep = |at: usize, row: &[String]| {
+            assert!(at == rows.len() || at + 1 == rows.len());
+            rows.resize_with(at + 1, Vec::new);
+            rows[at].push(row.to_vec());
             Ok::<(), Infallible>(())
         };
         let mut grid = Grid::default();
         for piece in pieces {
             grid.push(piece, &mut keep).unwrap();
         }
-        grid.end(&mut keep).unwrap().then_some(rows)
+        let whole = grid.end(&mut keep).unwrap();
+        whole.into_iter().map(|at| rows[at].clone()).collect()
+    }
+
+    fn read(pieces: &[&str]) -> Option<Vec<Vec<String>>> {
+        let mut tables = tables(pieces);
+        assert!(tables.len() < 2);
+        tables.pop()
     }
 
     const PSQL: &str = " id |  name  \n----+--------\n  1 | Ann    \n  2 | a|b, c \n(2 rows)\n\n";
@@ -213,6 +257,24 @@ mod tests {
     }
 
     #[test]
+    fn several_tables_are_found_among_other_lines() {
+        let text = format!(
+            "NOTICE:  hello\n{PSQL}SET\nTitle\n-----\nof a text\n\n{MYSQL}\n{PSQL} a | b \n"
+        );
+        let found = tables(&[&text]);
+        let names: Vec<_> = found.iter().map(|table| table[1][1].as_str()).collect();
+        assert_eq!(names, ["Ann", "Ann", "Ann"]);
+        // One that breaks off in a row is none, and the next one is.
+        let broken = " a | b\n---+---\n 1 | 2\nx\n";
+        assert_eq!(tables(&[broken, PSQL]).len(), 1);
+        // A heading is none, but where it has a count of rows below it.
+        assert_eq!(tables(&["x\n n\n---\n 1\n"]).len(), 0);
+        assert_eq!(tables(&["x\n n\n---\n 1\n(1 row)\n"]), [[["n"], ["1"]]]);
+        let long = "y".repeat(LINE_BYTES_MAX);
+        assert_eq!(tables(&[PSQL, &long, "z", "\n", PSQL]).len(), 2);
+    }
+
+    #[test]
     fn other_texts_are_none() {
         for text in ["", "hello", "a\nb\nc", " a | b\n---+---\n x\n", "+--+\nx\n", "UPDATE 3\n"] {
             assert_eq!(read(&[text]), None, "{text}");
@@ -224,14 +286,15 @@ mod tests {
         fn pieces_are_read_as_the_whole(at in 0usize..60, more in 0usize..60) {
             for text in [PSQL, MYSQL] {
                 let (low, high) = (at.min(more).min(text.len()), at.max(more).min(text.len()));
+                let text = format!("{text}\nx\n{text}");
                 let pieces = [&text[..low], &text[low..high], &text[high..]];
-                prop_assert_eq!(read(&pieces), read(&[text]));
+                prop_assert_eq!(tables(&pieces), tables(&[&text]));
             }
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in "[-+| a\n\r(1 rows)é]{0,40}") {
-            let _ = read(&[&text]);
+        fn no_text_makes_it_panic(text in "[-+| a\n\r(1 rows)é]{0,60}") {
+            let _ = tables(&[&text]);
         }
     }
 }

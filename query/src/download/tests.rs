@@ -30,7 +30,7 @@ fn at(s: u32) -> String {
     format!("2026-03-01T10:00:{s:02}.250000Z")
 }
 
-/// Two results, the second in pieces with another command's between them; what is no table; a terminal.
+/// Two results, the second in pieces with another command's between them; one with two tables; a terminal.
 fn session() -> Vec<Value> {
     let event = |seq: u32, kind: &str, more: Value| {
         let mut event = json!({"session": "s", "seq": seq, "time": at(seq), "kind": kind});
@@ -51,7 +51,11 @@ fn session() -> Vec<Value> {
         event(2, "command", json!({"input": "select 2", "verdict": "passed"})),
         event(3, "output", json!({"command": 2, "stream": "result", "text": " n \n---\n 1"})),
         event(4, "command", json!({"input": "update t", "verdict": "passed"})),
-        event(5, "output", json!({"command": 4, "stream": "result", "text": "UPDATE 3\n"})),
+        event(
+            5,
+            "output",
+            json!({"command": 4, "stream": "result", "text": format!("UPDATE 3\n{PSQL}DELETE 1\n{PSQL}")}),
+        ),
         event(6, "output", json!({"command": 2, "stream": "result", "text": "\n 2,\"\n"})),
         event(7, "command.end", json!({"command": 2, "rows": 2, "error": "secret of 2"})),
         event(8, "note", json!({"by": "bob", "text": "about two", "command": 2})),
@@ -140,6 +144,8 @@ fn each_format_has_what_happened() {
     let expected = [
         ("command-1.csv".to_owned(), "id,name\r\n1,Ann\r\n".to_owned()),
         ("command-2.csv".to_owned(), "n\r\n1\r\n\"2,\"\"\"\r\n".to_owned()),
+        ("command-4-1.csv".to_owned(), "id,name\r\n1,Ann\r\n".to_owned()),
+        ("command-4-2.csv".to_owned(), "id,name\r\n1,Ann\r\n".to_owned()),
     ];
     assert_eq!(files, expected);
     let parquet = whole(Format::Parquet);
