@@ -23,8 +23,13 @@ before(async () => {
     const { stdout } = await run(binary, ["token", "create", "--data", server.data, ...args, name]);
     tokens[name.split("@")[0]] = stdout.trim();
   }
-  // The server looks a few times a second.
-  await new Promise((done) => setTimeout(done, 600));
+  // The server looks for tokens a few times a second.
+  const headers = { authorization: `Bearer ${tokens.reads}` };
+  for (const deadline = Date.now() + 10_000; (await fetch(`${server.url}/v1/reviews`)).status !== 401
+    || (await fetch(`${server.url}/v1/reviews`, { headers })).status !== 200;) {
+    assert.ok(Date.now() < deadline, "the tokens are there");
+    await new Promise((done) => setTimeout(done, 50));
+  }
 });
 
 after(async () => {

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import { pathToFileURL } from "node:url";
-import { accessible, closePage, openPage, send, startBrowser, startServer } from "./harness.mjs";
+import { accessible, closePage, copied, openPage, send, startBrowser, startServer } from "./harness.mjs";
 
 const at = (s) => new Date(Date.parse("2026-03-01T09:00:00Z") + s * 1000).toISOString();
 const events = (session, list) => list.map(([s, kind, more], seq) => ({ session, seq, time: at(s), kind, ...more }));
@@ -68,8 +68,8 @@ test("a link is made, copied, listed and revoked in the sheet", async () => {
   await sheet.locator("button[type=submit]").click();
   const item = sheet.locator(".share-list li");
   await item.waitFor();
-  await page.waitForFunction(async () => (await navigator.clipboard.readText()).includes("/shared/"));
-  const link = await page.evaluate(() => navigator.clipboard.readText());
+  const link = await copied(page);
+  assert.match(link, /\/shared\//);
   assert.match(await item.textContent(), /Page, for anyone · command:1.*for <b>review<\/b>/);
   await accessible(page, "the sheet with a link");
   assert.equal((await fetch(link.replace("/shared/", "/v1/shared/"))).status, 200);
