@@ -4,12 +4,11 @@
 //   /cases/{id}     one
 
 import { get, post } from "./api.js";
-import { badge } from "./badges.js";
+import { badge, when } from "./badges.js";
 import { h, fill, icon } from "./dom.js";
-import { absolute, ago, plural, visible, visibleLines } from "./format.js";
+import { plural, visible, visibleLines } from "./format.js";
 
 const id = encodeURIComponent;
-const when = (time) => h("time", { datetime: time, title: absolute(time) }, ago(time));
 const state = (item) => [item.hold && badge("pending", "legal hold", item.hold.text), item.closed ? badge("exit", "closed", item.closed.text) : badge("approved", "open")];
 
 /** The page of all cases. */

@@ -1,10 +1,10 @@
 // What is made of a session: notes, its mark as reviewed, its cases, and whether it is all here. In Session Details.
 
 import { get, post } from "./api.js";
-import { badge } from "./badges.js";
+import { badge, when } from "./badges.js";
 import { guarded, notes, tell, words } from "./cases.js";
 import { h, fill } from "./dom.js";
-import { absolute, ago, number, plural, visible } from "./format.js";
+import { number, plural, visible } from "./format.js";
 
 /** The panel of a session. */
 export function casework(id, signal) {
@@ -27,7 +27,7 @@ export function casework(id, signal) {
     const comment = h("input", { type: "text", "aria-label": "Comment", placeholder: "Comment", autocomplete: "off" });
     const set = (body) => (event) => guarded(event.target, async () => drawMark(await post(`${path}/reviewed`, body())));
     fill(mark, reviewed
-      ? [h("p", null, badge("approved", "reviewed"), ` by ${visible(reviewed.by)} `, h("time", { datetime: reviewed.at, title: absolute(reviewed.at) }, ago(reviewed.at))),
+      ? [h("p", null, badge("approved", "reviewed"), ` by ${visible(reviewed.by)} `, when(reviewed.at)),
         reviewed.comment && h("p", { class: "quote" }, visible(reviewed.comment)),
         h("button", { type: "button", onclick: set(() => ({ undo: true })) }, "Take the mark back")]
       : [h("p", null, queues.length ? `Waits in ${queues.join(", ")}` : "Nobody has to look at it"), comment,

@@ -1,9 +1,9 @@
 // Search hits: what was found in which session, with the words marked; or the sessions that have hits.
 
 import { search, searchSessions } from "./api.js";
-import { badge, statusBadge } from "./badges.js";
+import { badge, statusBadge, when } from "./badges.js";
 import { h, fill, icon, toast } from "./dom.js";
-import { absolute, ago, moment, plural, splitAtBytes, visible, visibleLines } from "./format.js";
+import { moment, plural, splitAtBytes, visible, visibleLines } from "./format.js";
 import { endless } from "./pages.js";
 
 const PAGE = 40;
@@ -117,7 +117,7 @@ function drawFacts(hit) {
     hit.kind.startsWith("terminal.") && Number.isInteger(hit.replay_ms) && h("a", {
       class: "hit-replay", href: replayLink(hit), "aria-label": "Open at this moment of the replay", title: "Open at this moment of the replay",
     }, icon("play"), "Replay"),
-    h("time", { datetime: hit.time, title: absolute(hit.time) }, `${moment(hit.time)}${seconds(hit.time)}`));
+    when(hit.time, `${moment(hit.time)}${seconds(hit.time)}`));
 }
 
 const seconds = (iso) => `:${String(new Date(iso).getSeconds()).padStart(2, "0")}`;
@@ -134,5 +134,5 @@ function drawGroup({ session, matches, latest }, q) {
     drawSnippets(latest),
     h("div", { class: "hit-facts" },
       h("a", { class: "hit-replay", href: all, title: "Find them in the session" }, plural(matches, "hit")),
-      h("time", { datetime: session.started_at, title: absolute(session.started_at) }, ago(session.started_at))));
+      when(session.started_at)));
 }

@@ -9,12 +9,12 @@
 
 import { isShared, place, runs, session as fetchSession } from "./api.js";
 import { axisView } from "./axis.js";
-import { statusBadge } from "./badges.js";
+import { statusBadge, when } from "./badges.js";
 import { drawAsks } from "./decide.js";
 import { casework } from "./casework.js";
 import { detailsPanel } from "./details.js";
 import { copy, h, fill, icon, toast } from "./dom.js";
-import { absolute, duration, moment } from "./format.js";
+import { duration, moment } from "./format.js";
 import { bind, moveFocus } from "./keys.js";
 import { every } from "./pages.js";
 import { replayView } from "./replay.js";
@@ -133,7 +133,7 @@ export function sessionView(main, context, id) {
       h("div", { class: "session-facts" },
         statusBadge(item.status),
         item.agent && h("span", { class: "agent" }, icon("agent"), item.agent),
-        item.started_at && h("time", { datetime: item.started_at, title: absolute(item.started_at) }, moment(item.started_at)),
+        item.started_at && when(item.started_at, moment(item.started_at)),
         h("span", null, duration(item.duration_ms)),
         item.summary && h("span", null, item.summary)));
   }

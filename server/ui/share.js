@@ -3,6 +3,7 @@
 import { links, makeLink, revokeLink } from "./api.js";
 import { copy, h, fill, icon } from "./dom.js";
 import { moment, plural, visible } from "./format.js";
+import { openSheet } from "./keys.js";
 
 const TIMES = [["1h", "1 hour"], ["24h", "1 day"], ["7d", "7 days"], ["30d", "30 days"], ["365d", "1 year"]];
 
@@ -31,9 +32,6 @@ export function shareSheet(id, at, formats) {
     field("Link to", what), reviewers, field("Part", part), command, times, field("Good for", expires), field("Note", note),
     h("label", { class: "share-check" }, outputs, "Show outputs"), wrong,
     h("button", { type: "submit", class: "primary" }, "Make the link"));
-  const sheet = h("dialog", { class: "sheet share", "aria-labelledby": "share-title" },
-    h("h2", { id: "share-title" }, "Share"), form, list,
-    h("button", { type: "button", onclick: () => sheet.close() }, "Close"));
 
   function point() {
     reviewers.hidden = what.value !== "";
@@ -90,9 +88,6 @@ export function shareSheet(id, at, formats) {
       !over && h("button", { type: "button", class: "quiet", onclick: end, "aria-label": `Revoke: ${title}` }, "Revoke"));
   }
 
-  sheet.addEventListener("close", () => sheet.remove());
-  sheet.addEventListener("click", (event) => event.target === sheet && sheet.close());
-  document.body.append(sheet);
-  sheet.showModal();
+  openSheet("share", "Share", form, list);
   load();
 }

@@ -77,14 +77,14 @@ async function askFor(session, seq = 1) {
   await open(`/sessions/${session}`);
   await page.locator(`[data-rerun="${seq}"]`).focus();
   await page.keyboard.press("Enter");
-  await page.locator(".rerun-ask").waitFor();
+  await page.locator(".ask-sheet").waitFor();
 }
 
 const state = (name) => page.locator(".rerun-head .badge", { hasText: name }).waitFor({ timeout: 20_000 });
 
 test("a command is run again from the page, seen as it runs, and both results are compared cell by cell", async () => {
   await askFor("again");
-  assert.equal(await page.inputValue(".rerun-ask input >> nth=0"), "pg");
+  assert.equal(await page.inputValue(".ask-sheet input >> nth=0"), "pg");
   await accessible(page, "the dialog");
   await page.keyboard.type("is it still so?");
   await page.keyboard.press("Enter");
