@@ -5,25 +5,35 @@ import { badge, statusBadge, when } from "./badges.js";
 import { h, fill, icon, toast } from "./dom.js";
 import { moment, plural, splitAtBytes, visible, visibleLines } from "./format.js";
 import { endless } from "./pages.js";
+import { virtualRows } from "./virtual.js";
 
 const PAGE = 40;
 
 /** Fills `body` with the hits that `ask` finds; `kept` is what a list before had loaded. */
 export function hitList(body, ask, events, kept) {
   const draw = (hit, before) => drawHit(hit, before?.session === hit.session);
-  return found(body, (values, signal) => search(values, signal), { ...ask, count: "exact" }, ["hit", "hits"], draw, events, kept);
+  return found(body, search, { ...ask, count: "exact" }, ["hit", "hits"], (hit) => String(hit.offset), draw, events, kept);
 }
 
 /** The same by session: how many hits each has, and the latest. */
 export function groupList(body, ask, events, kept) {
   const draw = (group) => drawGroup(group, ask.q);
-  return found(body, searchSessions, ask, ["session", "sessions"], draw, events, kept);
+  return found(body, searchSessions, ask, ["session", "sessions"], (group) => group.session.id, draw, events, kept);
 }
 
 /** A list of what a search answers, page by page. */
-function found(body, fetchPage, ask, noun, draw, events, kept) {
+function found(body, fetchPage, ask, noun, idOf, draw, events, kept) {
   const abort = new AbortController();
   const list = h("ol", { class: "hits" });
+  const view = virtualRows(list, {
+    draw,
+    tick(row, item, at) {
+      row.dataset.id = item.id;
+      row.setAttribute("aria-posinset", at + 1);
+      row.setAttribute("aria-setsize", count ?? -1);
+    },
+    heights: kept?.heights,
+  });
   let items = [];
   let cursor = null;
   let count = null;
@@ -36,11 +46,10 @@ function found(body, fetchPage, ask, noun, draw, events, kept) {
   });
 
   function take(page) {
-    const before = items.at(-1);
-    items.push(...page.items);
+    items = [...items, ...page.items.map((item) => ({ ...item, id: idOf(item) }))];
     cursor = page.next_cursor ?? null;
     if (Number.isInteger(page.count)) count = page.count;
-    list.append(...page.items.map((item, at) => draw(item, at ? page.items[at - 1] : before)));
+    view.set(items);
     events.count(count ?? page.count_at_least ?? items.length, count !== null || !cursor, noun);
     if (page.unreadable) toast(`${page.unreadable} events that may match can't be read: a part of the log is damaged`);
   }
@@ -55,6 +64,7 @@ function found(body, fetchPage, ask, noun, draw, events, kept) {
       return;
     }
     fill(body, list, pages.element);
+    view.place();
     pages.start(Boolean(cursor));
   }
 
@@ -72,10 +82,12 @@ function found(body, fetchPage, ask, noun, draw, events, kept) {
   }
 
   return {
-    data: () => (items.length ? { items, cursor, count } : undefined),
+    data: () => (items.length ? { items, cursor, count, heights: view.heights } : undefined),
+    move: view.move,
     close() {
       abort.abort();
       pages.close();
+      view.close();
       body.classList.remove("loading");
     },
   };

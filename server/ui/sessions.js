@@ -55,7 +55,8 @@ export function sessionList(body, ask, events, kept) {
     rows);
   const view = virtualRows(rows, {
     draw: (item) => drawRow(item, events),
-    tick: (row, item) => {
+    tick: (row, item, at) => {
+      row.setAttribute("aria-rowindex", at + 2);
       const time = row.querySelector("time");
       const text = ago(item.started_at);
       if (time.textContent !== text) time.textContent = text;
