@@ -79,7 +79,7 @@ export const notes = (list) => list.length > 0 && h("section", { class: "card" }
 /** A table with its name. */
 export function table(name, columns, rows) {
   return h("section", { class: "scroll-x", tabindex: "0", role: "group", "aria-label": name }, h("h2", { class: "unseen" }, name),
-    h("table", { class: "plain list" },
+    h("table", { class: "plain wraps" },
       h("thead", null, h("tr", null, columns.map((column) => h("th", { scope: "col" }, column || h("span", { class: "unseen" }, "Action"))))),
       h("tbody", null, rows.map((row) => h("tr", null, row.map((cell) => h("td", null, cell)))))));
 }

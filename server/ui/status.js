@@ -1,8 +1,11 @@
-// Status: what comes in, what is stored, what waits, and what was signed; asked for again while it is looked at.
+// Status: what comes in, what is stored, what waits, what was signed, and who could not be told of an access request; asked
+// for again while it is looked at.
 
-import { search, stats, text } from "./api.js";
-import { h, fill } from "./dom.js";
-import { bytes, duration, number, plural, visible } from "./format.js";
+import { get, post, search, stats, text } from "./api.js";
+import { when } from "./badges.js";
+import { guarded, table } from "./cases.js";
+import { h, fill, toast } from "./dom.js";
+import { ago, bytes, duration, number, plural, visible } from "./format.js";
 import { histogram } from "./histogram.js";
 import { every } from "./pages.js";
 import { line, shares } from "./plot.js";
@@ -13,6 +16,9 @@ const POINTS = 300;
 const DAY_MS = 86_400_000;
 // The last day is spread over time again so often.
 const DAY_EVERY_MS = 60_000;
+const LETTERS_EVERY_MS = 10_000;
+// So many dead letters of each are listed.
+const LETTERS = 20;
 
 /** The page of the server's state. */
 export function status(main, context) {
@@ -24,6 +30,7 @@ export function status(main, context) {
   const health = h("div", { class: "health-holder" });
   const [now, lags, answers] = [h("strong"), h("strong"), h("strong")];
   const [storage, log, signed, server] = [h("div"), h("div"), h("div"), h("div")];
+  const letters = h("div", { class: "letters" });
   const card = (name, ...children) => h("section", { class: "card", "aria-label": name }, h("h2", null, name), children);
   fill(main, h("div", { class: "page-head" }, h("h1", null, "Status"), health),
     h("div", { class: "page" },
@@ -32,7 +39,8 @@ export function status(main, context) {
         card("Ingest", h("p", { class: "figure" }, now), rate.element),
         card("Index lag", h("p", { class: "figure" }, lags), lag.element),
         card("Requests", h("p", { class: "figure" }, answers), reads.element),
-        card("Storage", storage), card("Log", log), card("Checkpoint", signed), card("Server", server))));
+        card("Storage", storage), card("Log", log), card("Checkpoint", signed), card("Server", server)),
+      letters));
   const points = { rate: [], lag: [], reads: [] };
   let before = null;
 
@@ -89,11 +97,53 @@ export function status(main, context) {
     day.set({ ...page.histogram, from, until, noun: "events", unit: "events" });
   }
 
+  let shown = "";
+
+  /** Who is told of access requests, and what could not be delivered. */
+  async function loadLetters() {
+    const { items } = await get("/v1/admin/notifications", null, abort.signal);
+    const now = JSON.stringify(items.map(({ through: _, ...item }) => item));
+    if (now === shown) return;
+    shown = now;
+    const focused = letters.contains(document.activeElement) ? document.activeElement.ariaLabel : null;
+    fill(letters, items.map(told));
+    buttons().find((button) => button.ariaLabel === focused)?.focus({ preventScroll: true });
+  }
+
+  const buttons = () => [...letters.querySelectorAll("button")];
+
+  function told(target) {
+    const { name, form, url, behind, delivered, failing_since: failing, dead, forgotten } = target;
+    const rows = dead.slice(-LETTERS).reverse().map((letter) => [when(letter.at), letter.event,
+      h("a", { href: `/sessions/${encodeURIComponent(letter.session)}` }, visible(letter.session)), visible(letter.why),
+      h("button", { type: "button", "aria-label": `Send again: ${letter.event}, ${visible(letter.session)}`,
+        onclick: (event) => guarded(event.target, () => resend(letter)) }, "Send again")]);
+    const more = dead.length + forgotten - rows.length;
+    return h("section", { class: "card wide", "aria-label": `Notifications of ${visible(name)}` },
+      h("h2", null, `Notifications of ${visible(name)}`, h("span", { class: "card-kind" }, `${form}, ${visible(url)}`)),
+      h("p", { class: failing ? "health wrong" : "health fine" }, h("span", { class: "dot", "aria-hidden": "true" }),
+        failing ? `Fails since ${ago(failing)}: ${visible(target.last_error ?? "no reason known")}`
+          : `${number(delivered)} delivered${behind ? `, ${plural(behind, "event")} behind` : ""}`),
+      rows.length > 0 && table(`Not delivered to ${visible(name)}`, ["Given up", "Event", "Session", "Why", ""], rows),
+      more > 0 && h("p", { class: "hint" }, `${plural(more, "older one")} not listed`));
+  }
+
+  async function resend(letter) {
+    await post(`/v1/admin/notifications/${encodeURIComponent(letter.id)}/resend`, {});
+    toast("It is sent again");
+    await loadLetters();
+    buttons()[0]?.focus();
+  }
+
   const first = load().catch((problem) => {
     if (problem.name !== "AbortError") fill(health, h("p", { class: "health wrong", role: "alert" }, problem.message));
   });
   const firstDay = loadDay().catch(() => {});
   const stops = [every(REFRESH_MS, () => first.then(load)), every(DAY_EVERY_MS, () => firstDay.then(loadDay))];
+  // It takes `admin`: for others there is nothing to be seen, and nothing to be asked for again.
+  loadLetters().catch((problem) => problem).then((problem) => {
+    if (problem?.status !== 403 && !abort.signal.aborted) stops.push(every(LETTERS_EVERY_MS, loadLetters));
+  });
 
   return {
     update() {
