@@ -7,26 +7,25 @@
 //   /sessions/{id}?rerun=RUN              a command that is run again, and both results
 //   /shared/{token}                       what is shared of it, read-only
 
-import { isShared, place, runs, session as fetchSession } from "./api.js";
+import { isShared, runs, session as fetchSession } from "./api.js";
 import { axisView } from "./axis.js";
 import { statusBadge, when } from "./badges.js";
 import { drawAsks } from "./decide.js";
 import { casework } from "./casework.js";
 import { detailsPanel } from "./details.js";
-import { copy, h, fill, icon, toast } from "./dom.js";
+import { copy, h, fill, icon } from "./dom.js";
 import { duration, moment } from "./format.js";
 import { bind, moveFocus } from "./keys.js";
 import { every } from "./pages.js";
 import { replayView } from "./replay.js";
 import { askRerun, rerunView } from "./rerun.js";
+import { downloadMenu, shareSheet } from "./share.js";
 import { timelineList } from "./timeline.js";
 
 const REFRESH_MS = 2000;
 const TABS = [["", "Commands"], ["timeline", "Timeline"], ["replay", "Replay"], ["details", "Session Details"]];
 const VERDICTS = [["", "All"], ["passed", "Passed"], ["blocked", "Blocked"], ["pending", "Pending"], ["approved", "Approved"],
   ["rejected", "Rejected"]];
-const FORMATS = [["txt", "Text"], ["html", "Page that replays offline, HTML"], ["csv", "Result tables, CSV"], ["cast", "Terminal, asciicast v2"],
-  ["cast3", "Terminal, asciicast v3"], ["ndjson", "Events, NDJSON"], ["parquet", "Events, Parquet"]];
 const FIELDS = ["tab", "q", "verdict", "seq", "at", "speed", "zoom", "rerun"];
 
 /** The page of the session `id`. */
@@ -54,7 +53,6 @@ export function sessionView(main, context, id) {
   let asked = "";
   let mayRerun = false;
   const shared = isShared();
-  const here = place(id);
   document.body.classList.toggle("shared", shared);
 
   const url = (next) => {
@@ -78,37 +76,13 @@ export function sessionView(main, context, id) {
     if (!find.value && state.q) change({ q: "" });
   });
 
-  function downloads() {
-    const link = (href, label) => h("a", { href, download: "", role: "menuitem" }, label);
-    const menu = h("details", { class: "drop" },
-      h("summary", { class: "quiet square", "aria-label": "Download", title: "Download" }, icon("download")),
-      h("div", { class: "drop-items", role: "menu" },
-        FORMATS.map(([format, label]) => link(`${here}/download?format=${format}`, label)),
-        link(`${here}/proof`, "Proof, JSON")));
-    menu.addEventListener("focusout", (event) => {
-      if (!menu.contains(event.relatedTarget)) menu.open = false;
-    });
-    menu.addEventListener("click", (event) => {
-      if (event.target.closest("a")) menu.open = false;
-    });
-    return menu;
-  }
-
   const head_tools = [
     h("button", { type: "button", class: "quiet square", "aria-label": "Copy the session ID", title: "Copy the session ID",
       onclick: () => copy(item.id, "Session ID") }, icon("copy")),
     h("button", { type: "button", class: "quiet square", "aria-label": "Copy the link to this moment", title: "Copy the link to this moment (y)",
       onclick: copyLink }, icon("link")),
-    downloads(),
-    !shared && h("button", { type: "button", class: "quiet", onclick: share }, "Share")];
-
-  async function share() {
-    try {
-      (await import("./share.js")).shareSheet(id, view?.moment?.() ?? "", FORMATS);
-    } catch {
-      toast("The server does not answer");
-    }
-  }
+    downloadMenu(id, !shared),
+    !shared && h("button", { type: "button", class: "quiet", onclick: () => shareSheet(id, view?.moment?.() ?? "") }, "Share")];
 
   /** What a share leaves out: nothing is asked of it. */
   const leaves = (tab) => {
