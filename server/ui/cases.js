@@ -72,9 +72,13 @@ export function caseView(main, context, key) {
 
 /** Notes as a list. */
 export const notes = (list) => list.length > 0 && h("section", { class: "card" }, h("h2", null, plural(list.length, "note")),
-  list.map((one) => h("div", { class: "note" }, h("p", { class: "hint" }, visible(one.by), " ", when(one.at ?? one.time),
-    one.command !== undefined && [", on ", h("a", { href: `?${new URLSearchParams({ seq: one.command })}` }, `command ${one.command}`)]),
-  h("p", { class: "quote" }, visibleLines(one.text)))));
+  list.map((one) => drawNote(one, true)));
+
+/** A note; `linked`: with the way to the command that it is on. */
+export const drawNote = (one, linked) => h("div", { class: "note" }, icon("note"), h("div", null,
+  h("p", null, h("strong", null, visible(one.by)), " ", when(one.at ?? one.time),
+    linked && one.command !== undefined && [", on ", h("a", { href: `?${new URLSearchParams({ seq: one.command })}` }, `command ${one.command}`)]),
+  h("p", null, visibleLines(one.text))));
 
 /** A table with its name. */
 export function table(name, columns, rows) {

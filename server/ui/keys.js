@@ -7,7 +7,7 @@ const SHEET = [
   ["Sessions and hits", [["j", "Next"], ["k", "Previous"], ["Enter", "Open"], ["v", "Sessions or hits"],
     ["c", "Clear the filters"]]],
   ["The bars", [["\u2190 \u2192", "Move"], ["Shift", "and an arrow: choose a stretch"], ["Enter", "Narrow the period to it"]]],
-  ["A session", [["j", "Next command"], ["k", "Previous command"], ["f", "Find in the session"],
+  ["A session", [["j", "Next command"], ["k", "Previous command"], ["n", "Note on the command"], ["f", "Find in the session"],
     ["1 – 4", "Commands, timeline, replay, details"], ["y", "Copy the link to this moment"]]],
   ["Replay and timeline", [["Space", "Play or pause"], ["← →", "5 seconds; another event"], ["[ ]", "Command or marker"],
     ["n p", "Next or previous hit"], ["+ −", "Faster, slower; zoom"], ["Home End", "Start, end"]]],

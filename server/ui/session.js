@@ -7,11 +7,11 @@
 //   /sessions/{id}?rerun=RUN              a command that is run again, and both results
 //   /shared/{token}                       what is shared of it, read-only
 
-import { isShared, runs, session as fetchSession } from "./api.js";
+import { isShared, session as fetchSession } from "./api.js";
 import { axisView } from "./axis.js";
 import { statusBadge, when } from "./badges.js";
 import { drawAsks } from "./decide.js";
-import { casework } from "./casework.js";
+import { askNote, casework, underCommands } from "./casework.js";
 import { detailsPanel } from "./details.js";
 import { copy, h, fill, icon } from "./dom.js";
 import { duration, moment } from "./format.js";
@@ -51,8 +51,9 @@ export function sessionView(main, context, id) {
   let view = null;
   let shown = "";
   let asked = "";
-  let mayRerun = false;
+  let mayAct = false;
   const shared = isShared();
+  const under = shared ? null : underCommands(id, abort.signal);
   document.body.classList.toggle("shared", shared);
 
   const url = (next) => {
@@ -147,7 +148,7 @@ export function sessionView(main, context, id) {
     shown = tab;
     fill(panel);
     panel.className = `session-body tab-${state.rerun ? "rerun" : tab || "commands"}`;
-    panel.classList.toggle("may-rerun", mayRerun);
+    panel.classList.toggle("may-act", mayAct);
     scrollTo(0, 0);
     if (state.rerun) view = rerunView(panel, id, state.rerun, url);
     else if (tab === "replay") {
@@ -174,12 +175,23 @@ export function sessionView(main, context, id) {
     asked = key;
     view?.close();
     if (!state.seq) scrollTo(0, 0);
-    view = timelineList(panel, id, ask, { clear: () => change({ q: "", verdict: "", seq: "", at: "" }), problem });
+    view = timelineList(panel, id, ask, { clear: () => change({ q: "", verdict: "", seq: "", at: "" }), problem,
+      ready: loadUnder(), under: under?.of });
+  }
+
+  /** What stands under the commands; it is drawn anew where it changed. */
+  async function loadUnder() {
+    if (!await under?.load()) return;
+    mayAct = under.mayAct();
+    panel.classList.toggle("may-act", mayAct);
+    for (const place of panel.querySelectorAll("[data-under]")) fill(place, under.of(Number(place.dataset.under)));
   }
 
   async function load() {
     const next = await fetchSession(id, abort.signal);
     if (JSON.stringify(next) === JSON.stringify(item)) return;
+    // At first the list asks for it itself.
+    if (item && state.tab === "") loadUnder();
     item = next;
     drawHead();
     drawPanel();
@@ -196,17 +208,12 @@ export function sessionView(main, context, id) {
       !shared && h("p", null, h("a", { href: "/" }, "All sessions"))));
   });
 
-  // Without the scope for it there are no buttons; the server would refuse them.
-  if (!shared) {
-    runs({ session: id, limit: 1 }, abort.signal).then(({ may_request: may }) => {
-      mayRerun = may;
-      panel.classList.toggle("may-rerun", may);
-    }, () => {});
-  }
   panel.addEventListener("click", (event) => {
-    const button = event.target.closest("[data-rerun]");
-    if (!button || !item) return;
-    askRerun(item, Number(button.dataset.rerun), abort.signal, (run) => change({ rerun: run.id, tab: "", seq: "", at: "" })).catch(() => {});
+    const { rerun, note } = event.target.closest("[data-rerun], [data-note]")?.dataset ?? {};
+    if (note) askNote(id, Number(note), loadUnder);
+    else if (rerun && item) {
+      askRerun(item, Number(rerun), abort.signal, (run) => change({ rerun: run.id, tab: "", seq: "", at: "" })).catch(() => {});
+    }
   });
 
   const stop = every(REFRESH_MS, async () => {
@@ -221,6 +228,7 @@ export function sessionView(main, context, id) {
       ...tabKeys,
       j: () => moveFocus(stops(), 1),
       k: () => moveFocus(stops(), -1),
+      n: () => mayAct && document.activeElement.closest(".event.command")?.querySelector("[data-note]").click(),
       f: () => !tools.hidden && find.focus(),
       Home: () => state.tab === "" && goTo(""),
       End: () => state.tab === "" && goTo("end"),
