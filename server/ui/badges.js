@@ -19,6 +19,9 @@ export function badge(kind, text, title) {
 /** A time as people read it, with the whole of it as its title. */
 export const when = (time, text = ago(time), more) => h("time", { datetime: time, title: absolute(time), ...more }, text);
 
+/** How something is doing, in words. */
+export const health = (fine, words) => h("p", { class: `health ${fine ? "fine" : "wrong"}` }, h("span", { class: "dot", "aria-hidden": "true" }), words);
+
 /** A session's status; an open one has a living dot. */
 export function statusBadge(status) {
   return h("span", { class: `status s-${status}` },

@@ -88,6 +88,10 @@ export function table(name, columns, rows) {
       h("tbody", null, rows.map((row) => h("tr", null, row.map((cell) => h("td", null, cell)))))));
 }
 
+/** Facts as names and values; those that are not there are left out. */
+export const facts = (rows) => h("dl", { class: "facts" },
+  rows.filter(Boolean).map(([name, value]) => h("div", null, h("dt", null, name), h("dd", null, value))));
+
 /** A form of some texts; `done(values)` may fail, which is said. */
 export function words(label, fields, done) {
   const wrong = h("p", { class: "hint wrong", role: "alert" });
@@ -114,6 +118,7 @@ export function words(label, fields, done) {
 /** Does something for a button, and says beside it what failed. */
 export async function guarded(button, work) {
   button.disabled = true;
+  if (button.nextElementSibling?.matches("[role=alert]")) button.nextElementSibling.remove();
   try {
     await work();
   } catch (problem) {

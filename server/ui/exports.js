@@ -3,8 +3,8 @@
 //   /exports?feed=native&table=events
 
 import { feeds, files } from "./api.js";
-import { when } from "./badges.js";
-import { tell } from "./cases.js";
+import { health, when } from "./badges.js";
+import { facts, tell } from "./cases.js";
 import { h, fill, icon } from "./dom.js";
 import { ago, bytes, moment, number, plural, visible } from "./format.js";
 import { bind, moveFocus } from "./keys.js";
@@ -50,14 +50,14 @@ export function exports(main, context) {
     const failing = item.failing_since;
     return h("section", { class: "card", "aria-label": `Feed ${visible(item.name)}` },
       h("h2", null, visible(item.name), h("span", { class: "card-kind" }, item.schema === "ocsf" ? `OCSF ${item.version}` : "daybook's own columns")),
-      h("p", { class: failing ? "health wrong" : "health fine" }, h("span", { class: "dot", "aria-hidden": "true" }),
+      health(!failing,
         failing ? `Fails since ${ago(failing)}: ${visible(item.last_error ?? "no reason known")}`
           : item.behind ? `${plural(item.behind, "event")} behind` : "Up to what is sealed"),
-      h("dl", { class: "facts" },
-        fact("Up to offset", number(item.through)),
-        fact("Lag", plural(item.behind, "event")),
-        item.unknown > 0 && fact("Left out", plural(item.unknown, "event")),
-        fact("Last file", item.last_written_at ? when(item.last_written_at) : "not since the start")),
+      facts([
+        ["Up to offset", number(item.through)],
+        ["Lag", plural(item.behind, "event")],
+        item.unknown > 0 && ["Left out", plural(item.unknown, "event")],
+        ["Last file", item.last_written_at ? when(item.last_written_at) : "not since the start"]]),
       h("table", { class: "plain" },
         h("thead", null, h("tr", null, ["Table", "Files", "Rows", "Size"].map((name) => h("th", { scope: "col" }, name)))),
         h("tbody", null, item.tables.map((one) => {
@@ -104,8 +104,6 @@ export function exports(main, context) {
     },
   };
 }
-
-const fact = (name, value) => h("div", null, h("dt", null, name), h("dd", null, value));
 
 /** Exports what a query finds, by a link that the browser saves. */
 function exportForm() {

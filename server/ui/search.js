@@ -46,7 +46,9 @@ function found(body, fetchPage, ask, noun, idOf, draw, events, kept) {
   });
 
   function take(page) {
-    items = [...items, ...page.items.map((item) => ({ ...item, id: idOf(item) }))];
+    // A session that has a new hit meanwhile is on a later page again.
+    const known = new Set(items.map(({ id }) => id));
+    items = [...items, ...page.items.map((item) => ({ ...item, id: idOf(item) })).filter(({ id }) => !known.has(id))];
     cursor = page.next_cursor ?? null;
     if (Number.isInteger(page.count)) count = page.count;
     view.set(items);

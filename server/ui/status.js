@@ -2,8 +2,8 @@
 // for again while it is looked at.
 
 import { get, post, search, stats, text } from "./api.js";
-import { when } from "./badges.js";
-import { guarded, table } from "./cases.js";
+import { health, when } from "./badges.js";
+import { facts, guarded, table } from "./cases.js";
 import { h, fill, toast } from "./dom.js";
 import { ago, bytes, duration, number, plural, visible } from "./format.js";
 import { histogram } from "./histogram.js";
@@ -27,12 +27,12 @@ export function status(main, context) {
   const lag = line("Events not indexed yet", (n) => number(n));
   const reads = line("Time to answer, on average", (n) => duration(n));
   const day = histogram((after, before) => context.go(`/?${new URLSearchParams({ after, before })}`));
-  const health = h("div", { class: "health-holder" });
+  const state = h("div", { class: "health-holder" });
   const [now, lags, answers] = [h("strong"), h("strong"), h("strong")];
   const [storage, log, signed, server] = [h("div"), h("div"), h("div"), h("div")];
   const letters = h("div", { class: "letters" });
   const card = (name, ...children) => h("section", { class: "card", "aria-label": name }, h("h2", null, name), children);
-  fill(main, h("div", { class: "page-head" }, h("h1", null, "Status"), health),
+  fill(main, h("div", { class: "page-head" }, h("h1", null, "Status"), state),
     h("div", { class: "page" },
       h("section", { class: "card wide", "aria-label": "The last 24 hours" }, h("h2", null, "The last 24 hours"), day.element),
       h("div", { class: "cards" },
@@ -74,8 +74,7 @@ export function status(main, context) {
     fill(lags, plural(found.index_lag_events, "event"));
     fill(answers, last("reads") === undefined ? `${number(answered.count)} answered` : duration(last("reads")));
     const wrong = troubles(found);
-    fill(health, wrong.length ? wrong.map((words) => h("p", { class: "health wrong" }, h("span", { class: "dot", "aria-hidden": "true" }), visible(words)))
-      : h("p", { class: "health fine" }, h("span", { class: "dot", "aria-hidden": "true" }), "All is well"));
+    fill(state, wrong.length ? wrong.map((words) => health(false, visible(words))) : health(true, "All is well"));
     const other = Math.max(0, found.stored_bytes - found.journal_bytes);
     fill(storage, shares("Storage", [["Segments", other], ["Journals", found.journal_bytes]], bytes),
       facts([["Free", bytes(found.free_bytes)], ["As it was sent", bytes(found.bytes)], ["Stored", found.bytes ? `${bytes(found.stored_bytes)}, ${Math.round(found.stored_bytes / found.bytes * 100)} %` : bytes(found.stored_bytes)],
@@ -121,7 +120,7 @@ export function status(main, context) {
     const more = dead.length + forgotten - rows.length;
     return h("section", { class: "card wide", "aria-label": `Notifications of ${visible(name)}` },
       h("h2", null, `Notifications of ${visible(name)}`, h("span", { class: "card-kind" }, `${form}, ${visible(url)}`)),
-      h("p", { class: failing ? "health wrong" : "health fine" }, h("span", { class: "dot", "aria-hidden": "true" }),
+      health(!failing,
         failing ? `Fails since ${ago(failing)}: ${visible(target.last_error ?? "no reason known")}`
           : `${number(delivered)} delivered${behind ? `, ${plural(behind, "event")} behind` : ""}`),
       rows.length > 0 && table(`Not delivered to ${visible(name)}`, ["Given up", "Event", "Session", "Why", ""], rows),
@@ -136,7 +135,7 @@ export function status(main, context) {
   }
 
   const first = load().catch((problem) => {
-    if (problem.name !== "AbortError") fill(health, h("p", { class: "health wrong", role: "alert" }, problem.message));
+    if (problem.name !== "AbortError") fill(state, h("p", { class: "health wrong", role: "alert" }, problem.message));
   });
   const firstDay = loadDay().catch(() => {});
   const stops = [every(REFRESH_MS, () => first.then(load)), every(DAY_EVERY_MS, () => firstDay.then(loadDay))];
@@ -156,8 +155,6 @@ export function status(main, context) {
     },
   };
 }
-
-const facts = (rows) => h("dl", { class: "facts" }, rows.filter(Boolean).map(([name, value]) => h("div", null, h("dt", null, name), h("dd", null, value))));
 
 /** What is not as it should be, in sentences. */
 function troubles(found) {
