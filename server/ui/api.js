@@ -48,6 +48,8 @@ async function ask(url, options) {
 /** Sends an object to a path. */
 export const post = (path, what) => ask(path, { method: "POST", body: JSON.stringify(what), headers: { "content-type": "application/json" } });
 
+const remove = (path) => ask(path, { method: "DELETE" });
+
 function sentence(text) {
   const line = text.charAt(0).toUpperCase() + text.slice(1);
   return /[.!?]$/.test(line) ? line : `${line}.`;
@@ -91,35 +93,29 @@ export const facets = (values, signal) => get("/v1/facets", params(values), sign
 /** Access requests: `{items, next_cursor}` */
 export const reviews = (values, signal) => get("/v1/reviews", params(values), signal);
 /** Says something of an access request: `{decision, comment?, force?}`; answers how it stands then. */
-export const decide = (key, session, said) => ask(`/v1/reviews/${id(key)}/decision?${params({ session })}`, {
-  method: "POST", body: JSON.stringify(said), headers: { "content-type": "application/json" },
-});
+export const decide = (key, session, said) => post(`/v1/reviews/${id(key)}/decision?${params({ session })}`, said);
 
 /** Saved searches: `{items}` */
 export const searches = (signal) => get("/v1/searches", null, signal);
 /** Saves a search: `{name, query}`. */
-export const saveSearch = (search) => ask("/v1/searches", {
-  method: "POST", body: JSON.stringify(search), headers: { "content-type": "application/json" },
-});
+export const saveSearch = (search) => post("/v1/searches", search);
 /** Forgets a saved search. */
-export const deleteSearch = (key) => ask(`/v1/searches/${id(key)}`, { method: "DELETE" });
+export const deleteSearch = (key) => remove(`/v1/searches/${id(key)}`);
 
 /** Links to a session: `{items}` */
 export const links = (session, signal) => get("/v1/links", params({ session }), signal);
 /** Makes a link to a session's file (`{format}`) or to its page (`{to}`). */
 export const makeLink = (key, link) => post(`/v1/sessions/${id(key)}/${link.to ? "share" : "links"}`, link);
 /** Ends a link. */
-export const revokeLink = (key) => ask(`/v1/links/${id(key)}`, { method: "DELETE" });
+export const revokeLink = (key) => remove(`/v1/links/${id(key)}`);
 /** Commands that are run again: `{items, next_cursor, count, may_request}` */
 export const runs = (values, signal) => get("/v1/runs", params(values), signal);
 /** One of them, at once or when it has changed. */
 export const run = (key, values, signal) => get(`/v1/runs/${id(key)}`, params(values), signal);
 /** Asks for one: `{command, role, reason, repeat, id}`. */
-export const rerun = (key, what) => ask(`/v1/sessions/${id(key)}/rerun`, {
-  method: "POST", body: JSON.stringify(what), headers: { "content-type": "application/json" },
-});
+export const rerun = (key, what) => post(`/v1/sessions/${id(key)}/rerun`, what);
 /** Calls one off. */
-export const cancelRun = (key) => ask(`/v1/runs/${id(key)}`, { method: "DELETE" });
+export const cancelRun = (key) => remove(`/v1/runs/${id(key)}`);
 
 /** The feeds of Parquet files: `{items}` */
 export const feeds = (signal) => get("/v1/feeds", null, signal);

@@ -1,11 +1,11 @@
 // The tab Timeline: what happened when, in lanes over one axis of time. Stretches in which nothing happened are folded.
 
 import { replay as fetchReplay, timeline } from "./api.js";
-import { badge } from "./badges.js";
+import { badge, when } from "./badges.js";
 import { verdictOf } from "./command.js";
 import { eventWords } from "./chunk.js";
 import { h, fill, icon } from "./dom.js";
-import { absolute, duration, number, offsetTime, plural, timeOfDay } from "./format.js";
+import { duration, number, offsetTime, plural, timeOfDay } from "./format.js";
 
 const LANES = [["command", "Commands"], ["blocked", "Blocked"], ["review", "Reviews"], ["note", "Notes"],
   ["marker", "Markers"], ["resize", "Resizes"], ["activity", "Activity"]];
@@ -156,7 +156,7 @@ export function axisView(body, id, ask, on) {
     const verdict = item.kind === "command" ? verdictOf(item) : null;
     const offset = Math.max(0, Date.parse(item.time) - start);
     return h("div", { class: "axis-row", "data-seq": item.seq },
-      h("time", { datetime: item.time, title: absolute(item.time) }, timeOfDay(item.time)),
+      when(item.time, timeOfDay(item.time)),
       h("div", { class: "axis-what" }, verdict ? h("code", null, item.input.length > 300 ? `${item.input.slice(0, 300)}…` : item.input) : eventWords(item)),
       verdict && verdict.name !== "passed" && badge(verdict.name, verdict.name),
       h("a", { class: "quiet", href: on.url({ tab: "", at: item.time, seq: item.seq }), title: "Show it under Commands" }, "Show"),

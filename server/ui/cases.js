@@ -4,12 +4,11 @@
 //   /cases/{id}     one
 
 import { get, post } from "./api.js";
-import { badge } from "./badges.js";
+import { badge, when } from "./badges.js";
 import { h, fill, icon } from "./dom.js";
-import { absolute, ago, plural, visible, visibleLines } from "./format.js";
+import { plural, visible, visibleLines } from "./format.js";
 
 const id = encodeURIComponent;
-const when = (time) => h("time", { datetime: time, title: absolute(time) }, ago(time));
 const state = (item) => [item.hold && badge("pending", "legal hold", item.hold.text), item.closed ? badge("exit", "closed", item.closed.text) : badge("approved", "open")];
 
 /** The page of all cases. */
@@ -73,17 +72,25 @@ export function caseView(main, context, key) {
 
 /** Notes as a list. */
 export const notes = (list) => list.length > 0 && h("section", { class: "card" }, h("h2", null, plural(list.length, "note")),
-  list.map((one) => h("div", { class: "note" }, h("p", { class: "hint" }, visible(one.by), " ", when(one.at ?? one.time),
-    one.command !== undefined && [", on ", h("a", { href: `?${new URLSearchParams({ seq: one.command })}` }, `command ${one.command}`)]),
-  h("p", { class: "quote" }, visibleLines(one.text)))));
+  list.map((one) => drawNote(one, true)));
+
+/** A note; `linked`: with the way to the command that it is on. */
+export const drawNote = (one, linked) => h("div", { class: "note" }, icon("note"), h("div", null,
+  h("p", null, h("strong", null, visible(one.by)), " ", when(one.at ?? one.time),
+    linked && one.command !== undefined && [", on ", h("a", { href: `?${new URLSearchParams({ seq: one.command })}` }, `command ${one.command}`)]),
+  h("p", null, visibleLines(one.text))));
 
 /** A table with its name. */
 export function table(name, columns, rows) {
   return h("section", { class: "scroll-x", tabindex: "0", role: "group", "aria-label": name }, h("h2", { class: "unseen" }, name),
-    h("table", { class: "plain list" },
+    h("table", { class: "plain wraps" },
       h("thead", null, h("tr", null, columns.map((column) => h("th", { scope: "col" }, column || h("span", { class: "unseen" }, "Action"))))),
       h("tbody", null, rows.map((row) => h("tr", null, row.map((cell) => h("td", null, cell)))))));
 }
+
+/** Facts as names and values; those that are not there are left out. */
+export const facts = (rows) => h("dl", { class: "facts" },
+  rows.filter(Boolean).map(([name, value]) => h("div", null, h("dt", null, name), h("dd", null, value))));
 
 /** A form of some texts; `done(values)` may fail, which is said. */
 export function words(label, fields, done) {
@@ -111,6 +118,7 @@ export function words(label, fields, done) {
 /** Does something for a button, and says beside it what failed. */
 export async function guarded(button, work) {
   button.disabled = true;
+  if (button.nextElementSibling?.matches("[role=alert]")) button.nextElementSibling.remove();
   try {
     await work();
   } catch (problem) {

@@ -1,5 +1,6 @@
 // A stretch of a session's events as elements: the unit that is built when it comes near, and let go when it is far.
 
+import { drawNote } from "./cases.js";
 import { drawCommand, eventTime, reviewLine } from "./command.js";
 import { h, icon } from "./dom.js";
 import { textOf } from "./format.js";
@@ -10,9 +11,10 @@ import { TerminalBlock } from "./terminal.js";
 const LINES_MAX = 1500;
 
 export class Chunk {
-  /** `apart`: events that were found are apart from each other, so each stands alone. */
-  constructor(apart) {
+  /** `apart`: events that were found are apart from each other, so each stands alone; `under(seq)` is for under commands. */
+  constructor(apart, under) {
     this.apart = apart;
+    this.under = under;
     this.element = h("div", { class: "chunk" });
     /** The pages that it is made of. */
     this.asks = [];
@@ -40,7 +42,7 @@ export class Chunk {
     const old = this.known.get(item.offset);
     if (old) {
       if (old.text === text || !old.node) return;
-      const node = drawEvent(item);
+      const node = drawEvent(item, this.under);
       old.node.replaceWith(node);
       this.known.set(item.offset, { text, node });
       return;
@@ -58,7 +60,7 @@ export class Chunk {
     }
     this.terminal?.draw();
     if (item.kind !== "access") this.terminal = null;
-    const node = drawEvent(item);
+    const node = drawEvent(item, this.under);
     this.element.append(node);
     this.known.set(item.offset, { text, node });
   }
@@ -85,9 +87,9 @@ export class Chunk {
   }
 }
 
-function drawEvent(item) {
+function drawEvent(item, under) {
   if (item.kind === "command") {
-    const node = drawCommand(item);
+    const node = drawCommand(item, under);
     // A hit may be in what is folded under the command.
     const reviews = item.review ? [item.review, ...(item.review.more ?? [])] : [];
     const held = [...(item.outputs ?? []), item.end, ...reviews.flatMap((one) => [one.request, ...(one.decisions ?? [])])]
@@ -112,7 +114,7 @@ export function eventWords(item) {
       return ["Session ended ", strong(item.status), item.reason && `: ${item.reason}`,
         item.exit_code ? ` (exit ${item.exit_code})` : ""];
     case "note":
-      return h("div", { class: "note" }, icon("note"), h("div", null, h("p", null, strong(item.by), " noted"), h("p", null, item.text)));
+      return drawNote(item, true);
     case "review.request":
       return reviewLine({ request: item, decisions: item.decisions });
     case "review.decision":

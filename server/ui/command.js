@@ -10,8 +10,8 @@ const INPUT_LINES = 24;
 /** Of a longer command only so much is shown. */
 const SHOWN_CHARACTERS = 100_000;
 
-/** A command event with what is folded under it. */
-export function drawCommand(item) {
+/** A command event with what is folded under it, and what `under(seq)` has about it. */
+export function drawCommand(item, under) {
   const verdict = verdictOf(item);
   return h("article", { class: `event command v-${verdict.name}`, "data-seq": item.seq, "aria-label": "Command" },
     eventTime(item),
@@ -21,13 +21,15 @@ export function drawCommand(item) {
         input(item),
         h("div", { class: "command-facts" }, facts(item, verdict),
           ["passed", "approved"].includes(verdict.name)
-            && h("button", { type: "button", class: "quiet rerun-link", "data-rerun": item.seq, title: "Run it again" }, "Run again"),
+            && h("button", { type: "button", class: "quiet act-link", "data-rerun": item.seq, title: "Run it again" }, "Run again"),
+          h("button", { type: "button", class: "quiet act-link", "data-note": item.seq, title: "Write a note on it (n)" }, "Note"),
           h("a", { class: "replay-link", href: linkTo({ tab: "replay", at: item.time }), title: "Replay from here", "aria-label": "Replay from here" },
             icon("play")))),
       verdict.name === "blocked" && h("p", { class: "verdict-line" }, "Blocked by the rule ",
         item.rule ? h("strong", null, item.rule) : "of the proxy"),
       item.review && [item.review, ...(item.review.more ?? [])].map(reviewLine),
-      outputs(item)));
+      outputs(item),
+      under && h("div", { class: "under", "data-under": item.seq }, under(item.seq))));
 }
 
 const linkTo = (values) => `?${new URLSearchParams(values)}`;

@@ -3,8 +3,10 @@
 //   /exports?feed=native&table=events
 
 import { feeds, files } from "./api.js";
+import { health, when } from "./badges.js";
+import { facts, tell } from "./cases.js";
 import { h, fill, icon } from "./dom.js";
-import { absolute, ago, bytes, moment, number, plural, visible } from "./format.js";
+import { ago, bytes, moment, number, plural, visible } from "./format.js";
 import { bind, moveFocus } from "./keys.js";
 import { every } from "./pages.js";
 import { bars } from "./plot.js";
@@ -48,14 +50,14 @@ export function exports(main, context) {
     const failing = item.failing_since;
     return h("section", { class: "card", "aria-label": `Feed ${visible(item.name)}` },
       h("h2", null, visible(item.name), h("span", { class: "card-kind" }, item.schema === "ocsf" ? `OCSF ${item.version}` : "daybook's own columns")),
-      h("p", { class: failing ? "health wrong" : "health fine" }, h("span", { class: "dot", "aria-hidden": "true" }),
+      health(!failing,
         failing ? `Fails since ${ago(failing)}: ${visible(item.last_error ?? "no reason known")}`
           : item.behind ? `${plural(item.behind, "event")} behind` : "Up to what is sealed"),
-      h("dl", { class: "facts" },
-        fact("Up to offset", number(item.through)),
-        fact("Lag", plural(item.behind, "event")),
-        item.unknown > 0 && fact("Left out", plural(item.unknown, "event")),
-        fact("Last file", item.last_written_at ? h("time", { datetime: item.last_written_at, title: absolute(item.last_written_at) }, ago(item.last_written_at)) : "not since the start")),
+      facts([
+        ["Up to offset", number(item.through)],
+        ["Lag", plural(item.behind, "event")],
+        item.unknown > 0 && ["Left out", plural(item.unknown, "event")],
+        ["Last file", item.last_written_at ? when(item.last_written_at) : "not since the start"]]),
       h("table", { class: "plain" },
         h("thead", null, h("tr", null, ["Table", "Files", "Rows", "Size"].map((name) => h("th", { scope: "col" }, name)))),
         h("tbody", null, item.tables.map((one) => {
@@ -81,8 +83,8 @@ export function exports(main, context) {
             icon("download"), h("span", null, visible(file.file.split("/").at(-1))))),
           h("td", null, number(file.rows)),
           h("td", null, bytes(file.bytes)),
-          h("td", null, h("time", { datetime: file.min_time, title: absolute(file.min_time) }, moment(file.min_time))),
-          h("td", null, h("time", { datetime: file.max_time, title: absolute(file.max_time) }, moment(file.max_time))),
+          h("td", null, when(file.min_time, moment(file.min_time))),
+          h("td", null, when(file.max_time, moment(file.max_time))),
           h("td", null, `${number(file.offsets[0])} – ${number(file.offsets[1])}`),
           h("td", null, h("code", { title: file.sha256 }, file.sha256.slice(0, 12)))))))));
   }
@@ -94,9 +96,7 @@ export function exports(main, context) {
     update(url) {
       document.title = "Exports · daybook";
       chosen = { feed: url.searchParams.get("feed") ?? "", table: url.searchParams.get("table") ?? "" };
-      began = load().catch((problem) => {
-        if (problem.name !== "AbortError") fill(cards, h("p", { class: "hint wrong", role: "alert" }, problem.message));
-      });
+      began = load().catch((problem) => tell(cards, problem));
     },
     close() {
       abort.abort();
@@ -104,8 +104,6 @@ export function exports(main, context) {
     },
   };
 }
-
-const fact = (name, value) => h("div", null, h("dt", null, name), h("dd", null, value));
 
 /** Exports what a query finds, by a link that the browser saves. */
 function exportForm() {

@@ -4,7 +4,7 @@ import { facets, search, Problem } from "./api.js";
 import { h, fill, announce } from "./dom.js";
 import { filterBar } from "./filters.js";
 import { number } from "./format.js";
-import { bind, moveFocus } from "./keys.js";
+import { bind } from "./keys.js";
 import { overview } from "./overview.js";
 import { cleared, errorPlace, isNarrowed, listParams, readState, searchQuery, writeState } from "./query.js";
 import { groupList, hitList } from "./search.js";
@@ -81,10 +81,9 @@ export function home(main, context) {
     if (list) kept = { url: writeState(state), scroll: scrollY, data: list.data() };
   }
 
-  const move = (step) => (list?.move ? list.move(step) : moveFocus([...body.querySelectorAll("a.row-link")], step));
   bind({
-    j: () => move(1),
-    k: () => move(-1),
+    j: () => list?.move(1),
+    k: () => list?.move(-1),
     c: () => events.clear(),
     v: () => state.q && change({ view: state.view === "hits" ? "sessions" : "hits" }),
   });

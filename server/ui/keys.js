@@ -1,13 +1,13 @@
-// The keyboard: views register what their keys do; the sheet under `?` lists them.
+// The keyboard: views register what their keys do; the sheet under `?` lists them. And dialogs, which have it while they are open.
 
-import { h, icon } from "./dom.js";
+import { h, fill, icon } from "./dom.js";
 
 const SHEET = [
   ["Everywhere", [["/", "Search"], ["?", "These keys"], ["t", "Light or dark"], ["Esc", "Back, or close"]]],
   ["Sessions and hits", [["j", "Next"], ["k", "Previous"], ["Enter", "Open"], ["v", "Sessions or hits"],
     ["c", "Clear the filters"]]],
   ["The bars", [["\u2190 \u2192", "Move"], ["Shift", "and an arrow: choose a stretch"], ["Enter", "Narrow the period to it"]]],
-  ["A session", [["j", "Next command"], ["k", "Previous command"], ["f", "Find in the session"],
+  ["A session", [["j", "Next command"], ["k", "Previous command"], ["n", "Note on the command"], ["f", "Find in the session"],
     ["1 – 4", "Commands, timeline, replay, details"], ["y", "Copy the link to this moment"]]],
   ["Replay and timeline", [["Space", "Play or pause"], ["← →", "5 seconds; another event"], ["[ ]", "Command or marker"],
     ["n p", "Next or previous hit"], ["+ −", "Faster, slower; zoom"], ["Home End", "Start, end"]]],
@@ -50,21 +50,46 @@ export function moveFocus(elements, step) {
   elements[to].scrollIntoView({ block: "nearest" });
 }
 
+/** Opens a dialog over the page: a title, and what comes under it. */
+export function openSheet(kind, title, ...children) {
+  const dialog = h("dialog", { class: `sheet ${kind}`, "aria-labelledby": "sheet-title" },
+    h("header", null,
+      h("h2", { id: "sheet-title" }, title),
+      h("button", { class: "quiet square", type: "button", "aria-label": "Close", onclick: () => dialog.close() },
+        icon("close"))),
+    children);
+  dialog.addEventListener("close", () => dialog.remove());
+  document.body.append(dialog);
+  dialog.showModal();
+  return dialog;
+}
+
+/** A dialog that asks for something; `done()` may fail, which is said in it. */
+export function askSheet(title, fields, label, done) {
+  const wrong = h("p", { class: "hint wrong", role: "alert" });
+  const sure = h("button", { type: "submit", class: "primary" }, label);
+  const ask = async (event) => {
+    event.preventDefault();
+    sure.disabled = true;
+    try {
+      await done();
+      dialog.close();
+    } catch (problem) {
+      sure.disabled = false;
+      fill(wrong, problem.message);
+    }
+  };
+  const dialog = openSheet("ask-sheet", title, h("form", { onsubmit: ask }, fields, wrong,
+    h("div", { class: "sheet-end" }, h("button", { type: "button", onclick: () => dialog.close() }, "Cancel"), sure)));
+}
+
 /** Shows the sheet of keys. */
 export function showSheet() {
-  const close = () => dialog.close();
-  const dialog = h("dialog", { class: "sheet", "aria-labelledby": "sheet-title" },
-    h("header", null,
-      h("h2", { id: "sheet-title" }, "Keys"),
-      h("button", { class: "quiet square", type: "button", "aria-label": "Close", onclick: close },
-        icon("close"))),
+  const dialog = openSheet("", "Keys",
     h("div", { class: "sheet-columns" }, SHEET.map(([title, keys]) => h("section", null,
       h("h3", null, title),
       h("dl", null, keys.map(([key, what]) => h("div", null,
         h("dt", null, h("kbd", null, key)), h("dd", null, what))))))));
-  dialog.addEventListener("close", () => dialog.remove());
-  dialog.addEventListener("click", (event) => event.target === dialog && close());
-  dialog.addEventListener("keydown", (event) => event.key === "?" && close());
-  document.body.append(dialog);
-  dialog.showModal();
+  dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+  dialog.addEventListener("keydown", (event) => event.key === "?" && dialog.close());
 }

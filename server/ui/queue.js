@@ -3,10 +3,10 @@
 //   /queue?name=prod
 
 import { get } from "./api.js";
-import { statusBadge } from "./badges.js";
+import { statusBadge, when } from "./badges.js";
 import { table, tell } from "./cases.js";
 import { h, fill } from "./dom.js";
-import { absolute, ago, duration, number, visible } from "./format.js";
+import { duration, number, visible } from "./format.js";
 
 /** The page of queues. */
 export function queue(main, context) {
@@ -29,7 +29,7 @@ export function queue(main, context) {
       h("p", { class: "hint" }, `${number(chosen.sample_percent)} % of the sessions that ended in the last ${chosen.age_max_days} days`, chosen.query && [" and match ", h("code", null, visible(chosen.query))]),
       found.items.length ? table("Sessions to review", ["Session", "User", "Role", "Ended", "Duration", "Summary", "Status"], found.items.map((item) => [
         h("a", { href: `/sessions/${encodeURIComponent(item.id)}?tab=details` }, visible(item.id)), visible(item.user ?? ""), visible(item.role ?? ""),
-        h("time", { datetime: item.ended_at, title: absolute(item.ended_at) }, ago(item.ended_at)), duration(item.duration_ms), item.summary, statusBadge(item.status)]))
+        when(item.ended_at), duration(item.duration_ms), item.summary, statusBadge(item.status)]))
         : h("p", null, found.next_cursor ? "None on this page." : "Nothing waits for a review here."),
       found.next_cursor && h("a", { href: `/queue?${new URLSearchParams({ name: chosen.name, cursor: found.next_cursor })}` }, "More"));
   }

@@ -3,9 +3,10 @@
 //   /report?after=2026-03-01&before=2026-04-01&role=prod-*
 
 import { get } from "./api.js";
+import { when } from "./badges.js";
 import { table, tell } from "./cases.js";
 import { h, fill, icon } from "./dom.js";
-import { absolute, duration, moment, number, visible } from "./format.js";
+import { duration, moment, number, visible } from "./format.js";
 import { bars } from "./plot.js";
 
 const DAY_MS = 86_400_000;
@@ -37,7 +38,7 @@ export function report(main, context) {
     const plot = (name, numbers) => h("section", { class: "card" }, h("h2", null, name), bars(name, numbers, number));
     const section = (name, columns, rows) => rows.length > 0 && h("div", null, h("h2", null, name), table(name, columns, rows));
     const session = (id) => h("a", { href: `/sessions/${encodeURIComponent(id)}` }, visible(id));
-    const time = (at) => h("time", { datetime: at, title: absolute(at) }, moment(at));
+    const time = (at) => when(at, moment(at));
     fill(page,
       !found.complete && h("p", { class: "hint wrong", role: "status" }, "The period has more sessions than a report looks at: numbers are floors. Ask for a shorter one."),
       h("div", { class: "cards" },

@@ -3,12 +3,13 @@
 //   /sessions/{id}?rerun=RUN
 
 import { cancelRun, rerun, run as fetchRun, timeline } from "./api.js";
-import { badge } from "./badges.js";
-import { textOutputs, verdictOf } from "./command.js";
+import { badge, when } from "./badges.js";
+import { textOutputs } from "./command.js";
 import { middles, pairs } from "./diff.js";
 import { h, fill, icon } from "./dom.js";
-import { absolute, ago, duration, number, plural, visible, visibleLines } from "./format.js";
+import { duration, number, plural, visible, visibleLines } from "./format.js";
 import { highlight } from "./highlight.js";
+import { askSheet } from "./keys.js";
 import { readTable } from "./table.js";
 
 /** So many lines or rows of each side are shown. */
@@ -22,8 +23,8 @@ const STATES = {
   expired: ["rejected", "expired"], cancelled: ["rejected", "cancelled"], rejected: ["rejected", "rejected"],
 };
 
-/** May it be run again, as far as its verdict goes? */
-export const mayRunAgain = (item) => Boolean(item.input) && ["passed", "approved"].includes(verdictOf(item).name);
+/** How a run is going. */
+export const stateBadge = ({ state }) => badge(...(STATES[state] ?? ["pending", state]));
 
 /** Asks for a command to be run again; `done(run)` is called once that is so. */
 export async function askRerun(session, seq, signal, done) {
@@ -34,34 +35,13 @@ export async function askRerun(session, seq, signal, done) {
   const role = field({ value: session.role ?? "", required: true, maxlength: 1000 });
   const reason = field({ maxlength: 2000, placeholder: "Why" });
   const repeat = h("input", { type: "checkbox" });
-  const wrong = h("p", { class: "hint wrong", role: "alert" });
-  const sure = h("button", { type: "submit", class: "primary" }, "Run again");
-  const close = () => dialog.close();
-  const ask = async (event) => {
-    event.preventDefault();
-    sure.disabled = true;
-    try {
-      const run = await rerun(session.id, { id, command: seq, role: role.value, reason: reason.value, repeat: repeat.checked });
-      close();
-      done(run);
-    } catch (problem) {
-      sure.disabled = false;
-      fill(wrong, problem.message);
-    }
-  };
-  const dialog = h("dialog", { class: "sheet rerun-ask", "aria-labelledby": "rerun-title" },
-    h("form", { onsubmit: ask },
-      h("header", null, h("h2", { id: "rerun-title" }, "Run this command again?")),
-      h("pre", { class: "input", tabindex: 0, "aria-label": "Command" }, h("code", null, highlight(item.input.slice(0, 4000), item.language))),
-      h("p", { class: "hint" }, "It runs for real. What it changes is changed, and its result is recorded."),
-      h("label", null, "Resource role", role),
-      h("label", null, "Reason", reason),
-      h("label", { class: "check" }, repeat, "Start it again if its runner dies (only if it changes nothing)"),
-      wrong,
-      h("div", { class: "sheet-end" }, h("button", { type: "button", onclick: close }, "Cancel"), sure)));
-  dialog.addEventListener("close", () => dialog.remove());
-  document.body.append(dialog);
-  dialog.showModal();
+  askSheet("Run this command again?", [
+    h("pre", { class: "input", tabindex: 0, "aria-label": "Command" }, h("code", null, highlight(item.input.slice(0, 4000), item.language))),
+    h("p", { class: "hint" }, "It runs for real. What it changes is changed, and its result is recorded."),
+    h("label", null, "Resource role", role),
+    h("label", null, "Reason", reason),
+    h("label", { class: "check" }, repeat, "Start it again if its runner dies (only if it changes nothing)"),
+  ], "Run again", async () => done(await rerun(session.id, { id, command: seq, role: role.value, reason: reason.value, repeat: repeat.checked })));
   reason.focus();
 }
 
@@ -101,16 +81,15 @@ export function rerunView(panel, id, runId, urlOf) {
   }
 
   function draw() {
-    const [kind, name] = STATES[run.state] ?? ["pending", run.state];
     const people = [
       ["asked for by", run.by], ["decided by", run.decided_by], ["called off by", run.cancelled_by], ["run by", run.taker],
     ].filter(([, who]) => who);
     const cancel = !ENDED.has(run.state) && !run.cancelled_by && h("button", { type: "button", onclick: off }, "Cancel the run");
     fill(head,
-      h("h2", null, "Run again ", badge(kind, name)),
+      h("h2", null, "Run again ", stateBadge(run)),
       h("pre", { class: "input" }, h("code", null, highlight((before?.input ?? "").slice(0, 4000), before?.language))),
       h("p", { class: "hint" }, `on ${visible(run.role)}, `, people.map(([what, who], at) => [at ? ", " : "", `${what} ${visible(who)}`]), ", ",
-        h("time", { datetime: run.requested_at, title: absolute(run.requested_at) }, ago(run.requested_at))),
+        when(run.requested_at)),
       run.reason && h("p", { class: "quote" }, visible(run.reason)),
       run.why && h("p", { class: "notice" }, visible(run.why)),
       h("p", { class: "rerun-links" },
@@ -128,7 +107,7 @@ export function rerunView(panel, id, runId, urlOf) {
     const [drawn, differs] = same ? compareTables(...tables) : compareTexts(left.text, right.text);
     const facts = left.facts.join(" · ") !== right.facts.join(" · ");
     const sides = [["Then", before, left], ["Now", after, right]].map(([title, item, { facts: said, took }], at) => h("section", { "aria-label": title },
-      h("h3", null, title, " ", h("time", { datetime: item.time, title: absolute(item.time) }, ago(item.time))),
+      h("h3", null, title, " ", when(item.time)),
       h("p", { class: "hint" }, h("span", { class: facts ? "differs" : null }, said.join(" · ")), took && ` · ${took}`),
       h("div", { class: "diff-holder", tabindex: 0, role: "group", "aria-label": `${title}: result` }, drawn[at])));
     fill(body, sides);

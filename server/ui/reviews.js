@@ -3,7 +3,7 @@
 //   /reviews?show=decided
 
 import { reviews as fetchReviews } from "./api.js";
-import { badge } from "./badges.js";
+import { badge, when } from "./badges.js";
 import { actions, isDeciding } from "./decide.js";
 import { h, fill, icon } from "./dom.js";
 import { absolute, ago, duration, moment, number, plural, visible, visibleLines } from "./format.js";
@@ -135,7 +135,7 @@ function drawReview(review, done) {
       actions(review, done)),
     h("div", { class: "review-facts" },
       h("span", null, badge(review.status, review.status)),
-      h("time", { datetime: review.requested_at, title: absolute(review.requested_at), "data-ago": "" }, ago(review.requested_at)),
+      when(review.requested_at, undefined, { "data-ago": "" }),
       h("span", { class: "review-groups" },
         `${needed > 1 ? `${number(review.approvers.length)} of ${number(needed)} ` : ""}${visible((review.groups ?? []).join(", "))}`),
       h("span", { title: absolute(review.expires_at) },

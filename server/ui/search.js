@@ -1,29 +1,39 @@
 // Search hits: what was found in which session, with the words marked; or the sessions that have hits.
 
 import { search, searchSessions } from "./api.js";
-import { badge, statusBadge } from "./badges.js";
+import { badge, statusBadge, when } from "./badges.js";
 import { h, fill, icon, toast } from "./dom.js";
-import { absolute, ago, moment, plural, splitAtBytes, visible, visibleLines } from "./format.js";
+import { moment, plural, splitAtBytes, visible, visibleLines } from "./format.js";
 import { endless } from "./pages.js";
+import { virtualRows } from "./virtual.js";
 
 const PAGE = 40;
 
 /** Fills `body` with the hits that `ask` finds; `kept` is what a list before had loaded. */
 export function hitList(body, ask, events, kept) {
   const draw = (hit, before) => drawHit(hit, before?.session === hit.session);
-  return found(body, (values, signal) => search(values, signal), { ...ask, count: "exact" }, ["hit", "hits"], draw, events, kept);
+  return found(body, search, { ...ask, count: "exact" }, ["hit", "hits"], (hit) => String(hit.offset), draw, events, kept);
 }
 
 /** The same by session: how many hits each has, and the latest. */
 export function groupList(body, ask, events, kept) {
   const draw = (group) => drawGroup(group, ask.q);
-  return found(body, searchSessions, ask, ["session", "sessions"], draw, events, kept);
+  return found(body, searchSessions, ask, ["session", "sessions"], (group) => group.session.id, draw, events, kept);
 }
 
 /** A list of what a search answers, page by page. */
-function found(body, fetchPage, ask, noun, draw, events, kept) {
+function found(body, fetchPage, ask, noun, idOf, draw, events, kept) {
   const abort = new AbortController();
   const list = h("ol", { class: "hits" });
+  const view = virtualRows(list, {
+    draw,
+    tick(row, item, at) {
+      row.dataset.id = item.id;
+      row.setAttribute("aria-posinset", at + 1);
+      row.setAttribute("aria-setsize", count ?? -1);
+    },
+    heights: kept?.heights,
+  });
   let items = [];
   let cursor = null;
   let count = null;
@@ -36,11 +46,12 @@ function found(body, fetchPage, ask, noun, draw, events, kept) {
   });
 
   function take(page) {
-    const before = items.at(-1);
-    items.push(...page.items);
+    // A session that has a new hit meanwhile is on a later page again.
+    const known = new Set(items.map(({ id }) => id));
+    items = [...items, ...page.items.map((item) => ({ ...item, id: idOf(item) })).filter(({ id }) => !known.has(id))];
     cursor = page.next_cursor ?? null;
     if (Number.isInteger(page.count)) count = page.count;
-    list.append(...page.items.map((item, at) => draw(item, at ? page.items[at - 1] : before)));
+    view.set(items);
     events.count(count ?? page.count_at_least ?? items.length, count !== null || !cursor, noun);
     if (page.unreadable) toast(`${page.unreadable} events that may match can't be read: a part of the log is damaged`);
   }
@@ -55,6 +66,7 @@ function found(body, fetchPage, ask, noun, draw, events, kept) {
       return;
     }
     fill(body, list, pages.element);
+    view.place();
     pages.start(Boolean(cursor));
   }
 
@@ -72,10 +84,12 @@ function found(body, fetchPage, ask, noun, draw, events, kept) {
   }
 
   return {
-    data: () => (items.length ? { items, cursor, count } : undefined),
+    data: () => (items.length ? { items, cursor, count, heights: view.heights } : undefined),
+    move: view.move,
     close() {
       abort.abort();
       pages.close();
+      view.close();
       body.classList.remove("loading");
     },
   };
@@ -117,7 +131,7 @@ function drawFacts(hit) {
     hit.kind.startsWith("terminal.") && Number.isInteger(hit.replay_ms) && h("a", {
       class: "hit-replay", href: replayLink(hit), "aria-label": "Open at this moment of the replay", title: "Open at this moment of the replay",
     }, icon("play"), "Replay"),
-    h("time", { datetime: hit.time, title: absolute(hit.time) }, `${moment(hit.time)}${seconds(hit.time)}`));
+    when(hit.time, `${moment(hit.time)}${seconds(hit.time)}`));
 }
 
 const seconds = (iso) => `:${String(new Date(iso).getSeconds()).padStart(2, "0")}`;
@@ -134,5 +148,5 @@ function drawGroup({ session, matches, latest }, q) {
     drawSnippets(latest),
     h("div", { class: "hit-facts" },
       h("a", { class: "hit-replay", href: all, title: "Find them in the session" }, plural(matches, "hit")),
-      h("time", { datetime: session.started_at, title: absolute(session.started_at) }, ago(session.started_at))));
+      when(session.started_at)));
 }

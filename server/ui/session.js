@@ -7,26 +7,25 @@
 //   /sessions/{id}?rerun=RUN              a command that is run again, and both results
 //   /shared/{token}                       what is shared of it, read-only
 
-import { isShared, place, runs, session as fetchSession } from "./api.js";
+import { isShared, session as fetchSession } from "./api.js";
 import { axisView } from "./axis.js";
-import { statusBadge } from "./badges.js";
+import { statusBadge, when } from "./badges.js";
 import { drawAsks } from "./decide.js";
-import { casework } from "./casework.js";
+import { askNote, casework, underCommands } from "./casework.js";
 import { detailsPanel } from "./details.js";
-import { copy, h, fill, icon, toast } from "./dom.js";
-import { absolute, duration, moment } from "./format.js";
+import { copy, h, fill, icon } from "./dom.js";
+import { duration, moment } from "./format.js";
 import { bind, moveFocus } from "./keys.js";
 import { every } from "./pages.js";
 import { replayView } from "./replay.js";
 import { askRerun, rerunView } from "./rerun.js";
+import { downloadMenu, shareSheet } from "./share.js";
 import { timelineList } from "./timeline.js";
 
 const REFRESH_MS = 2000;
 const TABS = [["", "Commands"], ["timeline", "Timeline"], ["replay", "Replay"], ["details", "Session Details"]];
 const VERDICTS = [["", "All"], ["passed", "Passed"], ["blocked", "Blocked"], ["pending", "Pending"], ["approved", "Approved"],
   ["rejected", "Rejected"]];
-const FORMATS = [["txt", "Text"], ["html", "Page that replays offline, HTML"], ["csv", "Result tables, CSV"], ["cast", "Terminal, asciicast v2"],
-  ["cast3", "Terminal, asciicast v3"], ["ndjson", "Events, NDJSON"], ["parquet", "Events, Parquet"]];
 const FIELDS = ["tab", "q", "verdict", "seq", "at", "speed", "zoom", "rerun"];
 
 /** The page of the session `id`. */
@@ -52,9 +51,9 @@ export function sessionView(main, context, id) {
   let view = null;
   let shown = "";
   let asked = "";
-  let mayRerun = false;
+  let mayAct = false;
   const shared = isShared();
-  const here = place(id);
+  const under = shared ? null : underCommands(id, abort.signal);
   document.body.classList.toggle("shared", shared);
 
   const url = (next) => {
@@ -78,37 +77,13 @@ export function sessionView(main, context, id) {
     if (!find.value && state.q) change({ q: "" });
   });
 
-  function downloads() {
-    const link = (href, label) => h("a", { href, download: "", role: "menuitem" }, label);
-    const menu = h("details", { class: "drop" },
-      h("summary", { class: "quiet square", "aria-label": "Download", title: "Download" }, icon("download")),
-      h("div", { class: "drop-items", role: "menu" },
-        FORMATS.map(([format, label]) => link(`${here}/download?format=${format}`, label)),
-        link(`${here}/proof`, "Proof, JSON")));
-    menu.addEventListener("focusout", (event) => {
-      if (!menu.contains(event.relatedTarget)) menu.open = false;
-    });
-    menu.addEventListener("click", (event) => {
-      if (event.target.closest("a")) menu.open = false;
-    });
-    return menu;
-  }
-
   const head_tools = [
     h("button", { type: "button", class: "quiet square", "aria-label": "Copy the session ID", title: "Copy the session ID",
       onclick: () => copy(item.id, "Session ID") }, icon("copy")),
     h("button", { type: "button", class: "quiet square", "aria-label": "Copy the link to this moment", title: "Copy the link to this moment (y)",
       onclick: copyLink }, icon("link")),
-    downloads(),
-    !shared && h("button", { type: "button", class: "quiet", onclick: share }, "Share")];
-
-  async function share() {
-    try {
-      (await import("./share.js")).shareSheet(id, view?.moment?.() ?? "", FORMATS);
-    } catch {
-      toast("The server does not answer");
-    }
-  }
+    downloadMenu(id, !shared),
+    !shared && h("button", { type: "button", class: "quiet", onclick: () => shareSheet(id, view?.moment?.() ?? "") }, "Share")];
 
   /** What a share leaves out: nothing is asked of it. */
   const leaves = (tab) => {
@@ -133,7 +108,7 @@ export function sessionView(main, context, id) {
       h("div", { class: "session-facts" },
         statusBadge(item.status),
         item.agent && h("span", { class: "agent" }, icon("agent"), item.agent),
-        item.started_at && h("time", { datetime: item.started_at, title: absolute(item.started_at) }, moment(item.started_at)),
+        item.started_at && when(item.started_at, moment(item.started_at)),
         h("span", null, duration(item.duration_ms)),
         item.summary && h("span", null, item.summary)));
   }
@@ -173,7 +148,7 @@ export function sessionView(main, context, id) {
     shown = tab;
     fill(panel);
     panel.className = `session-body tab-${state.rerun ? "rerun" : tab || "commands"}`;
-    panel.classList.toggle("may-rerun", mayRerun);
+    panel.classList.toggle("may-act", mayAct);
     scrollTo(0, 0);
     if (state.rerun) view = rerunView(panel, id, state.rerun, url);
     else if (tab === "replay") {
@@ -200,12 +175,23 @@ export function sessionView(main, context, id) {
     asked = key;
     view?.close();
     if (!state.seq) scrollTo(0, 0);
-    view = timelineList(panel, id, ask, { clear: () => change({ q: "", verdict: "", seq: "", at: "" }), problem });
+    view = timelineList(panel, id, ask, { clear: () => change({ q: "", verdict: "", seq: "", at: "" }), problem,
+      ready: loadUnder(), under: under?.of });
+  }
+
+  /** What stands under the commands; it is drawn anew where it changed. */
+  async function loadUnder() {
+    if (!await under?.load()) return;
+    mayAct = under.mayAct();
+    panel.classList.toggle("may-act", mayAct);
+    for (const place of panel.querySelectorAll("[data-under]")) fill(place, under.of(Number(place.dataset.under)));
   }
 
   async function load() {
     const next = await fetchSession(id, abort.signal);
     if (JSON.stringify(next) === JSON.stringify(item)) return;
+    // At first the list asks for it itself.
+    if (item && state.tab === "") loadUnder();
     item = next;
     drawHead();
     drawPanel();
@@ -222,17 +208,12 @@ export function sessionView(main, context, id) {
       !shared && h("p", null, h("a", { href: "/" }, "All sessions"))));
   });
 
-  // Without the scope for it there are no buttons; the server would refuse them.
-  if (!shared) {
-    runs({ session: id, limit: 1 }, abort.signal).then(({ may_request: may }) => {
-      mayRerun = may;
-      panel.classList.toggle("may-rerun", may);
-    }, () => {});
-  }
   panel.addEventListener("click", (event) => {
-    const button = event.target.closest("[data-rerun]");
-    if (!button || !item) return;
-    askRerun(item, Number(button.dataset.rerun), abort.signal, (run) => change({ rerun: run.id, tab: "", seq: "", at: "" })).catch(() => {});
+    const { rerun, note } = event.target.closest("[data-rerun], [data-note]")?.dataset ?? {};
+    if (note) askNote(id, Number(note), loadUnder);
+    else if (rerun && item) {
+      askRerun(item, Number(rerun), abort.signal, (run) => change({ rerun: run.id, tab: "", seq: "", at: "" })).catch(() => {});
+    }
   });
 
   const stop = every(REFRESH_MS, async () => {
@@ -247,6 +228,7 @@ export function sessionView(main, context, id) {
       ...tabKeys,
       j: () => moveFocus(stops(), 1),
       k: () => moveFocus(stops(), -1),
+      n: () => mayAct && document.activeElement.closest(".event.command")?.querySelector("[data-note]").click(),
       f: () => !tools.hidden && find.focus(),
       Home: () => state.tab === "" && goTo(""),
       End: () => state.tab === "" && goTo("end"),

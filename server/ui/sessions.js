@@ -4,9 +4,9 @@
 // it belongs, and what is in sight stays where it is.
 
 import { sessions as fetchSessions } from "./api.js";
-import { badge, statusBadge } from "./badges.js";
+import { badge, statusBadge, when } from "./badges.js";
 import { h, fill, icon } from "./dom.js";
-import { absolute, ago, duration, number, visible } from "./format.js";
+import { ago, duration, number, visible } from "./format.js";
 import { endless, every } from "./pages.js";
 import { anyOf } from "./query.js";
 import { virtualRows } from "./virtual.js";
@@ -55,7 +55,8 @@ export function sessionList(body, ask, events, kept) {
     rows);
   const view = virtualRows(rows, {
     draw: (item) => drawRow(item, events),
-    tick: (row, item) => {
+    tick: (row, item, at) => {
+      row.setAttribute("aria-rowindex", at + 2);
       const time = row.querySelector("time");
       const text = ago(item.started_at);
       if (time.textContent !== text) time.textContent = text;
@@ -173,7 +174,7 @@ function drawRow(item, events) {
     [h("span", { class: "role" }, visible(item.role ?? "")),
       item.type && h("span", { class: "type" }, icon(item.type), visible(item.subtype ?? item.type))],
     item.agent && h("span", { class: "agent" }, icon("agent"), visible(item.agent)),
-    h("time", { datetime: item.started_at, title: absolute(item.started_at) }),
+    when(item.started_at),
     duration(item.duration_ms),
     number(item.commands),
     item.blocked > 0 && badge("blocked", number(item.blocked), `${item.blocked} blocked`),

@@ -1,19 +1,67 @@
-// Share a session: links to its page and to its files, for who has no token, and their end.
+// A session for others: its files, and links to its files and its page, for who has no token, and their end.
 
-import { links, makeLink, revokeLink } from "./api.js";
-import { copy, h, fill, icon } from "./dom.js";
+import { links, makeLink, place, revokeLink } from "./api.js";
+import { copy, h, fill, icon, toast } from "./dom.js";
 import { moment, plural, visible } from "./format.js";
+import { openSheet } from "./keys.js";
 
+const FORMATS = [["txt", "Text"], ["html", "Page that replays offline, HTML"], ["csv", "Result tables, CSV"], ["cast", "Terminal, asciicast v2"],
+  ["cast3", "Terminal, asciicast v3"], ["ndjson", "Events, NDJSON"], ["parquet", "Events, Parquet"]];
 const TIMES = [["1h", "1 hour"], ["24h", "1 day"], ["7d", "7 days"], ["30d", "30 days"], ["365d", "1 year"]];
 
+const options = (list) => list.map(([value, label]) => h("option", { value }, label));
+
+/** How long a link is good. */
+function expiry() {
+  const choice = h("select", null, options(TIMES));
+  choice.value = "7d";
+  return choice;
+}
+
+/** Makes a link, and copies it. */
+async function copyNew(id, wanted) {
+  const { url } = await makeLink(id, wanted);
+  await copy(new URL(url, location.href).href, "Link");
+}
+
+/** The menu of a session's files; `links`: with a way to link to each. */
+export function downloadMenu(id, links) {
+  const expires = expiry();
+  const link = (format) => async () => {
+    try {
+      await copyNew(id, { format, expires_in: expires.value });
+    } catch (problem) {
+      toast(problem.message);
+    }
+  };
+  const row = (path, label, format) => h("li", null, h("a", { href: `${place(id)}/${path}`, download: "" }, label),
+    links && format && h("button", { type: "button", class: "quiet square", "aria-label": `Copy a link to: ${label}`, title: "Copy a link", onclick: link(format) }, icon("link")));
+  const summary = h("summary", { class: "quiet square", "aria-label": "Download", title: "Download" }, icon("download"));
+  const menu = h("details", { class: "drop" }, summary,
+    h("div", { class: "drop-items", tabindex: -1 },
+      h("ul", null, FORMATS.map(([format, label]) => row(`download?format=${format}`, label, format)), row("proof", "Proof, JSON")),
+      links && h("label", null, "Links are good for", expires)));
+  menu.addEventListener("focusout", (event) => {
+    if (!menu.contains(event.relatedTarget)) menu.open = false;
+  });
+  menu.addEventListener("click", (event) => {
+    if (event.target.closest("a")) menu.open = false;
+  });
+  menu.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !menu.open) return;
+    event.preventDefault();
+    summary.focus();
+    menu.open = false;
+  });
+  return menu;
+}
+
 /** Opens the sheet for a session; `at` is the moment that is in sight. */
-export function shareSheet(id, at, formats) {
-  const options = (list) => list.map(([value, label]) => h("option", { value }, label));
+export function shareSheet(id, at) {
   const what = h("select", { "aria-label": "What" }, h("option", { value: "" }, "The session\u2019s page, read-only"),
-    formats.map(([value, label]) => h("option", { value }, `A file: ${label}`)));
+    FORMATS.map(([value, label]) => h("option", { value }, `A file: ${label}`)));
   const who = h("input", { type: "text", placeholder: "Anyone who has the link", autocomplete: "off", spellcheck: "false" });
-  const expires = h("select", null, options(TIMES));
-  expires.value = "7d";
+  const expires = expiry();
   const part = h("select", null, options([["whole", "The whole session"], ["command", "One command"], ["time", "A stretch of time"]]));
   const seq = h("input", { type: "number", min: 0, placeholder: "Its number" });
   const from = h("input", { type: "text", value: at, placeholder: "2026-03-01T09:30:00Z", spellcheck: "false" });
@@ -31,9 +79,6 @@ export function shareSheet(id, at, formats) {
     field("Link to", what), reviewers, field("Part", part), command, times, field("Good for", expires), field("Note", note),
     h("label", { class: "share-check" }, outputs, "Show outputs"), wrong,
     h("button", { type: "submit", class: "primary" }, "Make the link"));
-  const sheet = h("dialog", { class: "sheet share", "aria-labelledby": "share-title" },
-    h("h2", { id: "share-title" }, "Share"), form, list,
-    h("button", { type: "button", onclick: () => sheet.close() }, "Close"));
 
   function point() {
     reviewers.hidden = what.value !== "";
@@ -52,9 +97,8 @@ export function shareSheet(id, at, formats) {
       part: { whole: "whole", command: `command:${seq.value}`, time: `${from.value.trim()}..${to.value.trim()}` }[part.value],
       ...(what.value ? { format: what.value } : { to: names.length ? names : "anyone" }) };
     try {
-      const { url } = await makeLink(id, wanted);
+      await copyNew(id, wanted);
       await load();
-      await copy(new URL(url, location.href).href, "Link");
     } catch (problem) {
       fill(wrong, problem.message);
     }
@@ -90,9 +134,6 @@ export function shareSheet(id, at, formats) {
       !over && h("button", { type: "button", class: "quiet", onclick: end, "aria-label": `Revoke: ${title}` }, "Revoke"));
   }
 
-  sheet.addEventListener("close", () => sheet.remove());
-  sheet.addEventListener("click", (event) => event.target === sheet && sheet.close());
-  document.body.append(sheet);
-  sheet.showModal();
+  openSheet("share", "Share", form, list);
   load();
 }

@@ -1,8 +1,11 @@
-// Status: what comes in, what is stored, what waits, and what was signed; asked for again while it is looked at.
+// Status: what comes in, what is stored, what waits, what was signed, and who could not be told of an access request; asked
+// for again while it is looked at.
 
-import { search, stats, text } from "./api.js";
-import { h, fill } from "./dom.js";
-import { bytes, duration, number, plural, visible } from "./format.js";
+import { get, post, search, stats, text } from "./api.js";
+import { health, when } from "./badges.js";
+import { facts, guarded, table } from "./cases.js";
+import { h, fill, toast } from "./dom.js";
+import { ago, bytes, duration, number, plural, visible } from "./format.js";
 import { histogram } from "./histogram.js";
 import { every } from "./pages.js";
 import { line, shares } from "./plot.js";
@@ -13,6 +16,9 @@ const POINTS = 300;
 const DAY_MS = 86_400_000;
 // The last day is spread over time again so often.
 const DAY_EVERY_MS = 60_000;
+const LETTERS_EVERY_MS = 10_000;
+// So many dead letters of each are listed.
+const LETTERS = 20;
 
 /** The page of the server's state. */
 export function status(main, context) {
@@ -21,18 +27,20 @@ export function status(main, context) {
   const lag = line("Events not indexed yet", (n) => number(n));
   const reads = line("Time to answer, on average", (n) => duration(n));
   const day = histogram((after, before) => context.go(`/?${new URLSearchParams({ after, before })}`));
-  const health = h("div", { class: "health-holder" });
+  const state = h("div", { class: "health-holder" });
   const [now, lags, answers] = [h("strong"), h("strong"), h("strong")];
   const [storage, log, signed, server] = [h("div"), h("div"), h("div"), h("div")];
+  const letters = h("div", { class: "letters" });
   const card = (name, ...children) => h("section", { class: "card", "aria-label": name }, h("h2", null, name), children);
-  fill(main, h("div", { class: "page-head" }, h("h1", null, "Status"), health),
+  fill(main, h("div", { class: "page-head" }, h("h1", null, "Status"), state),
     h("div", { class: "page" },
       h("section", { class: "card wide", "aria-label": "The last 24 hours" }, h("h2", null, "The last 24 hours"), day.element),
       h("div", { class: "cards" },
         card("Ingest", h("p", { class: "figure" }, now), rate.element),
         card("Index lag", h("p", { class: "figure" }, lags), lag.element),
         card("Requests", h("p", { class: "figure" }, answers), reads.element),
-        card("Storage", storage), card("Log", log), card("Checkpoint", signed), card("Server", server))));
+        card("Storage", storage), card("Log", log), card("Checkpoint", signed), card("Server", server)),
+      letters));
   const points = { rate: [], lag: [], reads: [] };
   let before = null;
 
@@ -66,8 +74,7 @@ export function status(main, context) {
     fill(lags, plural(found.index_lag_events, "event"));
     fill(answers, last("reads") === undefined ? `${number(answered.count)} answered` : duration(last("reads")));
     const wrong = troubles(found);
-    fill(health, wrong.length ? wrong.map((words) => h("p", { class: "health wrong" }, h("span", { class: "dot", "aria-hidden": "true" }), visible(words)))
-      : h("p", { class: "health fine" }, h("span", { class: "dot", "aria-hidden": "true" }), "All is well"));
+    fill(state, wrong.length ? wrong.map((words) => health(false, visible(words))) : health(true, "All is well"));
     const other = Math.max(0, found.stored_bytes - found.journal_bytes);
     fill(storage, shares("Storage", [["Segments", other], ["Journals", found.journal_bytes]], bytes),
       facts([["Free", bytes(found.free_bytes)], ["As it was sent", bytes(found.bytes)], ["Stored", found.bytes ? `${bytes(found.stored_bytes)}, ${Math.round(found.stored_bytes / found.bytes * 100)} %` : bytes(found.stored_bytes)],
@@ -89,11 +96,53 @@ export function status(main, context) {
     day.set({ ...page.histogram, from, until, noun: "events", unit: "events" });
   }
 
+  let shown = "";
+
+  /** Who is told of access requests, and what could not be delivered. */
+  async function loadLetters() {
+    const { items } = await get("/v1/admin/notifications", null, abort.signal);
+    const now = JSON.stringify(items.map(({ through: _, ...item }) => item));
+    if (now === shown) return;
+    shown = now;
+    const focused = letters.contains(document.activeElement) ? document.activeElement.ariaLabel : null;
+    fill(letters, items.map(told));
+    buttons().find((button) => button.ariaLabel === focused)?.focus({ preventScroll: true });
+  }
+
+  const buttons = () => [...letters.querySelectorAll("button")];
+
+  function told(target) {
+    const { name, form, url, behind, delivered, failing_since: failing, dead, forgotten } = target;
+    const rows = dead.slice(-LETTERS).reverse().map((letter) => [when(letter.at), letter.event,
+      h("a", { href: `/sessions/${encodeURIComponent(letter.session)}` }, visible(letter.session)), visible(letter.why),
+      h("button", { type: "button", "aria-label": `Send again: ${letter.event}, ${visible(letter.session)}`,
+        onclick: (event) => guarded(event.target, () => resend(letter)) }, "Send again")]);
+    const more = dead.length + forgotten - rows.length;
+    return h("section", { class: "card wide", "aria-label": `Notifications of ${visible(name)}` },
+      h("h2", null, `Notifications of ${visible(name)}`, h("span", { class: "card-kind" }, `${form}, ${visible(url)}`)),
+      health(!failing,
+        failing ? `Fails since ${ago(failing)}: ${visible(target.last_error ?? "no reason known")}`
+          : `${number(delivered)} delivered${behind ? `, ${plural(behind, "event")} behind` : ""}`),
+      rows.length > 0 && table(`Not delivered to ${visible(name)}`, ["Given up", "Event", "Session", "Why", ""], rows),
+      more > 0 && h("p", { class: "hint" }, `${plural(more, "older one")} not listed`));
+  }
+
+  async function resend(letter) {
+    await post(`/v1/admin/notifications/${encodeURIComponent(letter.id)}/resend`, {});
+    toast("It is sent again");
+    await loadLetters();
+    buttons()[0]?.focus();
+  }
+
   const first = load().catch((problem) => {
-    if (problem.name !== "AbortError") fill(health, h("p", { class: "health wrong", role: "alert" }, problem.message));
+    if (problem.name !== "AbortError") fill(state, h("p", { class: "health wrong", role: "alert" }, problem.message));
   });
   const firstDay = loadDay().catch(() => {});
   const stops = [every(REFRESH_MS, () => first.then(load)), every(DAY_EVERY_MS, () => firstDay.then(loadDay))];
+  // It takes `admin`: for others there is nothing to be seen, and nothing to be asked for again.
+  loadLetters().catch((problem) => problem).then((problem) => {
+    if (problem?.status !== 403 && !abort.signal.aborted) stops.push(every(LETTERS_EVERY_MS, loadLetters));
+  });
 
   return {
     update() {
@@ -106,8 +155,6 @@ export function status(main, context) {
     },
   };
 }
-
-const facts = (rows) => h("dl", { class: "facts" }, rows.filter(Boolean).map(([name, value]) => h("div", null, h("dt", null, name), h("dd", null, value))));
 
 /** What is not as it should be, in sentences. */
 function troubles(found) {

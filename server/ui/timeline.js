@@ -15,6 +15,7 @@ const VERDICTS = {
 };
 // What happened shortly before a hit is shown with it.
 const BEFORE_MS = 30_000;
+const BEFORE = 100;
 // How many pages are read to come to an event.
 const SEEK_PAGES = 25;
 // Stretches are built so far from the window.
@@ -22,7 +23,7 @@ const NEAR = "1500px";
 
 /**
  * Fills `body`. `ask` has `q` and `verdict`, `seq` with `at` for the event to go to, or `at` alone: a time, or `end`.
- * `on` hears of problems.
+ * `on` hears of problems, and has with `under(seq)` what stands under commands once `ready` is fulfilled.
  */
 export function timelineList(body, id, ask, on) {
   const abort = new AbortController();
@@ -50,7 +51,8 @@ export function timelineList(body, id, ask, on) {
 
   function firstAsk() {
     if (ask.at === "end") return { direction: "backward" };
-    if (!ask.at) return {};
+    // Where a link knows only the number, what is shortly before it is found by number, too.
+    if (!ask.at) return ask.seq ? { from: Math.max(0, Number(ask.seq) - BEFORE) || 0 } : {};
     const time = Date.parse(ask.at);
     return Number.isNaN(time) ? {} : { at: new Date(ask.seq ? time - BEFORE_MS : time).toISOString() };
   }
@@ -58,7 +60,7 @@ export function timelineList(body, id, ask, on) {
   function append(values, page) {
     let chunk = chunks.at(-1);
     if (!chunk || chunk.isWhole) {
-      chunk = new Chunk(found);
+      chunk = new Chunk(found, on.under);
       chunks.push(chunk);
       chunkOf.set(chunk.element, chunk);
       list.append(chunk.element);
@@ -143,7 +145,7 @@ export function timelineList(body, id, ask, on) {
       const values = { cursor: earlier };
       const page = await fetchPage(values);
       if (closed) return;
-      const chunk = new Chunk(found);
+      const chunk = new Chunk(found, on.under);
       chunk.asks.push(values);
       chunk.put(page.items);
       chunks.unshift(chunk);
@@ -205,7 +207,7 @@ export function timelineList(body, id, ask, on) {
     body.classList.add("loading");
     try {
       const values = firstAsk();
-      const page = await fetchPage(values);
+      const [page] = await Promise.all([fetchPage(values), on.ready]);
       if (closed) return;
       append(values, page);
       earlier = page.prev_cursor ?? null;

@@ -98,3 +98,58 @@ test("what a case page shows on a small screen and in the dark is readable", asy
   await accessible(page, "the report on a small screen in the dark");
   await closePage(page);
 });
+
+const command = (page, seq) => page.locator(`.event.command[data-seq="${seq}"]`);
+
+test("a note on a command is written by the keyboard, and stands beneath that command", async () => {
+  const page = await openPage(browser, server.url);
+  await page.goto(`${server.url}/sessions/w-1`);
+  await command(page, 2).waitFor();
+  await page.keyboard.press("j");
+  await page.keyboard.press("n");
+  await page.getByRole("dialog", { name: "Note on command 2" }).waitFor();
+  await accessible(page, "the dialog");
+  await page.keyboard.type("why <i>this</i>?");
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
+  const note = command(page, 2).locator(".under .note");
+  await note.filter({ hasText: "why <i>this</i>?" }).waitFor();
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  const { items } = await (await fetch(`${server.url}/v1/sessions/w-1/notes`)).json();
+  assert.deepEqual(items.filter((one) => one.command === 2).map((one) => one.text), ["why <i>this</i>?"]);
+  // What is refused is said, and what was written stays.
+  await command(page, 2).locator("[data-note]").click();
+  await page.getByLabel("Note", { exact: true }).fill("x".repeat(20_000));
+  await page.getByRole("button", { name: "Write a note" }).click();
+  await page.getByRole("alert").filter({ hasText: /20,?000/ }).waitFor();
+  await page.keyboard.press("Escape");
+  await page.reload();
+  await note.waitFor();
+  assert.equal(await note.count(), 1);
+  for (const colorScheme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme });
+    await accessible(page, `a command with a note, ${colorScheme}`);
+  }
+  await page.setViewportSize({ width: 360, height: 740 });
+  assert.ok(await page.evaluate(() => document.documentElement.scrollWidth) <= 360, "it fits a small window");
+  await closePage(page);
+});
+
+test("a note opens at its command, however far down that is", async () => {
+  const at = (n) => new Date(Date.now() - 7_200_000 + n * 1000).toISOString();
+  const events = [{ kind: "session.start", user: "ann@example.com", role: "far", type: "database" }];
+  for (let n = 1; n <= 7000; n += 1) events.push({ kind: "command", input: `select ${n}`, language: "sql", verdict: n === 6500 ? "blocked" : "passed" });
+  await send(server.url, events.map((event, seq) => ({ session: "far", seq, time: at(seq), ...event })));
+  const written = await fetch(`${server.url}/v1/sessions/far/notes`, { method: "POST", body: JSON.stringify({ text: "far down", command: 6500 }) });
+  assert.equal(written.status, 201);
+  const page = await openPage(browser, server.url);
+  await page.goto(`${server.url}/sessions/far?tab=details`);
+  await page.getByRole("link", { name: "command 6500" }).click();
+  const marked = page.locator(".event.command.marked[data-seq='6500']");
+  await marked.locator(".note", { hasText: "far down" }).waitFor();
+  const box = await marked.boundingBox();
+  assert.ok(box.y > 0 && box.y + box.height < 800, `it is at ${box.y}`);
+  assert.equal(await page.locator(".under .note").count(), 1, "under no other command");
+  await closePage(page);
+});

@@ -96,6 +96,16 @@ export async function inAddress(page, name, ...values) {
   }
 }
 
+/** Waits until another text than `before` was copied, and answers it. */
+export async function copied(page, before = "") {
+  for (const deadline = Date.now() + 5000; ;) {
+    const text = await page.evaluate(() => navigator.clipboard.readText());
+    if (text !== before) return text;
+    assert.ok(Date.now() < deadline, "nothing was copied");
+    await page.waitForTimeout(20);
+  }
+}
+
 /** Sends events; each is given its session's next number if it has none. */
 export async function send(url, events) {
   const answer = await fetch(`${url}/v1/events`, {

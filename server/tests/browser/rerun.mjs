@@ -77,14 +77,14 @@ async function askFor(session, seq = 1) {
   await open(`/sessions/${session}`);
   await page.locator(`[data-rerun="${seq}"]`).focus();
   await page.keyboard.press("Enter");
-  await page.locator(".rerun-ask").waitFor();
+  await page.locator(".ask-sheet").waitFor();
 }
 
 const state = (name) => page.locator(".rerun-head .badge", { hasText: name }).waitFor({ timeout: 20_000 });
 
 test("a command is run again from the page, seen as it runs, and both results are compared cell by cell", async () => {
   await askFor("again");
-  assert.equal(await page.inputValue(".rerun-ask input >> nth=0"), "pg");
+  assert.equal(await page.inputValue(".ask-sheet input >> nth=0"), "pg");
   await accessible(page, "the dialog");
   await page.keyboard.type("is it still so?");
   await page.keyboard.press("Enter");
@@ -130,6 +130,33 @@ test("the same result is said to be the same, and texts are compared line by lin
   await page.locator(".rerun-verdict", { hasText: "2 lines differ" }).waitFor();
   assert.deepEqual(await page.locator(".compare ins b").allTextContents(), ["zero", "fold"]);
   assert.equal(await page.locator(".compare .differs").count(), 2);
+});
+
+test("a command that was run again has its runs beneath it, the newest first, with the way to both results", async () => {
+  await open("/sessions/sh");
+  const runs = page.locator(".event.command[data-seq='5'] .runs li");
+  await runs.nth(1).waitFor();
+  assert.equal(await runs.count(), 2);
+  for (const text of await runs.allTextContents()) assert.match(text, /^done local .*Compare$/);
+  assert.equal(await page.locator(".runs").count(), 1, "other commands have none");
+  for (const colorScheme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme });
+    await accessible(page, `the runs, ${colorScheme}`);
+  }
+  await runs.first().getByRole("link").click();
+  await page.locator(".rerun-verdict", { hasText: "2 lines differ" }).waitFor();
+  await page.goBack();
+  await runs.nth(1).getByRole("link").click();
+  await page.locator(".rerun-verdict", { hasText: "Both gave the same result" }).waitFor();
+
+  // However often that was, the list is short; and one that is asked for now is in it.
+  for (let turn = 0; turn < 4; turn += 1) assert.equal((await post("/v1/sessions/sh/rerun", { command: 5 })).status, 201);
+  await page.goBack();
+  await runs.filter({ hasText: "1 earlier" }).waitFor();
+  assert.equal(await runs.count(), 6);
+  assert.match(await runs.first().textContent(), /^waits for a runner/);
+  await page.setViewportSize({ width: 360, height: 740 });
+  assert.ok(await page.evaluate(() => document.documentElement.scrollWidth) <= 360, "it fits a small window");
 });
 
 test("a run that waits for its approval says so, goes on once it is given, and can be called off", async () => {

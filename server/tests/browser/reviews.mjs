@@ -23,8 +23,13 @@ before(async () => {
     const { stdout } = await run(binary, ["token", "create", "--data", server.data, ...args, name]);
     tokens[name.split("@")[0]] = stdout.trim();
   }
-  // The server looks a few times a second.
-  await new Promise((done) => setTimeout(done, 600));
+  // The server looks for tokens a few times a second.
+  const headers = { authorization: `Bearer ${tokens.reads}` };
+  for (const deadline = Date.now() + 10_000; (await fetch(`${server.url}/v1/reviews`)).status !== 401
+    || (await fetch(`${server.url}/v1/reviews`, { headers })).status !== 200;) {
+    assert.ok(Date.now() < deadline, "the tokens are there");
+    await new Promise((done) => setTimeout(done, 50));
+  }
 });
 
 after(async () => {
@@ -131,6 +136,14 @@ test("nobody approves their own request, and who may only read decides nothing",
   const reader = await pageOf("reads", "/reviews");
   await rowOf(reader, "update own set x = 1").waitFor();
   assert.equal(await reader.locator(".decide").count(), 0);
+  // Nor do they write notes, or have anything run again.
+  for (const [page, may] of [[reader, false], [await pageOf("ann", "/"), true]]) {
+    await page.goto(`${server.url}/sessions/${asked.session}`);
+    await page.locator(".event.command").waitFor();
+    await page.waitForLoadState("networkidle");
+    assert.equal(await page.locator("[data-note]").isVisible(), may);
+    if (may) await closePage(page);
+  }
   await closePage(reader);
   await ask("POST", `/v1/reviews/${asked.review}/decision`, JSON.stringify({ decision: "revoked" }), "asks");
   assert.equal(await asked.ended, "revoked");

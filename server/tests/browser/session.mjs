@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
-import { accessible, closePage, inAddress, openPage, startBrowser, startServer } from "./harness.mjs";
+import { accessible, closePage, copied, inAddress, openPage, startBrowser, startServer } from "./harness.mjs";
 
 const START = Date.parse("2026-03-01T09:00:00Z");
 const at = (ms) => new Date(START + ms).toISOString();
@@ -296,11 +296,9 @@ test("the ID and the link to the moment are copied", async () => {
   await page.locator(".screen-row").first().waitFor();
   await page.waitForFunction(() => document.querySelector(".replay-time").textContent.startsWith("1:01"));
   await page.click("button[aria-label='Copy the session ID']");
-  await page.locator(".toast").waitFor();
-  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), "replay");
+  assert.equal(await copied(page), "replay");
   await page.keyboard.press("y");
-  await page.waitForFunction(async () => (await navigator.clipboard.readText()).startsWith("http"));
-  const link = new URL(await page.evaluate(() => navigator.clipboard.readText()));
+  const link = new URL(await copied(page, "replay"));
   assert.equal(link.searchParams.get("at"), at(61_500));
 });
 

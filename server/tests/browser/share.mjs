@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import { pathToFileURL } from "node:url";
-import { accessible, closePage, openPage, send, startBrowser, startServer } from "./harness.mjs";
+import { accessible, closePage, copied, openPage, send, startBrowser, startServer } from "./harness.mjs";
 
 const at = (s) => new Date(Date.parse("2026-03-01T09:00:00Z") + s * 1000).toISOString();
 const events = (session, list) => list.map(([s, kind, more], seq) => ({ session, seq, time: at(s), kind, ...more }));
@@ -68,8 +68,8 @@ test("a link is made, copied, listed and revoked in the sheet", async () => {
   await sheet.locator("button[type=submit]").click();
   const item = sheet.locator(".share-list li");
   await item.waitFor();
-  await page.waitForFunction(async () => (await navigator.clipboard.readText()).includes("/shared/"));
-  const link = await page.evaluate(() => navigator.clipboard.readText());
+  const link = await copied(page);
+  assert.match(link, /\/shared\//);
   assert.match(await item.textContent(), /Page, for anyone · command:1.*for <b>review<\/b>/);
   await accessible(page, "the sheet with a link");
   assert.equal((await fetch(link.replace("/shared/", "/v1/shared/"))).status, 200);
@@ -78,6 +78,42 @@ test("a link is made, copied, listed and revoked in the sheet", async () => {
   assert.equal((await fetch(link.replace("/shared/", "/v1/shared/"))).status, 410);
   await page.keyboard.press("Escape");
   await sheet.waitFor({ state: "detached" });
+});
+
+test("a link to each file is copied from the menu, for as long as is chosen", async () => {
+  await open("/sessions/two", { permissions: ["clipboard-read", "clipboard-write"] });
+  const menu = page.locator(".drop");
+  await menu.locator("summary").focus();
+  await page.keyboard.press("Enter");
+  for (const colorScheme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme });
+    await accessible(page, `the menu, ${colorScheme}`);
+  }
+  await menu.getByLabel("Links are good for").selectOption("1 hour");
+  let link = await page.evaluate(() => navigator.clipboard.readText());
+  for (const [label, format, content] of [["Events, NDJSON", "ndjson", /SECRET-ONE/], ["Terminal, asciicast v2", "cast", /^\{"version":2/], ["Text", "txt", /^session {2}two/]]) {
+    await menu.getByRole("button", { name: `Copy a link to: ${label}` }).focus();
+    await page.keyboard.press("Enter");
+    link = await copied(page, link);
+    const answer = await fetch(link);
+    assert.equal(answer.status, 200);
+    assert.match(await answer.text(), content);
+    const { items } = await (await fetch(`${server.url}/v1/links?session=two`)).json();
+    const made = items.find((one) => one.url && link.endsWith(one.url));
+    assert.equal(made.format, format);
+    const left = Date.parse(made.expires_at) - Date.now();
+    assert.ok(left > 3_500_000 && left <= 3_600_000, `${left} ms are left`);
+  }
+  assert.equal(await menu.getByRole("button", { name: /^Copy a link to/ }).count(), 7);
+  // Escape closes the menu, not the page.
+  await page.keyboard.press("Escape");
+  await menu.locator(".drop-items").waitFor({ state: "hidden" });
+  assert.ok(await page.evaluate(() => document.activeElement.matches(".drop summary")));
+  assert.match(page.url(), /\/sessions\/two$/);
+  await page.setViewportSize({ width: 360, height: 740 });
+  await page.keyboard.press("Enter");
+  const box = await menu.locator(".drop-items").boundingBox();
+  assert.ok(box.x >= 0 && box.x + box.width <= 360, `the menu is from ${box.x}, ${box.width} wide`);
 });
 
 test("a reviewer sees the session read-only, with its replay and its downloads", async () => {
@@ -94,6 +130,7 @@ test("a reviewer sees the session read-only, with its replay and its downloads",
     await page.locator(".screen-row:has-text('SECRET-SCREEN')").waitFor();
   });
   await page.click(".drop summary");
+  assert.equal(await page.locator(".drop button").count(), 0, "who has a link makes none");
   const [download] = await Promise.all([page.waitForEvent("download"), page.click(".drop a:has-text('NDJSON')")]);
   const chunks = [];
   for await (const chunk of await download.createReadStream()) chunks.push(chunk);
