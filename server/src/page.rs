@@ -122,7 +122,7 @@ const fn fingerprint(bytes: &[u8]) -> u64 {
     hash
 }
 
-/// `/`, `/sessions`, `/sessions/{id}`, `/search`, `/reviews`, `/exports`, `/status`: the page itself, which looks at its address.
+/// The page itself, at the addresses of all its views: it looks at its address.
 pub async fn index(headers: HeaderMap) -> Result<Response, Problem> {
     answer("index.html", &headers)
 }

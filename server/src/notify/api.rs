@@ -145,7 +145,15 @@ pub async fn resend(
         }
     });
     let letter = letter.ok_or_else(none)?;
-    app.notify.places.keep().await?;
+    if let Err(error) = app.notify.places.keep().await {
+        // It stays where it is listed, so that it can be tried again.
+        app.notify.places.change(name, |place| {
+            place.again.retain(|again| *again != offset);
+            place.dead.push(letter);
+            place.dead.sort_by_key(|dead| dead.offset);
+        });
+        return Err(error.into());
+    }
     one.again.notify_one();
     answer(StatusCode::OK, &Letter::of(name, &letter))
 }
