@@ -84,6 +84,9 @@ test("the list shows the sessions with their exact count", async () => {
   assert.ok(shown >= expected.count, `${shown} of ${expected.count}`);
   // Those that fill the window are elements, and some more.
   assert.ok(await rows().count() >= Math.min(expected.count, 20));
+  // The first of them is right below the heads of the columns.
+  const [head, row] = await Promise.all([page.locator("thead").boundingBox(), rows().first().boundingBox()]);
+  assert.ok(Math.abs(row.y - head.y - head.height) < 3, `${row.y} is not below ${head.y + head.height}`);
 });
 
 test("the list loads on by cursor until every session is there, each once", async () => {
