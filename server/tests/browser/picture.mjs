@@ -1,11 +1,12 @@
 // Takes the pictures of the README and the docs: `node picture.mjs` writes docs/pictures/VIEW-light.webp and -dark.webp.
 
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { openPage, send, startBrowser, startServer } from "./harness.mjs";
 
-const BYTES_MAX = 1_500_000;
+const BYTES_MAX = 2_000_000;
 const directory = join(resolve(dirname(fileURLToPath(import.meta.url)), "../../.."), "docs/pictures");
 
 /** The address of the sample session that a list has first. */
@@ -13,6 +14,26 @@ const first = async (url, list, tab) => {
   const page = await (await fetch(`${url}/v1/sessions?limit=1&${list}`)).json();
   return `/sessions/${encodeURIComponent(page.items[0].id)}${tab}`;
 };
+
+const post = async (url, path, body) =>
+  (await fetch(url + path, { method: "POST", body: JSON.stringify({ by: "eve@example.com", ...body }) })).json();
+
+/** A case with sessions, a note and a hold; the same one each time. */
+async function aCase(url) {
+  const { items } = await (await fetch(`${url}/v1/cases`)).json();
+  if (items.length) return `/cases/${items[0].id}`;
+  const sessions = await (await fetch(`${url}/v1/sessions?limit=3&type=database&status=done&sort=-masked`)).json();
+  const { id } = await post(url, "/v1/cases", { name: "2026-17", reason: "subpoena of 1 March", sessions: sessions.items.map((one) => one.id) });
+  await post(url, `/v1/cases/${id}/notes`, { text: "The first query reads the whole table; ask for the ticket." });
+  await post(url, `/v1/cases/${id}/hold`, { text: "court order" });
+  return `/cases/${id}`;
+}
+
+/** What a reviewer has of a session. */
+async function shared(url) {
+  const [, , id] = (await first(url, "type=database&subtype=postgres&status=done&sort=-masked", "")).split("/");
+  return (await post(url, `/v1/sessions/${id}/share`, { to: "anyone", expires_in: "7d" })).url;
+}
 
 /** Each view: where it is (or how that is found), what has to be there, and what is done to it before. */
 const VIEWS = [
@@ -33,11 +54,18 @@ const VIEWS = [
   }],
   ["details", (url) => first(url, "type=application&status=done&sort=-approved", "?tab=details"), ".details"],
   ["reviews", "/reviews?show=decided", ".review-row"],
+  ["queue", "/queue?name=prod-databases", "table a"],
+  ["case", aCase, ".note"],
+  ["report", "/report", ".card svg"],
+  ["shared", shared, ".event.command"],
   ["exports", "/exports", "a.download"],
   ["status", "/status", ".health.fine", (page) => page.waitForTimeout(9000)],
 ];
 
-const server = await startServer(["--journal-age", "2s"]);
+const dir = await mkdtemp(join(tmpdir(), "daybook-pictures-"));
+const config = join(dir, "daybook.toml");
+await writeFile(config, '[queue.prod-databases]\nquery = "role:prod-* type:database"\nsample = "50 %"\n');
+const server = await startServer(["--journal-age", "2s", "--config", config]);
 const browser = await startBrowser();
 // Something comes in while the pictures are taken, so that there is something to see.
 let n = 0;
@@ -72,6 +100,7 @@ try {
   clearInterval(timer);
   await browser.close();
   await server.stop();
+  await rm(dir, { recursive: true, force: true });
 }
 
 /** Runs in the browser, which can write WebP. */
