@@ -135,13 +135,12 @@ pub(super) fn write(
 /// So many bytes of a table are written at once.
 const PIECE_BYTES: usize = 64 << 10;
 
+/// Takes a table's number, and more of its bytes.
+type OnBytes<'a> = dyn FnMut(usize, &[u8]) -> Result<(), Error> + 'a;
+
 impl Tables {
     /// Writes them, one after the other; each has a number, from one on.
-    fn write(
-        &self,
-        download: &Download<'_>,
-        out: &mut dyn FnMut(usize, &[u8]) -> Result<(), Error>,
-    ) -> Result<(), QueryError> {
+    fn write(&self, download: &Download<'_>, out: &mut OnBytes<'_>) -> Result<(), QueryError> {
         let mut lines = csv::lines(Vec::new());
         let mut number = 0;
         let mut row = |at: usize, cells: &[String]| -> Result<(), QueryError> {
@@ -173,7 +172,7 @@ impl Tables {
 fn give(
     number: usize,
     lines: csv::Lines<Vec<u8>>,
-    out: &mut dyn FnMut(usize, &[u8]) -> Result<(), Error>,
+    out: &mut OnBytes<'_>,
 ) -> Result<(), QueryError> {
     let bytes = lines.into_inner().map_err(|error| Error::from(error.into_error()))?;
     // Before the first row there is none.
