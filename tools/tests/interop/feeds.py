@@ -46,7 +46,7 @@ class Server:
     def open(self, path, body=None, url=None, method=None):
         request = urllib.request.Request((url or self.url) + path, data=body, method=method)
         request.add_header("Authorization", f"Bearer {self.token}")
-        return urllib.request.urlopen(request, timeout=60)
+        return urllib.request.urlopen(request, timeout=600)
 
     def get(self, path, url=None):
         return json.load(self.open(path, url=url))
@@ -144,7 +144,7 @@ def follow(directory):
         time.sleep(0.3)
     same_rows("a new reader", rows, expected)
     (directory / "stop").touch()
-    check("the reader's end", start_reader(server).wait(timeout=60), 0)
+    check("the reader's end", start_reader(server).wait(timeout=600), 0)
 
     state = json.loads((directory / "state.json").read_text())
     names = [file for file, _, _ in state["files"]]
@@ -186,7 +186,7 @@ def start_reader(server):
 def read(server, item):
     """The rows of a link; none if it went since."""
     try:
-        bytes = urllib.request.urlopen(item["url"], timeout=60).read()
+        bytes = urllib.request.urlopen(item["url"], timeout=600).read()
     except urllib.error.HTTPError as error:
         check(f"status of {item['file']}", error.code, 410)
         return []
@@ -476,7 +476,7 @@ def ocsf(directory):
         uid = lambda row: (row["metadata"]["uid"], row["class_uid"])
         rows = []
         for item in server.files("ocsf", name):
-            bytes = urllib.request.urlopen(item["url"], timeout=60).read()
+            bytes = urllib.request.urlopen(item["url"], timeout=600).read()
             rows += pyarrow.parquet.read_table(pyarrow.BufferReader(bytes)).to_pylist()
         query = f"/v1/export?schema=ocsf&class={name}&format=parquet&outputs=text&findings=true&q=-session:daybook"
         exported = pyarrow.parquet.read_table(pyarrow.BufferReader(server.open(query).read())).to_pylist()
@@ -511,7 +511,7 @@ def large(directory):
     print(f"in the feed after {time.time() - BEGAN:.1f} s", flush=True)
     items = server.files()
     for item in items:
-        (directory / item["file"].replace("/", "+")).write_bytes(urllib.request.urlopen(item["url"], timeout=60).read())
+        (directory / item["file"].replace("/", "+")).write_bytes(urllib.request.urlopen(item["url"], timeout=600).read())
     print(f"pulled {len(items)} files, {sum(item['bytes'] for item in items)} bytes after {time.time() - BEGAN:.1f} s", flush=True)
     sql = duckdb.connect()
     query = "select count(*), count(distinct (session, seq)), max(strlen(output)) from read_parquet($1) where session <> 'daybook'"
