@@ -152,10 +152,11 @@ pub fn read_of(method: &Method, uri: &Uri, caller: Option<&Caller>) -> Option<Ac
         return None;
     }
     let path = uri.path();
-    // What can't be read is refused later.
-    let pairs = Query::<Vec<(String, String)>>::try_from_uri(uri).map(|Query(pairs)| pairs);
-    let pairs = pairs.unwrap_or_default();
-    let value = |name: &str| pairs.iter().find(|(known, _)| known == name).map(|(_, v)| v.clone());
+    let value = |name: &str| {
+        // What can't be read is refused later.
+        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri).ok()?;
+        pairs.into_iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    };
     let by = caller.and_then(Caller::name).unwrap_or(LOCAL);
     let told = |action: &str, target: &str| Access::new(by, action, cut(target));
     if let Some(rest) = path.strip_prefix("/v1/sessions/") {

@@ -114,8 +114,8 @@ impl Feeds {
         let places = Places::open(engine)?;
         let names: Vec<String> = specs.iter().map(place_name).collect();
         if !names.is_empty() {
-            let parts = engine.snapshot().parts;
-            let end = parts.iter().map(|part| part.end().0).max().unwrap_or(0);
+            // Not the end of its parts: the last ones may be erased.
+            let end = engine.follow().borrow().0;
             places.keep_to_compare(&names, end)?;
         }
         Ok(Feeds {
