@@ -26,7 +26,8 @@ fuzz_target!(|input: &[u8]| {
     }
     let mut out = Vec::new();
     let mut compressor = zstd(1);
-    let (header, raw) = builder.finish(3, 7, None, &mut compressor, &mut out).expect("within the bound");
+    let (header, raw) =
+        builder.finish(3, 7, None, &mut compressor, &mut out).expect("within the bound");
     assert_eq!(raw, sound);
     assert_eq!(header.flags, Flags { plain: true });
     let stored = out.get(BLOCK_HEADER_LEN..).unwrap_or_default();

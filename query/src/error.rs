@@ -1,10 +1,8 @@
 //! What can go wrong while a question is answered.
 
-#[cfg(feature = "columnar")]
 use crate::columnar;
 use crate::lang::ParseError;
 use daybook_engine::Error;
-#[cfg(feature = "columnar")]
 use std::sync::Arc;
 
 /// Why a question has no answer.
@@ -35,7 +33,6 @@ pub enum QueryError {
         events: u64,
     },
     /// An export can't be written: the disk is full, or its reader went away. Ask for it again.
-    #[cfg(feature = "columnar")]
     #[error(transparent)]
     Output(Arc<columnar::Error>),
     /// The log can't be read.
@@ -43,7 +40,6 @@ pub enum QueryError {
     Engine(#[from] Error),
 }
 
-#[cfg(feature = "columnar")]
 impl From<columnar::Error> for QueryError {
     fn from(error: columnar::Error) -> QueryError {
         match error {

@@ -10,7 +10,6 @@
 //! A report is a fold over the catalog's sessions that started in the period: no event is read. It looks at so many
 //! sessions at most ([`SESSIONS_MAX`]), the latest first; past that it says that it is not complete.
 
-#[cfg(feature = "columnar")]
 pub mod csv;
 mod fold;
 mod hours;

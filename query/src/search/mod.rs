@@ -19,7 +19,6 @@ mod fronts;
 mod groups;
 mod histogram;
 mod limits;
-#[cfg(feature = "columnar")]
 mod lines;
 mod page;
 pub(crate) mod plan;
@@ -41,7 +40,6 @@ pub use groups::{Group, GroupPage, by_session};
 pub use histogram::{Bucket, Histogram};
 pub use limits::SearchLimits;
 pub(crate) use limits::Spent;
-#[cfg(feature = "columnar")]
 pub use lines::{Bounds, Form, Lines, Told, lines};
 
 /// The most hits of a page.
