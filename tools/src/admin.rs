@@ -87,13 +87,7 @@ impl Admin {
     /// What the server says.
     pub async fn holds(&self) -> anyhow::Result<Vec<Value>> {
         match self {
-            Admin::Server(client) => {
-                let mut page = client.get("/v1/admin/holds", &[]).await?;
-                match page.get_mut("items").map(Value::take) {
-                    Some(Value::Array(items)) => Ok(items),
-                    _ => Err(anyhow!("{} answered with something that is no list", client.base())),
-                }
-            }
+            Admin::Server(client) => client.items("/v1/admin/holds", &[]).await,
             Admin::Data(engine) => {
                 let items = engine.holds().into_iter().map(HoldItem::of);
                 Ok(items.map(serde_json::to_value).collect::<Result<_, _>>()?)

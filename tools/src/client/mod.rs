@@ -120,6 +120,25 @@ impl Client {
         })
     }
 
+    /// Reads a list, all pages of it.
+    ///
+    /// # Errors
+    /// As [`Client::get`], or an answer that is no list.
+    pub async fn items(&self, path: &str, params: &[(&str, String)]) -> anyhow::Result<Vec<Value>> {
+        let mut params = params.to_vec();
+        let (asked, mut all) = (params.len(), Vec::new());
+        loop {
+            let mut page = self.get(path, &params).await?;
+            let Some(Value::Array(items)) = page.get_mut("items").map(Value::take) else {
+                anyhow::bail!("{} answered {path} with something that is no list", self.base);
+            };
+            all.extend(items);
+            let Some(next) = page["next_cursor"].as_str() else { return Ok(all) };
+            params.truncate(asked);
+            params.push(("cursor", next.to_owned()));
+        }
+    }
+
     /// Asks for something with a JSON body; answers what the server says to it.
     ///
     /// # Errors

@@ -96,17 +96,8 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
     let at = |case: &str, what: &str| format!("/v1/cases/{}/{what}", escape(case));
     let (path, body) = match args.action {
         Action::List => {
-            let page = client.get("/v1/cases", &[]).await?;
-            let cases = page["items"].as_array().cloned().unwrap_or_default();
-            if args.json {
-                for case in &cases {
-                    if !output::print_json(case)? {
-                        break;
-                    }
-                }
-            } else {
-                output::print(&table(&cases))?;
-            }
+            let cases = client.items("/v1/cases", &[]).await?;
+            output::print_list(&cases, args.json, table)?;
             return Ok(Exit::Well);
         }
         Action::Show { case } => {

@@ -6,7 +6,7 @@ use crate::output::{self, Align, Cell, Column, Paint, Table, clean};
 use crate::pull::{Pulled, Puller};
 use crate::rows::{field, number};
 use crate::source::ServerArgs;
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -81,26 +81,9 @@ pub async fn run(args: Args, quiet: bool) -> anyhow::Result<Exit> {
     }
 }
 
-/// The feeds of a server.
-async fn feeds(client: &Client) -> anyhow::Result<Vec<Value>> {
-    let mut page = client.get("/v1/feeds", &[]).await?;
-    match page.get_mut("items").map(Value::take) {
-        Some(Value::Array(feeds)) => Ok(feeds),
-        _ => Err(anyhow!("{} answered with something that is no list", client.base())),
-    }
-}
-
 async fn list(args: &ListArgs) -> anyhow::Result<Exit> {
-    let feeds = feeds(&args.server.client()?).await?;
-    if args.json {
-        for feed in &feeds {
-            if !output::print_json(feed)? {
-                break;
-            }
-        }
-    } else {
-        output::print(&table(&feeds))?;
-    }
+    let feeds = args.server.client()?.items("/v1/feeds", &[]).await?;
+    output::print_list(&feeds, args.json, table)?;
     let well = feeds.iter().all(|feed| field(feed, "failing_since").is_empty());
     Ok(if well { Exit::Well } else { Exit::Look })
 }
@@ -176,7 +159,7 @@ async fn pull(args: &PullArgs, quiet: bool) -> anyhow::Result<Exit> {
 
 /// The tables of a feed.
 async fn all_tables(client: &Client, name: &str) -> anyhow::Result<Vec<String>> {
-    let feeds = feeds(client).await?;
+    let feeds = client.items("/v1/feeds", &[]).await?;
     let Some(feed) = feeds.iter().find(|feed| field(feed, "name") == name) else {
         let known: Vec<&str> = feeds.iter().map(|feed| field(feed, "name")).collect();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };

@@ -104,15 +104,7 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
         }
         Action::List(args) => {
             let holds = Admin::open(&args.target).await?.holds().await?;
-            if args.json {
-                for hold in &holds {
-                    if !output::print_json(hold)? {
-                        break;
-                    }
-                }
-            } else {
-                output::print(&table(&holds))?;
-            }
+            output::print_list(&holds, args.json, table)?;
         }
         Action::Release(args) => {
             let admin = Admin::open(&args.target).await?;

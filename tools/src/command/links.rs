@@ -52,17 +52,8 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
     match args.action {
         Action::List(args) => {
             let params: Vec<_> = args.session.iter().map(|id| ("session", id.clone())).collect();
-            let answer = args.server.client()?.get("/v1/links", &params).await?;
-            let links = answer.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
-            if !args.json {
-                output::print(&table(&links))?;
-                return Ok(Exit::Well);
-            }
-            for link in &links {
-                if !output::print_json(link)? {
-                    break;
-                }
-            }
+            let links = args.server.client()?.items("/v1/links", &params).await?;
+            output::print_list(&links, args.json, table)?;
         }
         Action::Revoke(args) => {
             let params: Vec<_> = args.by.iter().map(|by| ("by", by.clone())).collect();

@@ -51,16 +51,8 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
     match args.action {
         Action::List(args) => {
             let targets = targets(&args.server).await?;
-            if !args.json {
-                output::print(&table(&targets))?;
-                output::print(&letters(&targets))?;
-            } else {
-                for target in &targets {
-                    if !output::print_json(target)? {
-                        break;
-                    }
-                }
-            }
+            let told = |targets: &[Value]| table(targets) + &letters(targets);
+            output::print_list(&targets, args.json, told)?;
             let well = |target: &Value| {
                 field(target, "failing_since").is_empty() && dead(target).is_empty()
             };
@@ -90,8 +82,7 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
 }
 
 async fn targets(server: &ServerArgs) -> anyhow::Result<Vec<Value>> {
-    let answer = server.client()?.get("/v1/admin/notifications", &[]).await?;
-    Ok(answer.get("items").and_then(Value::as_array).cloned().unwrap_or_default())
+    server.client()?.items("/v1/admin/notifications", &[]).await
 }
 
 /// What could not be delivered to one.

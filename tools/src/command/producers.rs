@@ -22,18 +22,9 @@ pub struct Args {
 /// # Errors
 /// What the server says.
 pub async fn run(args: Args) -> anyhow::Result<Exit> {
-    let answer = args.server.client()?.get("/v1/producers", &[]).await?;
-    let producers = answer.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
-    if !args.json {
-        output::print(&table(&producers))?;
-        output::print(&lacking(&producers))?;
-    } else {
-        for producer in &producers {
-            if !output::print_json(producer)? {
-                break;
-            }
-        }
-    }
+    let producers = args.server.client()?.items("/v1/producers", &[]).await?;
+    let told = |producers: &[Value]| table(producers) + &lacking(producers);
+    output::print_list(&producers, args.json, told)?;
     let complete = |producer: &Value| producer["complete"] == Value::Bool(true);
     Ok(if producers.iter().all(complete) { Exit::Well } else { Exit::Look })
 }

@@ -4,7 +4,6 @@ use crate::cli::Exit;
 use crate::output::{self, Align, Cell, Column, Paint, Table, clean};
 use crate::rows::{field, number};
 use crate::source::{ServerArgs, escape};
-use anyhow::anyhow;
 use reqwest::Method;
 use serde_json::Value;
 
@@ -55,21 +54,8 @@ struct ResendArgs {
 pub async fn run(args: Args) -> anyhow::Result<Exit> {
     match args.action {
         Action::List(args) => {
-            let client = args.server.client()?;
-            let mut page = client.get("/v1/push", &[]).await?;
-            let Some(Value::Array(sinks)) = page.get_mut("items").map(Value::take) else {
-                let base = client.base();
-                return Err(anyhow!("{base} answered with something that is no list"));
-            };
-            if !args.json {
-                output::print(&table(&sinks))?;
-            } else {
-                for sink in &sinks {
-                    if !output::print_json(sink)? {
-                        break;
-                    }
-                }
-            }
+            let sinks = args.server.client()?.items("/v1/push", &[]).await?;
+            output::print_list(&sinks, args.json, table)?;
             let well = sinks.iter().all(|sink| field(sink, "failing_since").is_empty());
             Ok(if well { Exit::Well } else { Exit::Look })
         }

@@ -176,15 +176,7 @@ async fn list(args: &ListArgs) -> anyhow::Result<Exit> {
             break;
         }
     }
-    if args.json {
-        for review in &reviews {
-            if !output::print_json(review)? {
-                break;
-            }
-        }
-    } else {
-        output::print(&table(&reviews))?;
-    }
+    output::print_list(&reviews, args.json, table)?;
     Ok(Exit::Well)
 }
 

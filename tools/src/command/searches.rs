@@ -88,15 +88,7 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
     match args.action {
         Action::List(args) => {
             let searches = all(&args.server.client()?).await?;
-            if !args.json {
-                output::print(&table(&searches))?;
-                return Ok(Exit::Well);
-            }
-            for search in &searches {
-                if !output::print_json(search)? {
-                    break;
-                }
-            }
+            output::print_list(&searches, args.json, table)?;
             Ok(Exit::Well)
         }
         Action::Save(args) => save(&args).await,
@@ -182,11 +174,7 @@ fn secret(path: &Path) -> anyhow::Result<String> {
 }
 
 async fn all(client: &Client) -> anyhow::Result<Vec<Value>> {
-    let mut page = client.get("/v1/searches", &[]).await?;
-    match page.get_mut("items").map(Value::take) {
-        Some(Value::Array(items)) => Ok(items),
-        _ => Err(anyhow!("{} answered with something that is no list", client.base())),
-    }
+    client.items("/v1/searches", &[]).await
 }
 
 async fn find(client: &Client, name: &str) -> anyhow::Result<Value> {

@@ -50,3 +50,23 @@ pub fn print_json(value: &impl serde::Serialize) -> anyhow::Result<bool> {
     line.push('\n');
     print(&line)
 }
+
+/// Writes a list: as JSON, one object a line, or as the text that is made of it.
+///
+/// # Errors
+/// As [`print()`].
+pub fn print_list(
+    items: &[serde_json::Value],
+    json: bool,
+    text: impl FnOnce(&[serde_json::Value]) -> String,
+) -> anyhow::Result<()> {
+    if !json {
+        return print(&text(items)).map(drop);
+    }
+    for item in items {
+        if !print_json(item)? {
+            break;
+        }
+    }
+    Ok(())
+}
