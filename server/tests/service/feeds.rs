@@ -435,3 +435,40 @@ async fn an_older_copy_of_the_data_does_not_write_on_in_the_same_place() {
     let (_, feeds) = service.get("/v1/feeds").await;
     assert_eq!(feeds["items"][0]["rows_written"], json!(0), "{feeds}");
 }
+
+#[tokio::test]
+async fn a_log_whose_last_segment_was_erased_is_no_older_copy() {
+    let (place, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let feeds = vec![elsewhere(place.path())];
+    let log = data.path().join("log");
+    let on = |feeds: &Vec<_>| Config { feeds: feeds.clone(), ..config() };
+    let service = Service::on(tempfile::tempdir().unwrap(), &log, Options::default(), on(&feeds));
+    let service = service.await;
+    sessions(&service, &["a"]).await;
+    seal(&service).await;
+    pull(&service, "feed=native", None).await;
+    let policy = json!({"policy": {"bytes_max": 1}, "by": "eve@example.com"}).to_string();
+    let (status, _) = service.send(Method::PUT, "/v1/admin/retention", &policy).await;
+    assert_eq!(status, 200);
+    seal(&service).await;
+    let run = "/v1/admin/retention/run?by=eve@example.com";
+    let (status, report) = service.send(Method::POST, run, "").await;
+    assert_eq!((status.as_u16(), &report["failed"]), (200, &json!([])), "{report}");
+    assert_eq!(service.found("session:a").await, 0);
+    service.end().await;
+
+    let service = Service::on(data, &log, Options::default(), on(&feeds)).await;
+    sessions(&service, &["b"]).await;
+    seal(&service).await;
+    let until = Instant::now() + Duration::from_secs(30);
+    loop {
+        let (_, feeds) = service.get("/v1/feeds").await;
+        let feed = &feeds["items"][0];
+        assert_eq!(feed["last_error"], json!(null), "{feed}");
+        if feed["rows_written"].as_u64().is_some_and(|rows| rows >= 3) {
+            break;
+        }
+        assert!(Instant::now() < until, "{feed}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
