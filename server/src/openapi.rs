@@ -172,6 +172,7 @@ pub fn router(app: App) -> Router {
         .route("/sessions/{id}", get(page::index))
         .route("/shared/{token}", get(page::index))
         .route("/ui/{name}", get(page::file))
+        .route("/ui/{version}/{name}", get(page::version_file))
         .route("/login", get(auth::login::get).post(auth::login::post))
         .fallback(nothing)
         .method_not_allowed_fallback(wrong_method)

@@ -1,5 +1,8 @@
 //! The pages: files that are part of the program, as they are in `server/ui/`. No build step.
 //!
+//! The page asks for its files by `/ui/VERSION/NAME`, and they ask for each other beside themselves: browsers keep what
+//! has this version's name, and another version has other names. Under `/ui/NAME` is the same, to be asked for each time.
+//!
 //! A new file is one line in [`FILES`]. Lines that are comments and nothing else stay here: they are for who reads the
 //! sources, and a seventh of what would go over the wire.
 
@@ -88,14 +91,30 @@ const FILES: &[File] = &[
     file!("virtual.js", JS),
 ];
 
+/// Tells versions of all the files apart.
+const VERSION: u64 = {
+    let (mut all, mut at) = ([0; 8 * FILES.len()], 0);
+    while at < 8 * FILES.len() {
+        all[at] = FILES[at / 8].etag.to_le_bytes()[at % 8];
+        at += 1;
+    }
+    fingerprint(&all)
+};
+
 /// What is served of each file.
 static SERVED: LazyLock<Vec<Bytes>> = LazyLock::new(|| {
     let served = |file: &File| match (file.media_type, std::str::from_utf8(file.bytes)) {
         (JS | CSS, Ok(source)) => Bytes::from(without_comments(source)),
+        (HTML, Ok(source)) => Bytes::from(versioned(source)),
         _ => Bytes::from_static(file.bytes),
     };
     FILES.iter().map(served).collect()
 });
+
+/// The page with the names of its files as they are in this version.
+fn versioned(page: &str) -> String {
+    page.replace("=\"/ui/", &format!("=\"/ui/{VERSION:016x}/"))
+}
 
 /// A source without the lines that are comments only. (No text of several lines in the sources has one that looks so.)
 fn without_comments(source: &str) -> String {
@@ -124,21 +143,41 @@ const fn fingerprint(bytes: &[u8]) -> u64 {
 
 /// The page itself, at the addresses of all its views: it looks at its address.
 pub async fn index(headers: HeaderMap) -> Result<Response, Problem> {
-    answer("index.html", &headers)
+    answer("index.html", &headers, ASK)
 }
 
 /// `/ui/{name}`
 pub async fn file(Path(name): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
-    answer(&name, &headers)
+    answer(&name, &headers, ASK)
 }
 
-fn answer(name: &str, headers: &HeaderMap) -> Result<Response, Problem> {
+/// `/ui/{version}/{name}`
+pub async fn version_file(
+    Path((version, name)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    // A page of another version that is still open gets what there is, and does not keep it.
+    let ours = version == format!("{VERSION:016x}");
+    answer(&name, &headers, if ours { KEEP } else { ASK })
+}
+
+/// Kept, but asked for again each time: a new version shows at once.
+const ASK: &str = "no-cache";
+/// Kept for a year, the most that there is, and not asked for again.
+const KEEP: &str = "public, max-age=31536000, immutable";
+
+fn answer(name: &str, headers: &HeaderMap, kept: &'static str) -> Result<Response, Problem> {
     let (file, bytes) = FILES
         .iter()
         .zip(&*SERVED)
         .find(|(file, _)| file.name == name)
         .ok_or_else(|| Problem::not_found("there is no such file"))?;
-    let etag = format!("\"{:016x}\"", file.etag);
+    // The page names the others by their version, so it is another one when any of them is.
+    let etag = match file.media_type {
+        HTML => VERSION,
+        _ => file.etag,
+    };
+    let etag = format!("\"{etag:016x}\"");
     let known = headers
         .get(header::IF_NONE_MATCH)
         .and_then(|value| value.to_str().ok())
@@ -149,8 +188,7 @@ fn answer(name: &str, headers: &HeaderMap) -> Result<Response, Problem> {
     }
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(file.media_type));
-    // Kept, but asked for again each time: a new version shows at once.
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(kept));
     if let Ok(value) = HeaderValue::try_from(etag) {
         headers.insert(header::ETAG, value);
     }

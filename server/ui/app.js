@@ -184,7 +184,7 @@ const themeButton = h("button", { class: "quiet square", type: "button", onclick
 
 fill(document.getElementById("top"),
   h("a", { class: "brand", href: "/", title: "All sessions" },
-    h("img", { src: "/ui/favicon.svg", alt: "", width: 20, height: 20 }), h("span", null, "daybook")),
+    h("img", { src: new URL("favicon.svg", import.meta.url).href, alt: "", width: 20, height: 20 }), h("span", null, "daybook")),
   nav,
   box.element,
   h("div", { class: "top-tools" },

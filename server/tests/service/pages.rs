@@ -27,6 +27,7 @@ async fn every_file_that_the_page_names_is_there() {
             (response.bytes().await.unwrap(), std::fs::read(entry.path()).unwrap());
         let mut lines = source.split(|byte| *byte == b'\n');
         for line in served.split(|byte| *byte == b'\n') {
+            let line = &unversioned(line);
             assert!(lines.any(|other| other == line), "{file}: {}", String::from_utf8_lossy(line));
         }
     }
@@ -47,6 +48,42 @@ async fn every_file_that_the_page_names_is_there() {
         assert_eq!(response.status(), 200);
         assert!(response.text().await.unwrap().starts_with("<!doctype html>"), "{path}");
     }
+}
+
+/// A line of the page without the version in the names of its files.
+fn unversioned(line: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(line);
+    match text.split_once("=\"/ui/") {
+        Some((before, after)) if text.trim_start().starts_with('<') => {
+            let name = after.split_once('/').map_or(after, |(_, name)| name);
+            format!("{before}=\"/ui/{name}").into_bytes()
+        }
+        _ => line.to_vec(),
+    }
+}
+
+#[tokio::test]
+async fn a_browser_keeps_the_files_of_a_version_and_asks_for_the_page() {
+    let service = Service::start().await;
+    let response = service.raw("/").await;
+    assert_eq!(response.headers()["cache-control"], "no-cache");
+    let page = response.text().await.unwrap();
+    let names: Vec<&str> =
+        page.split('"').filter(|text| text.starts_with("/ui/")).collect::<Vec<_>>();
+    assert!(names.len() > 10, "{page}");
+    for name in names {
+        let response = service.raw(name).await;
+        assert_eq!(response.status(), 200, "{name}");
+        let kept = response.headers()["cache-control"].to_str().unwrap();
+        assert!(kept.contains("immutable"), "{name}: {kept}");
+    }
+    // One that another version's page asks for is as it is now, and is not kept under that name.
+    let response = service.raw("/ui/0123456789abcdef/app.js").await;
+    assert_eq!(
+        (response.status().as_u16(), response.headers()["cache-control"].to_str().unwrap()),
+        (200, "no-cache")
+    );
+    assert_eq!(service.raw("/ui/0123456789abcdef/none.js").await.status(), 404);
 }
 
 #[tokio::test]
