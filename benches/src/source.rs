@@ -46,7 +46,7 @@ pub(crate) fn load(corpus: Option<&Path>, quick: bool) -> Result<Source> {
             let rounds = if quick { 2 } else { 60 };
             for round in 0..rounds {
                 let options = Options { seed: SEED + round, ..Options::standard() };
-                lines.extend(demo::lines(&options).into_iter().map(|line| {
+                lines.extend(demo::lines_without_requests(&options).into_iter().map(|line| {
                     line.replacen("\"session\":\"", &format!("\"session\":\"r{round}-"), 1)
                 }));
             }

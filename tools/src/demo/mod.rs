@@ -110,6 +110,15 @@ pub fn lines(options: &Options) -> Vec<String> {
     events.into_iter().map(|(_, line)| line).collect()
 }
 
+/// The same without requests for access. One that waits expires after a while, which is an event that daybook adds: so
+/// who counts what was sent finds as many.
+#[must_use]
+pub fn lines_without_requests(options: &Options) -> Vec<String> {
+    let mut lines = lines(options);
+    lines.retain(|line| !line.contains("\"review.request\""));
+    lines
+}
+
 /// The fates of the first sessions are fixed, so that every status is there however few there are.
 fn fate_of(index: usize, rng: &mut Rng) -> Fate {
     match index {

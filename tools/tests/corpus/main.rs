@@ -69,9 +69,7 @@ fn samples() -> Input {
     let mut lines = Vec::new();
     for round in 0..3 {
         let options = demo::Options { seed: demo::SEED + round, now, sessions: demo::SESSIONS };
-        // Without requests: one that waits expires meanwhile, which is an event that daybook adds.
-        for line in demo::lines(&options).iter().filter(|line| !line.contains("\"review.request\""))
-        {
+        for line in demo::lines_without_requests(&options) {
             lines.push(line.replacen("\"session\":\"", &format!("\"session\":\"r{round}-"), 1));
         }
     }
