@@ -65,7 +65,7 @@ fn unversioned(line: &[u8]) -> Vec<u8> {
 #[tokio::test]
 async fn a_browser_keeps_the_files_of_a_version_and_asks_for_the_page() {
     let service = Service::start().await;
-    let response = service.raw("/").await;
+    let response = service.raw("/sessions").await;
     assert_eq!(response.headers()["cache-control"], "no-cache");
     let page = response.text().await.unwrap();
     let names: Vec<&str> =
