@@ -441,9 +441,9 @@ async fn a_log_whose_last_segment_was_erased_is_no_older_copy() {
     let (place, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let feeds = vec![elsewhere(place.path())];
     let log = data.path().join("log");
-    let on = |feeds: &Vec<_>| Config { feeds: feeds.clone(), ..config() };
-    let service = Service::on(tempfile::tempdir().unwrap(), &log, Options::default(), on(&feeds));
-    let service = service.await;
+    let of_nobody = tempfile::tempdir().unwrap();
+    let with = Config { feeds: feeds.clone(), ..config() };
+    let service = Service::on(of_nobody, &log, Options::default(), with).await;
     sessions(&service, &["a"]).await;
     seal(&service).await;
     pull(&service, "feed=native", None).await;
@@ -457,7 +457,7 @@ async fn a_log_whose_last_segment_was_erased_is_no_older_copy() {
     assert_eq!(service.found("session:a").await, 0);
     service.end().await;
 
-    let service = Service::on(data, &log, Options::default(), on(&feeds)).await;
+    let service = Service::on(data, &log, Options::default(), Config { feeds, ..config() }).await;
     sessions(&service, &["b"]).await;
     seal(&service).await;
     let until = Instant::now() + Duration::from_secs(30);

@@ -68,8 +68,7 @@ async fn a_browser_keeps_the_files_of_a_version_and_asks_for_the_page() {
     let response = service.raw("/sessions").await;
     assert_eq!(response.headers()["cache-control"], "no-cache");
     let page = response.text().await.unwrap();
-    let names: Vec<&str> =
-        page.split('"').filter(|text| text.starts_with("/ui/")).collect::<Vec<_>>();
+    let names: Vec<&str> = page.split('"').filter(|text| text.starts_with("/ui/")).collect();
     assert!(names.len() > 10, "{page}");
     for name in names {
         let response = service.raw(name).await;
