@@ -23,6 +23,7 @@ pub mod segment;
 pub mod session;
 mod session_set;
 pub mod text;
+pub mod together;
 pub mod verify;
 pub mod view;
 

@@ -121,7 +121,25 @@ impl<const N: usize> Spread<N> {
                 *sum += count;
             }
         }
-        (self.first, self.buckets) = (joined_first, joined);
+        (self.first, self.buckets, self.last) = (joined_first, joined, None);
+    }
+
+    /// Adds what is in another.
+    pub(crate) fn add(&mut self, mut other: Spread<N>) {
+        while self.level < other.level {
+            self.join();
+        }
+        while other.level < self.level {
+            other.join();
+        }
+        let width = other.width();
+        for (number, counts) in (other.first..).zip(other.buckets) {
+            if counts != [0; N]
+                && let Some(sums) = self.at(Micros(number * width + ORIGIN))
+            {
+                sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+            }
+        }
     }
 
     /// How wide a bucket is in milliseconds, and the buckets from the earliest to the latest; neighbours, also where
@@ -131,5 +149,36 @@ impl<const N: usize> Spread<N> {
         let start = move |number: i64| Time(Micros(number * width + ORIGIN));
         let buckets = (self.first..).map(start).zip(self.buckets);
         ((width / 1000).cast_unsigned(), buckets)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// However many hands count, and whatever each is given.
+        #[test]
+        fn what_is_counted_apart_and_added_is_what_is_counted_at_once(
+            times in prop::collection::vec((0i64..4, any::<i32>(), 0usize..3), 0..80),
+        ) {
+            let time = |scale: i64, at: i32| Micros(i64::from(at) * [1, 1_000, 1_000_000, 40_000_000][scale as usize]);
+            let mut whole = Spread::<1>::default();
+            let mut apart = [Spread::<1>::default(), Spread::default(), Spread::default()];
+            for (scale, at, hand) in times {
+                for spread in [&mut whole, &mut apart[hand]] {
+                    spread.at(time(scale, at)).unwrap()[0] += 1;
+                }
+            }
+            let [mut sum, second, third] = apart;
+            sum.add(second);
+            sum.add(third);
+            let (sum, whole) = (sum.finish(), whole.finish());
+            prop_assert_eq!(sum.0, whole.0);
+            prop_assert_eq!(sum.1.collect::<Vec<_>>(), whole.1.collect::<Vec<_>>());
+        }
     }
 }

@@ -4,6 +4,7 @@
 use crate::event::{Micros, SessionKey};
 use crate::session::SessionState;
 use crate::view::SessionSet;
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -222,6 +223,23 @@ impl TextFact {
                 names.collect::<BTreeSet<_>>().into_iter().any(test)
             }
         }
+    }
+
+    /// Calls `visit` with each of a session's values of this field, once.
+    pub fn each(self, id: &str, state: &SessionState, visit: impl FnMut(&str)) {
+        let (visit, visited) = (RefCell::new(visit), RefCell::new(Vec::<Box<str>>::new()));
+        self.any(id, state, |value| {
+            // All others have one value, or each once.
+            if self == TextFact::Tag {
+                let mut visited = visited.borrow_mut();
+                if visited.iter().any(|before| **before == *value) {
+                    return false;
+                }
+                visited.push(value.into());
+            }
+            (visit.borrow_mut())(value);
+            false
+        });
     }
 }
 

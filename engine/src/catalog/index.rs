@@ -82,7 +82,7 @@ impl Fields {
 }
 
 /// A place in a view of the index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
     pub(super) segment: usize,
     pub(super) doc: u32,
@@ -185,6 +185,39 @@ impl View {
             }
         }
         Ok(None)
+    }
+
+    /// Where sessions are, of those that are here, in the order of their places.
+    pub(super) fn places(&self, keys: &SessionSet) -> Result<Vec<Place>, Error> {
+        // Looking one up in each segment costs as much as going past some hundred in a column.
+        const LOOK_UP: u64 = 256;
+        if keys.len() as u64 * LOOK_UP < self.len() {
+            return self.places_by_terms(keys);
+        }
+        self.places_by_columns(keys)
+    }
+
+    pub(super) fn places_by_terms(&self, keys: &SessionSet) -> Result<Vec<Place>, Error> {
+        let mut places = Vec::with_capacity(keys.len());
+        for key in keys.iter() {
+            places.extend(self.place_of(key)?);
+        }
+        places.sort_unstable();
+        Ok(places)
+    }
+
+    pub(super) fn places_by_columns(&self, keys: &SessionSet) -> Result<Vec<Place>, Error> {
+        let mut places = Vec::with_capacity(keys.len());
+        for (at, segment) in self.segments.iter().enumerate() {
+            let alive = segment.alive.clone();
+            let alive = alive.unwrap_or_else(|| Docs::all(segment.reader.max_doc()));
+            alive.each_value(&segment.keys()?, |doc, key| {
+                if key.is_some_and(|key| keys.contains(SessionKey(key))) {
+                    places.push(Place { segment: at, doc });
+                }
+            });
+        }
+        Ok(places)
     }
 
     /// The session at a place.

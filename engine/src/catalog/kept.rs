@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 /// At most so many sets are kept, and so many bytes of them.
 const SETS_MAX: usize = 64;
-const BYTES_MAX: usize = 32 << 20;
+const BYTES_MAX: usize = 64 << 20;
 
 /// Sets by their filters, the one that was asked for last at the end.
 #[derive(Default)]

@@ -258,6 +258,19 @@ impl Model {
             assert_eq!((by_id.key, &*by_id.state), (*key, state));
             assert_eq!(catalog.by_key(*key).unwrap().unwrap(), by_id);
         }
+        let asked: Vec<_> = self.sessions.keys().copied().chain([SessionKey(u64::MAX)]).collect();
+        for some in [&asked[..], &asked[..asked.len() / 2]] {
+            let states = catalog.states(some.iter().copied()).unwrap();
+            let wanted = some.iter().filter_map(|key| Some((*key, &self.sessions.get(key)?.1)));
+            let found = states.iter().map(|(key, state)| (*key, &**state));
+            assert_eq!(found.collect::<HashMap<_, _>>(), wanted.collect());
+            let (some, view) =
+                (some.iter().copied().collect(), Arc::clone(&catalog.whole().unwrap().view));
+            assert_eq!(
+                view.places_by_terms(&some).unwrap(),
+                view.places_by_columns(&some).unwrap()
+            );
+        }
         assert_eq!(catalog.get("nobody").unwrap(), None);
         assert_eq!(catalog.by_key(SessionKey(u64::MAX)).unwrap(), None);
     }

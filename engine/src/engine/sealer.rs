@@ -18,7 +18,7 @@ use crate::merkle::Secret;
 use crate::segment::leaves::{Run, RunEvents};
 use crate::segment::{Leaves, SealInput, Segment, seal};
 use crate::text::TextSource;
-use crate::view::{Part as _, Session, Sessions as _};
+use crate::view::{Part as _, Session};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -155,8 +155,10 @@ fn leaves(shared: &Shared, journal: &Arc<Journal>) -> Result<Leaves, Error> {
 fn sessions(shared: &Shared, journal: &Arc<Journal>) -> Result<(Vec<Session>, Vec<u32>), Error> {
     let mut sessions = Vec::new();
     let mut places = HashMap::new();
-    for (id, key) in journal.session_ids() {
-        let state = shared.catalog.get(&id)?.map(|session| session.state).unwrap_or_default();
+    let ids = journal.session_ids();
+    let mut states = shared.catalog.states(ids.iter().map(|(_, key)| *key))?;
+    for (id, key) in ids {
+        let state = states.remove(&key).unwrap_or_default();
         places.insert(key, sessions.len() as u32);
         sessions.push(Session { id, key, state });
     }

@@ -6,6 +6,7 @@
 use crate::disk::DiskDirectory;
 use crate::error::Error;
 use std::fmt::Debug;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tantivy::columnar::Column;
 use tantivy::index::InvertedIndexReader;
@@ -101,9 +102,16 @@ impl Docs {
     }
 
     /// Calls `visit` with every document, ascending, at most 64 at a time.
-    pub(crate) fn blocks(&self, mut visit: impl FnMut(&[u32])) {
+    pub(crate) fn blocks(&self, visit: impl FnMut(&[u32])) {
+        self.blocks_in(0..self.bound, visit);
+    }
+
+    /// As [`Docs::blocks`], for the documents of a range, which begins and ends at multiples of 64 or at the bound.
+    pub(crate) fn blocks_in(&self, range: Range<u32>, mut visit: impl FnMut(&[u32])) {
+        let (from, to) = (range.start / 64, range.end.div_ceil(64));
+        let words = self.words.get(from as usize..to as usize).unwrap_or_default();
         let mut block = [0u32; 64];
-        for (base, &word) in (0u32..).step_by(64).zip(&self.words) {
+        for (base, &word) in (from * 64..).step_by(64).zip(words) {
             let (mut word, mut filled) = (word, 0);
             for slot in &mut block {
                 if word == 0 {
@@ -127,16 +135,7 @@ impl Docs {
         column: &Column<T>,
         mut visit: impl FnMut(u32, Option<T>),
     ) {
-        let mut values = [None; 64];
-        self.blocks(|block| {
-            if let Some(values) = values.get_mut(..block.len()) {
-                values.fill(None);
-                column.first_vals(block, values);
-                for (&doc, &value) in block.iter().zip(values.iter()) {
-                    visit(doc, value);
-                }
-            }
-        });
+        self.blocks(|block| each_value_of(block, column, &mut visit));
     }
 
     /// Adds the documents of a term.
@@ -152,6 +151,21 @@ impl Docs {
             postings.advance();
         }
         Ok(())
+    }
+}
+
+/// Calls `visit` with each of at most 64 documents, and its value in a column.
+pub(crate) fn each_value_of<T: PartialOrd + Copy + Debug + Send + Sync + 'static>(
+    block: &[u32],
+    column: &Column<T>,
+    mut visit: impl FnMut(u32, Option<T>),
+) {
+    let mut values = [None; 64];
+    if let Some(values) = values.get_mut(..block.len()) {
+        column.first_vals(block, values);
+        for (&doc, &value) in block.iter().zip(values.iter()) {
+            visit(doc, value);
+        }
     }
 }
 

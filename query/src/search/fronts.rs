@@ -5,6 +5,9 @@
 //! first, and its bound is the latest time of the stretches to come. The front with the newest bound always comes
 //! next: with a stretch, or with a chunk of its newest candidates (few at first, more each time).
 //!
+//! Where the newest parts do not have enough, the next ones are opened several at once: what that takes is mostly
+//! waiting for the disk, which reads for all of them at the same time.
+//!
 //! ```text
 //! part  ├─ stretch ─┼─ stretch ─┼─ stretch ─┤   times rise along the log, more or less
 //!                    bound ▲      └ facts ─> candidates ─ newest first ─> verified, in chunks
@@ -16,12 +19,19 @@ use super::plan::{Candidates, Found, Plan};
 use crate::error::QueryError;
 use crate::lang::Tri;
 use daybook_engine::event::Offset;
+use daybook_engine::together;
 use daybook_engine::view::{Ordinals, Part, Stretch};
 use std::cmp::Reverse;
 
 /// The smallest and the largest number of candidates that are verified in one go.
 const CHUNK_MIN: usize = 32;
 const CHUNK_MAX: usize = 8192;
+
+/// So many fronts are opened at once at most: all but one may be for nothing.
+const OPENED_MAX: usize = 4;
+
+/// A part with fewer events is opened sooner than a thread is there to help.
+const EVENTS_FOR_A_THREAD: u32 = 20_000;
 
 /// How a search from the newest on ended.
 #[derive(Debug, Default)]
@@ -51,6 +61,7 @@ pub(super) fn newest(
         .collect();
     let mut ended = Ended::default();
     let (mut verified, mut begun, mut kept) = (false, None, 0);
+    let mut opened_next = 1;
     loop {
         let newest = fronts.iter_mut().filter_map(|front| Some((front.bound()?, front)));
         let Some((bound, front)) = newest.max_by_key(|(bound, _)| *bound) else { break };
@@ -64,7 +75,8 @@ pub(super) fn newest(
             break;
         }
         let Some(opened) = &mut front.opened else {
-            front.opened = Some(Opened::new(plan, front.part, after)?);
+            open(plan, &mut fronts, after, opened_next)?;
+            opened_next = (opened_next * 2).min(OPENED_MAX);
             spent.memory = kept + fronts.iter().map(Front::memory).sum::<u64>();
             continue;
         };
@@ -96,6 +108,34 @@ pub(super) fn newest(
         }
     }
     Ok(ended)
+}
+
+/// Opens those of the fronts whose turn is next, at once where that is worth it.
+fn open(
+    plan: &Plan<'_>,
+    fronts: &mut [Front<'_>],
+    after: Option<Place>,
+    most: usize,
+) -> Result<(), QueryError> {
+    let mut next: Vec<_> = fronts.iter_mut().filter(|front| front.opened.is_none()).collect();
+    next.sort_by_key(|front| Reverse(front.start));
+    let large = next.iter().take_while(|front| front.part.len() >= EVENTS_FOR_A_THREAD).count();
+    next.truncate(most.min(large).max(1));
+    let parts: Vec<&dyn Part> = next.iter().map(|front| front.part).collect();
+    let open = |all: &mut Vec<(usize, Opened)>, at: usize| {
+        if let Some(part) = parts.get(at) {
+            all.push((at, Opened::new(plan, *part, after)?));
+        }
+        Ok::<_, QueryError>(())
+    };
+    for (at, opened) in
+        together::fold(parts.len(), parts.len(), Vec::new, open)?.into_iter().flatten()
+    {
+        if let Some(front) = next.get_mut(at) {
+            front.opened = Some(opened);
+        }
+    }
+    Ok(())
 }
 
 struct Front<'a> {

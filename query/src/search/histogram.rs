@@ -40,6 +40,11 @@ impl Making {
         }
     }
 
+    /// Adds what is in another.
+    pub(super) fn merge(&mut self, other: Making) {
+        self.0.add(other.0);
+    }
+
     /// The histogram.
     pub(super) fn finish(self) -> Histogram {
         let (bucket_ms, buckets) = self.0.finish();

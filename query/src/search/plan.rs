@@ -16,7 +16,8 @@ use daybook_engine::event::{Kind, Micros, SessionKey};
 use daybook_engine::screen::{Lookback, Seen};
 use daybook_engine::text::narrow::Narrow;
 use daybook_engine::view::{Counted, EventFacts, Exactly, Ordinals, Part, Prefilter, Snapshot};
-use std::cell::{Cell, RefCell};
+use parking_lot::Mutex;
+use std::cell::Cell;
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
@@ -27,6 +28,12 @@ const NARROW_ENOUGH: usize = 4096;
 /// So many sessions' runs are looked up at most where only the newest matches are wanted: with more of them
 /// these are found sooner by the facts of what is newest.
 const RUNS_FEW: usize = 256;
+
+/// So few sessions' runs are looked up before anything else is: mostly they leave less than the narrowing would.
+const RUNS_FIRST: usize = 8;
+
+/// So few events are read sooner than a narrowing says which of them to read.
+const RUN_SHORT: usize = 256;
 
 /// An event that matches.
 pub(crate) struct Found<'a> {
@@ -56,7 +63,7 @@ pub(crate) struct Plan<'a> {
     window: (Micros, Micros),
     prefilter: Option<RawTest>,
     /// What was seen on terminals.
-    lookback: RefCell<Lookback<'a>>,
+    lookback: Mutex<Lookback<'a>>,
 }
 
 impl<'a> Plan<'a> {
@@ -88,14 +95,14 @@ impl<'a> Plan<'a> {
             Bound::Unbounded => Micros(i64::MAX),
         };
         let prefilter = matcher.prefilter();
-        let lookback = RefCell::new(Lookback::new(snapshot));
+        let lookback = Mutex::new(Lookback::new(snapshot));
         Ok(Plan { snapshot, matcher, sessions, window: (low, high), prefilter, lookback })
     }
 
     /// A plan that finds nothing, and marks what the query looks for in events that were found before.
     pub(crate) fn marking(snapshot: &'a Snapshot, matcher: Matcher) -> Plan<'a> {
         let window = (Micros(i64::MIN), Micros(i64::MAX));
-        let lookback = RefCell::new(Lookback::new(snapshot));
+        let lookback = Mutex::new(Lookback::new(snapshot));
         Plan { snapshot, matcher, sessions: None, window, prefilter: None, lookback }
     }
 
@@ -116,6 +123,9 @@ impl<'a> Plan<'a> {
     pub(crate) fn ordinals(&self, part: &dyn Part) -> Result<Ordinals, QueryError> {
         if self.latest(part).is_none() {
             return Ok(Ordinals::List(Vec::new()));
+        }
+        if let Some(few) = self.of_few_sessions(part)? {
+            return Ok(Ordinals::List(few));
         }
         let narrowed = match self.matcher.narrow() {
             Narrow::All => None,
@@ -138,6 +148,9 @@ impl<'a> Plan<'a> {
         if self.latest(part).is_none() {
             return Ok(Candidates::Few(Vec::new()));
         }
+        if let Some(few) = self.of_few_sessions(part)? {
+            return Ok(Candidates::Few(few));
+        }
         let narrowed = match self.matcher.narrow() {
             Narrow::All => None,
             narrow => part.narrow_offsets(narrow)?,
@@ -157,6 +170,12 @@ impl<'a> Plan<'a> {
             return Ok(Candidates::Few(of_sessions));
         }
         Ok(narrowed.map_or(Candidates::All, Candidates::Offsets))
+    }
+
+    /// As [`Plan::of_sessions`], where the sessions are very few, and their events, too.
+    fn of_few_sessions(&self, part: &dyn Part) -> Result<Option<Vec<u32>>, QueryError> {
+        let few = self.of_sessions(part, RUNS_FIRST)?;
+        Ok(few.filter(|ordinals| ordinals.len() <= RUN_SHORT))
     }
 
     /// The events of the sessions that matches are in, ascending; `None` where these are many, more than `most`
@@ -258,7 +277,7 @@ impl<'a> Plan<'a> {
         match self.matcher.asks_seen(facts.kind) {
             true => {
                 let wanted = self.matcher.seen_chars();
-                self.lookback.borrow_mut().seen(facts.session, record, event, wanted)
+                self.lookback.lock().seen(facts.session, record, event, wanted)
             }
             false => Ok(Arc::default()),
         }

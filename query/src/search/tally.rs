@@ -1,6 +1,7 @@
 //! Totals: how many events match, in how many sessions, with which values, and when.
 //!
-//! Parts are gone through newest first, so that totals that stop at the limits are of the newest.
+//! What the index and the facts decide is counted first, in several parts at once. Then what has to be read is, newest
+//! parts first.
 
 use super::histogram::Making;
 use super::plan::Plan;
@@ -10,6 +11,7 @@ use crate::item::FacetCount;
 use crate::lang::Tri;
 use daybook_engine::catalog::filter::{SessionFilter, TextFact};
 use daybook_engine::event::{Kind, SessionKey, Verdict};
+use daybook_engine::together;
 use daybook_engine::view::{
     Counted, EventFacts, Exactly, Moment, Ordinals, Part, SessionCounts, Weights,
 };
@@ -30,6 +32,9 @@ pub(crate) const FACET_VALUES_MAX: usize = 20;
 
 /// How many candidates are read in one go.
 const CHUNK: usize = 4096;
+
+/// Fewer are counted sooner than a thread is there to help.
+const EVENTS_FOR_A_THREAD: u64 = 100_000;
 
 /// Counts matches.
 pub(super) trait Count {
@@ -149,6 +154,67 @@ impl Tally {
         }
     }
 
+    /// An empty one, for the same.
+    fn another(&self) -> Tally {
+        Tally {
+            of_session: self.of_session.as_ref().map(|_| SessionCounts::default()),
+            codes: self.codes.as_ref().map(|_| Codes::default()),
+            histogram: self.histogram.as_ref().map(|_| Making::default()),
+            ..Tally::default()
+        }
+    }
+
+    /// Adds what another one, for the same, has counted.
+    fn merge(&mut self, mut other: Tally) {
+        self.end_run();
+        other.end_run();
+        self.count += other.count;
+        if let (Some(ours), Some(mut theirs)) = (&mut self.of_session, other.of_session) {
+            if ours.len() < theirs.len() {
+                std::mem::swap(ours, &mut theirs);
+            }
+            for (session, count) in theirs {
+                *ours.entry(session).or_default() += count;
+            }
+        }
+        if let (Some(ours), Some(theirs)) = (&mut self.codes, other.codes) {
+            let sums = ours.of_kind.iter_mut().chain(&mut ours.of_verdict);
+            let counts = theirs.of_kind.iter().chain(&theirs.of_verdict);
+            sums.zip(counts).for_each(|(sum, count)| *sum += count);
+        }
+        if let (Some(ours), Some(theirs)) = (&mut self.histogram, other.histogram) {
+            ours.merge(theirs);
+        }
+    }
+
+    /// As [`Tally::add_part`], for each of some parts, and several at a time; `None` if the limits did not let it come to
+    /// all of them.
+    fn add_parts(
+        &mut self,
+        plan: &Plan<'_>,
+        parts: &[&dyn Part],
+        limits: SearchLimits,
+    ) -> Result<Option<Vec<Option<Left>>>, QueryError> {
+        let spent = Spent::new(limits);
+        let start = || (self.another(), Vec::new());
+        let add = |(tally, added): &mut (Tally, Vec<(usize, Option<Left>)>), at: usize| {
+            if let Some(part) = parts.get(at).filter(|_| spent.limit().is_none()) {
+                added.push((at, tally.add_part(plan, *part)?));
+            }
+            Ok::<_, QueryError>(())
+        };
+        let events: u64 = parts.iter().map(|part| u64::from(part.len())).sum();
+        let threads = if events < EVENTS_FOR_A_THREAD { 1 } else { together::threads() };
+        let mut added = Vec::new();
+        for (tally, its) in together::fold(parts.len(), threads, start, add)? {
+            self.merge(tally);
+            added.extend(its);
+        }
+        added.sort_unstable_by_key(|(at, _)| *at);
+        let all = added.len() == parts.len();
+        Ok(all.then(|| added.into_iter().map(|(_, left)| left).collect()))
+    }
+
     /// Counts the matches of a part whose facts have no say. Answers what has to be read for the others; `None` where
     /// facts have a say, and then nothing is counted.
     fn add_part(&mut self, plan: &Plan<'_>, part: &dyn Part) -> Result<Option<Left>, QueryError> {
@@ -236,13 +302,18 @@ pub(super) fn walk(
         .filter_map(|part| Some((plan.latest(part.as_ref())?, part.as_ref())))
         .collect();
     parts.sort_by_key(|(latest, _)| std::cmp::Reverse(*latest));
+    let parts: Vec<&dyn Part> = parts.into_iter().map(|(_, part)| part).collect();
+    let mut added = match count.totals() {
+        Some(totals) => match totals.add_parts(plan, &parts, limits)? {
+            Some(added) => added,
+            None => return Ok((false, 0)),
+        },
+        None => Vec::new(),
+    };
+    added.resize_with(parts.len(), || None);
     let (mut spent, mut unreadable) = (Spent::new(limits), 0);
-    for (_, part) in parts {
-        let counted = match count.totals() {
-            Some(totals) => totals.add_part(plan, part)?,
-            None => None,
-        };
-        let Left { to_read, list } = match counted {
+    for (part, added) in parts.into_iter().zip(added) {
+        let Left { to_read, list } = match added {
             Some(left) => left,
             None => add_by_facts(plan, part, count)?,
         };

@@ -12,6 +12,7 @@ use daybook_query::sessions::{ListParams, details, list, parse_sort};
 use daybook_query::timeline::{TimelineRequest, timeline};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 
 fn all_pages(snapshot: &Snapshot, query: &Query, limit: usize) -> Vec<SearchPage> {
     let mut pages: Vec<SearchPage> = Vec::new();
@@ -99,6 +100,88 @@ proptest! {
             prop_assert_eq!(found, wanted);
         }
         engine.close().unwrap();
+    }
+}
+
+/// Segments of a log of this size are counted at the same time.
+#[test]
+fn what_is_looked_for_in_several_segments_at_once_is_exact() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Engine::open(dir.path(), Options { merge: false, ..Options::default() }).unwrap();
+    let (mut hits, mut sessions) = (0, BTreeSet::new());
+    let (mut users, mut hours) = (BTreeMap::<_, u64>::new(), BTreeMap::<_, u64>::new());
+    let mut starts = Batch::new();
+    for session in 0..1_300 {
+        let line = format!(
+            r#"{{"session":"s{session}","seq":0,"time":"2026-03-01T00:00:00Z","kind":"session.start","user":"u{}"}}"#,
+            session % 3
+        );
+        starts.push(session + 1, line.as_bytes()).unwrap();
+    }
+    assert_eq!(engine.append_blocking(starts).unwrap().accepted, 1_300);
+    for segment in 0..4 {
+        let mut batch = Batch::new();
+        for number in 0..30_000 {
+            // Sessions lie in more than one segment.
+            let (session, seq) =
+                ((number * 7 + segment * 500) % 1_300, segment * 30_000 + number + 1);
+            let (user, hour) = (session % 3, number % 24);
+            let word = match number {
+                777 if segment != 1 => "keep rare",
+                _ if number % 5 < 2 => "drop",
+                _ => "keep",
+            };
+            let line = format!(
+                r#"{{"session":"s{session}","seq":{seq},"time":"2026-03-01T{hour:02}:00:00Z","kind":"command","input":"{word} it"}}"#
+            );
+            batch.push(number as u64 + 1, line.as_bytes()).unwrap();
+            if word == "drop" {
+                hits += 1;
+                sessions.insert(session);
+                *users.entry(format!("u{user}")).or_default() += 1;
+                *hours.entry(hour).or_default() += 1;
+            }
+        }
+        let ack = engine.append_blocking(batch).unwrap();
+        assert_eq!(ack.accepted, 30_000, "{:?}", ack.rejected.first());
+        engine.seal_now().unwrap();
+    }
+    let query = parse("drop", Micros(0)).unwrap();
+    let request = SearchRequest {
+        count: CountMode::Sessions,
+        facets: true,
+        histogram: true,
+        ..SearchRequest::new(&query)
+    };
+    let snapshot = engine.snapshot();
+    assert_eq!(snapshot.parts.len(), 4);
+    let totals = search(&snapshot, &request).unwrap().totals.unwrap();
+    assert_eq!((totals.count, totals.sessions), (Some(hits), Some(sessions.len() as u64)));
+    let found = totals.facets.unwrap();
+    let values = |name: &str| -> BTreeMap<String, u64> {
+        found[name].iter().map(|facet| (facet.value.clone(), facet.count)).collect()
+    };
+    assert_eq!(values("user"), users);
+    assert_eq!(values("kind"), BTreeMap::from([("command".to_owned(), hits)]));
+    let histogram = totals.histogram.unwrap();
+    let in_hours = histogram.buckets.iter().filter(|bucket| bucket.count > 0).map(|bucket| {
+        let Micros(start) = bucket.start.0;
+        (start / 3_600_000_000 % 24, bucket.count)
+    });
+    assert_eq!(
+        in_hours.collect::<BTreeMap<i64, u64>>(),
+        hours.into_iter().map(|(h, n)| (h as i64, n)).collect()
+    );
+    // What is rare is looked for in several of them at once.
+    let rare = parse("rare", Micros(0)).unwrap();
+    let seqs = search(&snapshot, &SearchRequest::new(&rare)).unwrap().items;
+    assert_eq!(seqs.iter().map(|hit| hit.seq.0).collect::<Vec<_>>(), [90_778, 60_778, 778]);
+    // Without facets and histogram less is read of each event.
+    for count in [CountMode::Exact, CountMode::Sessions] {
+        let request = SearchRequest { count, ..SearchRequest::new(&query) };
+        let totals = search(&snapshot, &request).unwrap().totals.unwrap();
+        assert_eq!(totals.count, Some(hits));
+        assert!(totals.sessions.is_none_or(|found| found == sessions.len() as u64));
     }
 }
 
