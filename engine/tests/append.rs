@@ -1,9 +1,11 @@
 //! What an acknowledgement promises: once, in order, as it was sent, across restarts and damage.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+use daybook_engine::catalog::filter::{NumberFact, SessionFilter};
+use daybook_engine::catalog::sort::{Sort, SortFact};
 use daybook_engine::event::{Micros, Offset, Seq};
 use daybook_engine::text::narrow::{Fields, Narrow, WordShape};
-use daybook_engine::view::{Ordinals, Snapshot};
+use daybook_engine::view::{ListRequest, Ordinals, Session, Snapshot};
 use daybook_engine::{Ack, Batch, Engine, Error, Options, Sender};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -11,6 +13,7 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 fn line(session: &str, seq: u32, text: &str) -> String {
     format!(
@@ -284,6 +287,48 @@ fn damaged_indexes_are_made_again_or_done_without() {
         engine.seal_now().unwrap();
         engine.close().unwrap();
     }
+}
+
+#[test]
+fn many_new_sessions_are_committed_before_anything_is_sealed() {
+    let options = || Options { fresh_sessions_max: 100, ..Options::default() };
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Engine::open(dir.path(), options()).unwrap();
+    let lines: Vec<String> = (0..250).map(|n| line(&format!("s{n}"), 0, "a")).collect();
+    let list = |engine: &Engine| {
+        let request = ListRequest {
+            filter: SessionFilter::All,
+            sort: Sort { by: SortFact::Number(NumberFact::Started), descending: true },
+            after: None,
+            limit: 1_000,
+        };
+        let page = engine.snapshot().sessions.list(&request).unwrap();
+        let events = |session: &Session| (session.id.to_string(), session.state.events);
+        (page.count, page.items.iter().map(events).collect::<BTreeMap<_, _>>())
+    };
+    let covered = || -> u64 {
+        let meta = fs::read(dir.path().join("catalog/meta.json")).unwrap();
+        // A checksum follows.
+        let mut values = serde_json::Deserializer::from_slice(&meta).into_iter();
+        let meta: serde_json::Value = values.next().unwrap().unwrap();
+        meta["payload"].as_str().map_or(0, |payload| payload.parse().unwrap())
+    };
+    append(&engine, &lines[..99]);
+    std::thread::sleep(Duration::from_millis(600));
+    assert_eq!(covered(), 0, "fewer wait for a seal");
+    append(&engine, &lines[99..]);
+    while covered() < 250 {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // Some change again, and are only in memory then.
+    append(&engine, &[line("s7", 1, "b"), line("new", 0, "c")]);
+    let before = list(&engine);
+    assert_eq!((before.0, before.1.len()), (251, 251));
+    assert_eq!((before.1["s7"], before.1["s8"], before.1["new"]), (2, 1, 1));
+    engine.kill();
+    drop(engine);
+    assert_eq!(fs::read_dir(dir.path().join("segments")).unwrap().count(), 0, "nothing is sealed");
+    assert_eq!(list(&Engine::open(dir.path(), options()).unwrap()), before);
 }
 
 #[derive(Clone, Debug)]

@@ -33,6 +33,7 @@ pub(crate) fn make(shared: &Shared, to: &Path) -> Result<Report, Error> {
     let mut manifest = {
         // Until the copy stands, nothing that is sealed changes.
         let _alone = shared.background.lock();
+        let _catalog = shared.catalog_files.lock();
         // Nor is anything deleted that another segment stands for.
         let _still = shared.merger.lock();
         let _feeds = shared.feeds.write();

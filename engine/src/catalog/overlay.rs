@@ -54,6 +54,8 @@ pub(super) struct Inner {
     pub(super) removed: HashSet<SessionKey, RandomState>,
     /// All that were removed since the catalog was opened.
     pub(super) erased: SessionSet,
+    /// How many sessions came since the last commit.
+    fresh: u64,
     /// Every event below this is in the overlay or the index, but for `lacks`.
     through: Offset,
     /// A change could not be applied. Nothing can be said any more until the catalog is made again.
@@ -98,6 +100,7 @@ impl Catalog {
             ids: HashMap::default(),
             removed: HashSet::default(),
             erased: SessionSet::default(),
+            fresh: 0,
             through,
             lacks: false,
         };
@@ -149,6 +152,12 @@ impl Catalog {
         read: impl FnOnce() -> Result<T, Error>,
     ) -> Result<T, Error> {
         view.guarded(read).inspect_err(|error| self.set_doubt(error))
+    }
+
+    /// How many sessions came since the last commit. Whoever lists sessions goes through all of them.
+    #[must_use]
+    pub fn fresh(&self) -> u64 {
+        self.inner.read().fresh
     }
 
     /// What was found damaged by those who read it.
@@ -242,6 +251,7 @@ impl Catalog {
                 .map(|entry| (entry.session.clone(), std::mem::replace(&mut entry.indexed, true)))
                 .collect();
             let removed: Vec<SessionKey> = inner.removed.iter().copied().collect();
+            inner.fresh = 0;
             if changed.is_empty() && removed.is_empty() && inner.view.through == inner.through {
                 return Ok(inner.through);
             }
@@ -280,9 +290,10 @@ impl Inner {
             }
             self.hide(place);
         }
-        let ids = &mut self.ids;
+        let (ids, fresh) = (&mut self.ids, &mut self.fresh);
         let entry = self.overlay.entry(key).or_insert_with(|| {
             ids.insert(Arc::clone(&id), key);
+            *fresh += 1;
             let session = Session { id, key, state: Arc::new(SessionState::default()) };
             Entry { session, dirty: true, indexed: again, recent: true }
         });

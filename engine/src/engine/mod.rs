@@ -24,6 +24,7 @@
 //! | [`rekey`] | which encryption keys files are under, and encrypting them under the first |
 //! | [`prepare`], [`open`] | opening a data directory: lock and refusals; recovery, replay |
 //! | [`indexer`] | the thread that indexes journals' texts |
+//! | [`committer`] | the thread that writes the catalog when many new sessions wait in memory |
 //! | [`notary`] | the thread that takes blocks into the Merkle log and signs it |
 //! | [`proof`] | proofs of sessions, checkpoints and tiles for others |
 //! | [`sealer`] | the thread that turns closed journals into segments |
@@ -32,6 +33,7 @@
 //! | [`own`] | the events that daybook itself writes |
 //! | [`retention`] | policy, holds and deletion, and the thread that deletes |
 
+mod committer;
 mod damaged;
 mod indexer;
 mod mender;
@@ -100,6 +102,9 @@ pub struct Options {
     /// Further reviews and pending commands of a session that has this many are rejected: they are
     /// part of its state, which is rewritten whole.
     pub session_reviews_max: u64,
+    /// The catalog is committed when so many sessions came since the last time, other than before sealing: whoever lists
+    /// sessions goes through all that are not committed.
+    pub fresh_sessions_max: u64,
     /// With fewer free bytes, or with less than a twentieth of a smaller disk, no events are taken:
     /// sealing and the indexes still need room.
     pub free_bytes_min: u64,
@@ -156,6 +161,7 @@ impl std::fmt::Debug for Options {
             .field("session_id_bytes_max", &self.session_id_bytes_max)
             .field("session_events_max", &self.session_events_max)
             .field("session_reviews_max", &self.session_reviews_max)
+            .field("fresh_sessions_max", &self.fresh_sessions_max)
             .field("free_bytes_min", &self.free_bytes_min)
             .field("open_files_max", &self.open_files_max)
             .field("cache_bytes", &self.cache_bytes)
@@ -191,6 +197,7 @@ impl Default for Options {
             session_id_bytes_max: SESSION_BYTES_MAX as u64,
             session_events_max: 1_000_000_000,
             session_reviews_max: 10_000,
+            fresh_sessions_max: 16_384,
             free_bytes_min: 256 << 20,
             open_files_max: 0,
             cache_bytes: 64 << 20,
@@ -265,6 +272,10 @@ impl Engine {
                 threads.push(spawn("daybook-indexer", move || behind(|| indexer::run(&shared)))?);
             }
             let (retainer, merging) = (Arc::clone(&shared), Arc::clone(&shared));
+            let committing = Arc::clone(&shared);
+            threads.push(spawn("daybook-committer", move || {
+                behind(|| committer::run(&committing));
+            })?);
             threads.push(spawn("daybook-sealer", move || behind(|| sealer::run(&shared)))?);
             retention::resume(&retainer);
             if merging.options.merge {

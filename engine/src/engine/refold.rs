@@ -86,6 +86,7 @@ pub(super) fn step(shared: &Shared) -> Result<Option<PathBuf>, Error> {
 /// Reads the catalog's files, and takes note if one is damaged.
 pub(super) fn look(shared: &Shared) -> Result<(), Error> {
     let _alone = shared.background.lock();
+    let _catalog = shared.catalog_files.lock();
     let wrong = damaged_index(&*shared.options.disk, &shared.dir.join("catalog"))?;
     if let Some((path, at, what)) = wrong {
         shared.catalog.set_doubt(&Error::corrupt(&path, at, what));
@@ -94,8 +95,9 @@ pub(super) fn look(shared: &Shared) -> Result<(), Error> {
 }
 
 /// Makes the catalog again from the log, in place of the one that is there. The caller holds
-/// `background`, so that segments and the catalog's files stay as they are.
+/// `background`, so that segments stay as they are.
 pub(super) fn again(shared: &Shared) -> Result<PathBuf, Error> {
+    let _catalog = shared.catalog_files.lock();
     let disk = &shared.options.disk;
     let (place, beside) = (shared.dir.join("catalog"), shared.dir.join("catalog.tmp"));
     tracing::warn!("the catalog is made again from the log");

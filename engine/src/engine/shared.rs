@@ -49,9 +49,11 @@ pub(crate) struct Shared {
     pub retention: Keeper,
     pub findings: Vec<Finding>,
     pub space: Space,
-    /// Held by whoever changes what is sealed (sealing, merging, retention) or the catalog's files,
-    /// and by a backup, which needs them to stand still.
+    /// Held by whoever changes what is sealed (sealing, merging, retention), and by a backup, which needs it to stand
+    /// still.
     pub background: Mutex<()>,
+    /// Held, after `background`, by whoever needs the catalog's files to stand still, or to be committed all at once.
+    pub catalog_files: Mutex<()>,
     /// Held by feeds that change their files, and alone by a backup and by a change of keys, which need them to stand
     /// still.
     pub feeds: RwLock<()>,
@@ -142,6 +144,7 @@ impl Shared {
             queue: Queue::new(options.queue_bytes_max),
             space: Space::new(&*options.disk, dir, options.free_bytes_min),
             background: Mutex::default(),
+            catalog_files: Mutex::default(),
             feeds: RwLock::default(),
             beside: Mutex::default(),
             beyond_repair: Mutex::default(),

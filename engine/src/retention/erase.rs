@@ -191,10 +191,13 @@ impl Shared {
             .collect();
         self.replace_segments(&dropped, None);
         let ids = self.ids_noted()?;
-        self.fold_again(lost)?;
-        self.queue.erased(ids);
-        self.remember_facts(still)?;
-        self.catalog.commit()?;
+        {
+            let _catalog = self.catalog_files.lock();
+            self.fold_again(lost)?;
+            self.queue.erased(ids);
+            self.remember_facts(still)?;
+            self.catalog.commit()?;
+        }
         let lines: Vec<Box<str>> = gone.iter().map(|erase| erase.line.clone()).collect();
         if !lines.is_empty()
             && let Err(error) = self.tell(&lines)

@@ -59,6 +59,7 @@ pub fn options(disk: &SimDisk) -> Options {
         journal_bytes_max: 24 << 10,
         index_bytes_max: 6 << 10,
         index_heap_bytes: 0,
+        fresh_sessions_max: 2,
         cache_bytes: 1 << 20,
         disk: disk.shared(),
         ..Options::default()

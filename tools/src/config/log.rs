@@ -68,6 +68,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         ),
     },
     Setting {
+        key: "fresh_sessions_max",
+        what: "new sessions that are in memory only, which each list goes through",
+        at: "the catalog is committed, as it is before each seal",
+        field: Field::Number(|config| &mut config.engine.fresh_sessions_max, 1, 1 << 32),
+    },
+    Setting {
         key: "free_bytes_min",
         what: "bytes of the disk that are kept free for sealing; a twentieth of a smaller disk",
         at: "507 `full` with `Retry-After` until there is more; reads, sealing and indexing go on; logged",
