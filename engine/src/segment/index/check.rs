@@ -39,7 +39,11 @@ impl Index {
             let (Some(place), Some(sound)) = (self.sections.get(at), self.sound.get(at)) else {
                 continue;
             };
-            if !sound.get_or_init(|| crc32fast::hash(self.bytes(*section)) == place.crc) {
+            let check = || {
+                self.fetch(&[*section]);
+                crc32fast::hash(self.bytes(*section)) == place.crc
+            };
+            if !sound.get_or_init(check) {
                 return Err(self.corrupt(*section, "its checksum does not match"));
             }
         }

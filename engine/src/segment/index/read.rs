@@ -540,7 +540,7 @@ impl Index {
     }
 
     /// Has the system fetch sections, once: what it drops later it fetches page by page again.
-    fn fetch(&self, sections: &[Section]) {
+    pub(super) fn fetch(&self, sections: &[Section]) {
         for section in sections {
             let at = (*section as usize).checked_sub(1);
             let fetched = at.and_then(|at| self.fetched.get(at));
