@@ -67,6 +67,10 @@ impl Doc {
                 let again = line.joined && (before.contains(&word) || word.contains('.'));
                 found.push(((!again).then_some(field), word));
             }
+            // A dotted number is taken to what was seen again as a text of its own, with its words.
+            for number in dotted(&line.text).filter(|_| line.joined) {
+                found.extend(all(&line.text[number]).into_iter().map(|word| (None, word)));
+            }
         }
         found
     }
