@@ -8,7 +8,7 @@
 
 use crate::problem::Problem;
 use axum::body::Body;
-use axum::extract::Path;
+use axum::extract::{Path, RawQuery};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
@@ -139,6 +139,20 @@ const fn fingerprint(bytes: &[u8]) -> u64 {
         rest = more;
     }
     hash
+}
+
+/// What the page asks for first where its address has no filters.
+const FIRST_LIST: &str =
+    "</v1/sessions?sort=-started&limit=100>; rel=preload; as=fetch; crossorigin";
+
+/// The page at its first address. The browser is told what the page's modules will ask for, and asks for it while they are
+/// loaded.
+pub async fn home(RawQuery(query): RawQuery, headers: HeaderMap) -> Result<Response, Problem> {
+    let mut response = index(headers).await?;
+    if query.is_none_or(|query| query.is_empty()) {
+        response.headers_mut().insert(header::LINK, HeaderValue::from_static(FIRST_LIST));
+    }
+    Ok(response)
 }
 
 /// The page itself, at the addresses of all its views: it looks at its address.

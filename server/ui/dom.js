@@ -96,6 +96,12 @@ export function icon(name) {
   return svg;
 }
 
+/** When what was drawn by now can be seen; a page in the background is drawn for nobody. */
+export const seen = () => new Promise((done) => {
+  if (document.hidden) return done();
+  return requestAnimationFrame(() => setTimeout(done));
+});
+
 /** Says something to screen readers without moving the focus. */
 export function announce(text) {
   let region = document.getElementById("announce");

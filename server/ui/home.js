@@ -100,7 +100,7 @@ export function home(main, context) {
       drawChoices();
       const found = !again && kept?.url === writeState(state) ? kept : null;
       list = make(Date.now(), found?.data);
-      above.set(state);
+      above.set(state, list.drawn);
       scrollTo(0, found ? found.scroll : 0);
     },
     close() {

@@ -2,7 +2,7 @@
 
 import { search, sessions } from "./api.js";
 import { statusName } from "./badges.js";
-import { h, fill, icon } from "./dom.js";
+import { h, fill, icon, seen } from "./dom.js";
 import { number } from "./format.js";
 import { histogram } from "./histogram.js";
 import { every } from "./pages.js";
@@ -15,12 +15,13 @@ const FIELDS = ["status", "type"];
 export function overview(change) {
   const bars = histogram((after, before) => change({ period: "", after, before }));
   const chips = h("div", { class: "facets" });
-  const element = h("div", { class: "overview", hidden: true }, bars.element, chips);
+  const element = h("div", { class: "overview" }, bars.element, chips);
   let state = null;
   let abort = new AbortController();
   let stop = () => {};
 
-  async function load() {
+  /** Draws it, but not before `list` is seen: bars are measured, which would hold up the rows. */
+  async function load(list) {
     const { signal } = abort;
     const now = Date.now();
     const wanted = state;
@@ -36,6 +37,8 @@ export function overview(change) {
         facets[field] = (await sessions({ ...listParams(wanted, field, now), limit: 1, facets: true }, signal)).facets[field];
       }
     }
+    await list;
+    if (list) await seen();
     if (signal.aborted) return;
     const { after, before } = bounds(wanted, now);
     const from = after ? Date.parse(after) : null;
@@ -59,16 +62,16 @@ export function overview(change) {
 
   return {
     element,
-    set(next) {
+    set(next, list) {
       abort.abort();
       stop();
       abort = new AbortController();
       state = next;
       // What is wrong with a query, the list says.
-      const first = load().catch((problem) => {
+      const first = load(list).catch((problem) => {
         if (problem.name !== "AbortError") element.hidden = true;
       });
-      stop = every(REFRESH_MS, () => first.then(load));
+      stop = every(REFRESH_MS, () => first.then(() => load()));
     },
     close() {
       abort.abort();

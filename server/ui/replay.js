@@ -201,8 +201,20 @@ export function replayView(body, id, ask, on) {
     if (player.pages.length) player.stand(0);
     drawControls();
     await findHits();
+    await drawAhead();
   }
   begin();
+
+  /** The server draws a long terminal once, and keeps pictures on the way: that it has them before somebody goes far. */
+  async function drawAhead() {
+    if (!player.isLive) return;
+    try {
+      let page = await fetchReplay(id, { at: iso(player.duration), limit: 1 }, abort.signal);
+      while (!page.frames.length) page = await fetchReplay(id, { cursor: page.next_cursor, limit: 1 }, abort.signal);
+    } catch {
+      // It was only to be ready.
+    }
+  }
 
   return {
     keys: {

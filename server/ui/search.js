@@ -70,12 +70,13 @@ function found(body, fetchPage, ask, noun, idOf, draw, events, kept) {
     pages.start(Boolean(cursor));
   }
 
+  let drawn = Promise.resolve();
   if (kept) {
     take({ items: kept.items, next_cursor: kept.cursor, count: kept.count });
     start();
   } else {
     body.classList.add("loading");
-    fetchPage({ ...ask, limit: PAGE }, abort.signal).then((page) => {
+    drawn = fetchPage({ ...ask, limit: PAGE }, abort.signal).then((page) => {
       take(page);
       start();
     }).catch((problem) => {
@@ -84,6 +85,8 @@ function found(body, fetchPage, ask, noun, idOf, draw, events, kept) {
   }
 
   return {
+    /** When there is something to be seen. */
+    drawn,
     data: () => (items.length ? { items, cursor, count, heights: view.heights } : undefined),
     move: view.move,
     close() {

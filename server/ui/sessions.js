@@ -126,12 +126,13 @@ export function sessionList(body, ask, events, kept) {
     return every(REFRESH_MS, refresh);
   };
   let stop = () => {};
+  let drawn = Promise.resolve();
   if (kept) {
     show(kept.items, kept.cursor, kept.count);
     stop = open();
   } else {
     body.classList.add("loading");
-    fetchSessions({ ...ask, limit: PAGE }, abort.signal).then((page) => {
+    drawn = fetchSessions({ ...ask, limit: PAGE }, abort.signal).then((page) => {
       show(page.items, page.next_cursor, page.count);
       stop = open();
     }).catch((problem) => {
@@ -140,6 +141,8 @@ export function sessionList(body, ask, events, kept) {
   }
 
   return {
+    /** When there is something to be seen. */
+    drawn,
     data: () => (items.length ? { items, cursor, count } : undefined),
     move: view.move,
     close() {

@@ -2,10 +2,11 @@
 //
 // Rows may differ in height. What a row takes is measured when it is drawn first; until then it is taken for an average one.
 
-import { h } from "./dom.js";
+import { h, seen } from "./dom.js";
 
-// So many rows are drawn above and below of what is in sight.
+// So many rows are drawn above and below of what is in sight, and so many at first: the others wait until these are seen.
 const AROUND = 30;
+const AT_FIRST = 3;
 
 /**
  * Shows items as rows of `body`. `draw(item, before)` makes a row, `tick(row, item, at)` is called for each row whenever
@@ -24,12 +25,15 @@ export function virtualRows(body, { draw, tick, heights = new Map() }) {
   let width = innerWidth;
   let active = null;
   let asked = 0;
+  let around = AT_FIRST;
+  let closed = false;
 
   body.append(above, below);
   addEventListener("scroll", ask, { passive: true });
   addEventListener("resize", resized, { passive: true });
 
   function ask() {
+    if (closed) return;
     asked ||= requestAnimationFrame(() => {
       asked = 0;
       place();
@@ -77,7 +81,7 @@ export function virtualRows(body, { draw, tick, heights = new Map() }) {
 
   /** Draws what is near; the row `first`, which began at `before`, stays where it is, whatever is learned of those above. */
   function place(first = sight()[0], before = tops[first]) {
-    const [from, to] = [clamp(first - AROUND), clamp(rowAt(tops[first] + innerHeight) + AROUND)];
+    const [from, to] = [clamp(first - around), clamp(rowAt(tops[first] + innerHeight) + around)];
     const near = new Set(items.slice(from, to).map(({ id }) => id));
     // These go first: a row that stays is not moved then, and keeps the focus.
     for (const [id, { row }] of shown) {
@@ -110,6 +114,10 @@ export function virtualRows(body, { draw, tick, heights = new Map() }) {
     above.style.height = `${tops[from]}px`;
     below.style.height = `${tops[items.length] - tops[to]}px`;
     if (tops[first] !== before) scrollBy(0, tops[first] - before);
+    if (around < AROUND && body.isConnected) {
+      around = AROUND;
+      seen().then(ask);
+    }
   }
 
   /** Takes the heights of rows that are elements; `pile` only where one is not as was thought. */
@@ -167,6 +175,7 @@ export function virtualRows(body, { draw, tick, heights = new Map() }) {
       row.scrollIntoView({ block: "nearest" });
     },
     close() {
+      closed = true;
       cancelAnimationFrame(asked);
       removeEventListener("scroll", ask);
       removeEventListener("resize", resized);

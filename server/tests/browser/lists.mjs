@@ -69,6 +69,19 @@ async function until(look, what) {
 
 // ---- the overview
 
+test("the first list is asked for while the page is still loaded, and once", async () => {
+  page = await openPage(browser, server.url);
+  const asked = [];
+  page.on("request", (request) => asked.push(new URL(request.url())));
+  await page.goto(server.url);
+  await rows().first().waitFor();
+  const lists = asked.filter((url) => url.pathname === "/v1/sessions" && url.searchParams.get("limit") === "100");
+  assert.equal(lists.length, 1, "what is told to the browser is what the page asks for");
+  const [list, frame] = await page.evaluate(() => ["/v1/sessions?", "/app.js"].map((part) =>
+    performance.getEntriesByType("resource").find(({ name }) => name.includes(part)).startTime));
+  assert.ok(list <= frame, `the list is asked for after ${list} ms, the first script after ${frame} ms`);
+});
+
 test("the bars have what the sessions of the list have, by verdict", async () => {
   const { histogram, count } = await api("/v1/sessions", { histogram: "true", limit: 1 });
   await open("/");

@@ -368,6 +368,28 @@ test("100,000 commands scroll with few elements, and both ends are a key away", 
   assert.ok(replayed.markers.length <= 1000);
 });
 
+test("a long terminal is drawn to its end before somebody goes there", async () => {
+  const id = "long-terminal";
+  const text = `${"\x1b[32m.\x1b[0m ".repeat(90)}\r\n`;
+  for (let first = 0; first < 24_000; first += 4_000) {
+    await send(Array.from({ length: 4_000 }, (_, n) => ({
+      session: id, seq: first + n, time: at((first + n) * 100), kind: "terminal.output", text })));
+  }
+  page = await openPage(browser, server.url);
+  const answers = [];
+  page.on("response", (response) => response.url().includes("/replay") && answers.push(response.json().catch(() => null)));
+  await page.goto(`${server.url}/sessions/${id}?tab=replay`);
+  // The first page, then one after the other until the end is reached.
+  for (const deadline = Date.now() + 60_000; ;) {
+    const pages = await Promise.all([...answers]);
+    if (pages.length > 2 && pages.at(-1)?.frames.length) break;
+    assert.ok(Date.now() < deadline, `${pages.length} answers, and the end is not reached`);
+    await page.waitForTimeout(100);
+  }
+  const far = await api(`/v1/sessions/${id}/replay`, { at: at(2_390_000), limit: 1 });
+  assert.equal(far.frames.length, 1, "whoever goes there now sees it at once");
+});
+
 for (const colorScheme of ["light", "dark"]) {
   test(`axe finds nothing in any tab, ${colorScheme}`, async () => {
     await open("/sessions/replay", { colorScheme, reducedMotion: "reduce" });

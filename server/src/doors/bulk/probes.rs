@@ -8,7 +8,7 @@
 use super::answer::{json, marked};
 use crate::page;
 use crate::problem::Problem;
-use axum::extract::Request;
+use axum::extract::{RawQuery, Request};
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::Response;
 use axum::routing::{MethodRouter, any, get};
@@ -43,10 +43,10 @@ pub fn routes<S: Clone + Send + Sync + 'static>()
 
 /// `/`: the page for browsers, and who answers for everybody else.
 pub fn root<S: Clone + Send + Sync + 'static>() -> MethodRouter<S> {
-    get(async |headers: HeaderMap| -> Result<Response, Problem> {
+    get(async |query: RawQuery, headers: HeaderMap| -> Result<Response, Problem> {
         let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
         if accepted.is_some_and(|accepted| accepted.contains("text/html")) {
-            let mut response = page::index(headers).await?;
+            let mut response = page::home(query, headers).await?;
             response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
             return Ok(response);
         }
