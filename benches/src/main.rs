@@ -32,6 +32,10 @@ use anyhow::Result;
 use clap::Parser;
 use std::path::PathBuf;
 
+// What runs in this process is measured as it runs in daybook's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measures daybook beside the disk and raw tantivy.
 #[derive(Debug, Parser)]
 struct Arguments {
