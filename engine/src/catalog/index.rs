@@ -18,7 +18,7 @@ use crate::view::{Session, SessionSet};
 use std::cell::RefCell;
 use std::path::Path;
 use std::sync::Arc;
-use tantivy::columnar::Column;
+use tantivy::columnar::{Column, StrColumn};
 use tantivy::index::{SegmentId, SegmentMeta};
 use tantivy::indexer::{IndexWriterOptions, NoMergePolicy};
 use tantivy::schema::{FAST, Field, INDEXED, STORED, STRING, Schema, TantivyDocument, Value};
@@ -254,6 +254,11 @@ impl ViewSegment {
     pub(super) fn numbers(&self, fact: NumberFact) -> Result<Column<i64>, Error> {
         let column = self.reader.fast_fields().column_opt(fact.name()).map_err(Error::catalog)?;
         Ok(column.unwrap_or_else(|| Column::build_empty_column(self.reader.max_doc())))
+    }
+
+    /// The column of a text, if a session here has it.
+    pub(super) fn texts(&self, fact: TextFact) -> Result<Option<StrColumn>, Error> {
+        self.reader.fast_fields().str(fact.name()).map_err(Error::catalog)
     }
 
     fn find(&self, term: &Term) -> tantivy::Result<Option<u32>> {

@@ -22,8 +22,10 @@
 //! | `index` | the fields, opening, writing and merging |
 //! | `lookup` | a filter against one tantivy segment |
 //! | `kept` | sets that filters admitted, to be asked for again |
-//! | `list` | pages, keys and facets over index and overlay |
+//! | `list` | pages and keys over index and overlay |
+//! | `facets` | which values sessions have, and how often |
 
+mod facets;
 pub mod filter;
 mod index;
 mod kept;

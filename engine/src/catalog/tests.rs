@@ -13,7 +13,7 @@ use crate::disk::{RealDisk, SharedDisk};
 use crate::event::wire::Event;
 use crate::event::{Offset, Seq, SessionKey};
 use crate::session::{Change, SessionState};
-use crate::view::{ListPlace, ListRequest, Session, SessionSet, Sessions, Weights};
+use crate::view::{ListPlace, ListRequest, Session, SessionCounts, SessionSet, Sessions, Weights};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
@@ -314,6 +314,53 @@ proptest! {
             model.check(&catalog, &filter, Sort { by: SortFact::all().nth(by).unwrap(), descending }, limit);
             asked.push(filter);
             model.check_keys(&catalog, &asked);
+        }
+    }
+}
+
+#[test]
+fn values_of_many_sessions_are_counted_in_pieces() {
+    const SESSIONS: u64 = 70_000;
+    let dir = tempfile::tempdir().unwrap();
+    let (catalog, _) = Catalog::open(&disk(), dir.path(), false).unwrap();
+    let update = |key: u64| {
+        let json = format!(
+            r#"{{"session":"s{key}","time":"2026-03-01T00:00:00Z","kind":"session.start","user":"u{}","tags":["t{}","all"]}}"#,
+            key % 7,
+            key % 3
+        );
+        let event = Event::decode(json.as_bytes()).unwrap();
+        let change = Change::of(event, Seq(0), json.len() as u64);
+        Update { id: format!("s{key}").into(), key: SessionKey(key), new: true, change }
+    };
+    // Three segments, and some that are not committed.
+    for to in [69_000, 69_400, 69_900, SESSIONS] {
+        let from = catalog.count().unwrap();
+        catalog.apply((from..to).map(update).collect(), Offset(to));
+        if to < SESSIONS {
+            catalog.commit().unwrap();
+        }
+    }
+    let facts = [TextFact::User, TextFact::Tag, TextFact::Agent];
+    let of = |weights| catalog.facets(&SessionFilter::All, weights, &facts, 10).unwrap();
+    let expected = |weight: &dyn Fn(u64) -> u64, value: &dyn Fn(u64) -> String| {
+        let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+        for key in 0..SESSIONS {
+            *counts.entry(value(key)).or_default() += weight(key);
+        }
+        counts.retain(|_, count| *count > 0);
+        counts
+    };
+    let heavy = |key: u64| if key % 5 == 0 { key % 4 } else { 0 };
+    let weights: SessionCounts = (0..SESSIONS).map(|key| (SessionKey(key), heavy(key))).collect();
+    for (weights, weight) in
+        [(Weights::One, &(|_| 1u64) as &dyn Fn(u64) -> u64), (Weights::Of(&weights), &heavy)]
+    {
+        let mut tags = expected(weight, &|key| format!("t{}", key % 3));
+        tags.extend(expected(weight, &|_| "all".to_owned()));
+        let wanted = [expected(weight, &|key| format!("u{}", key % 7)), tags, BTreeMap::new()];
+        for ((fact, found), wanted) in of(weights).into_iter().zip(wanted) {
+            assert_eq!(found.into_iter().collect::<BTreeMap<_, _>>(), wanted, "{fact:?}");
         }
     }
 }
