@@ -311,6 +311,8 @@ pub(super) fn walk(
         None => Vec::new(),
     };
     added.resize_with(parts.len(), || None);
+    let waiting = added.iter().flatten().map(|left| size_of_val(left.to_read.as_slice()));
+    let waiting: usize = waiting.sum();
     let (mut spent, mut unreadable) = (Spent::new(limits), 0);
     for (part, added) in parts.into_iter().zip(added) {
         let Left { to_read, list } = match added {
@@ -318,7 +320,7 @@ pub(super) fn walk(
             None => add_by_facts(plan, part, count)?,
         };
         for chunk in to_read.chunks(CHUNK) {
-            let lists = list + size_of_val(to_read.as_slice());
+            let lists = waiting + list + size_of_val(to_read.as_slice());
             spent.memory = (lists + count.memory()) as u64;
             if spent.limit().is_some() {
                 return Ok((false, unreadable));
