@@ -351,7 +351,7 @@ fn values_of_many_sessions_are_counted_in_pieces() {
         counts.retain(|_, count| *count > 0);
         counts
     };
-    let heavy = |key: u64| if key % 5 == 0 { key % 4 } else { 0 };
+    let heavy = |key: u64| if key.is_multiple_of(5) { key % 4 } else { 0 };
     let weights: SessionCounts = (0..SESSIONS).map(|key| (SessionKey(key), heavy(key))).collect();
     for (weights, weight) in
         [(Weights::One, &(|_| 1u64) as &dyn Fn(u64) -> u64), (Weights::Of(&weights), &heavy)]
