@@ -10,6 +10,8 @@ const SPEEDS = [0.5, 1, 2, 4, 8, 16];
 const STEP_MS = 5000;
 /** So many hits are marked on the bar. */
 const HITS = 1000;
+/** So many stretches of a long terminal, of 8 MiB each, are drawn before somebody goes there. */
+const AHEAD_MAX = 16;
 const NAMES = { command: "command", blocked: "blocked command", review: "review event", resize: "resize", marker: "marker",
   note: "note", hit: "hit" };
 /** What `[` and `]` go to. */
@@ -205,12 +207,12 @@ export function replayView(body, id, ask, on) {
   }
   begin();
 
-  /** The server draws a long terminal once, and keeps pictures on the way: that it has them before somebody goes far. */
+  /** The server draws a long terminal once, up to some length, and keeps pictures on the way: that it has them before somebody goes far. */
   async function drawAhead() {
     if (!player.isLive) return;
     try {
       let page = await fetchReplay(id, { at: iso(player.duration), limit: 1 }, abort.signal);
-      while (!page.frames.length) page = await fetchReplay(id, { cursor: page.next_cursor, limit: 1 }, abort.signal);
+      for (let turn = 1; !page.frames.length && turn < AHEAD_MAX; turn += 1) page = await fetchReplay(id, { cursor: page.next_cursor, limit: 1 }, abort.signal);
     } catch {
       // It was only to be ready.
     }

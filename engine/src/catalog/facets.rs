@@ -78,7 +78,7 @@ impl Seen {
                 _ => segment.texts(*fact),
             });
             let columns = columns.collect::<Result<_, _>>()?;
-            segments.push(Counted { segment, docs: docs.clone(), columns });
+            segments.push(Counted { segment, docs, columns });
             Ok(())
         })?;
         let pieces: Vec<(usize, Range<u32>)> = segments

@@ -89,11 +89,11 @@ impl Seen {
     pub(super) fn each<'a>(
         &'a self,
         filter: &SessionFilter,
-        mut visit: impl FnMut(usize, &'a ViewSegment, &Docs) -> Result<(), Error>,
+        mut visit: impl FnMut(usize, &'a ViewSegment, Docs) -> Result<(), Error>,
     ) -> Result<(), Error> {
         for (at, (segment, hidden)) in self.view.segments.iter().zip(self.hidden.iter()).enumerate()
         {
-            visit(at, segment, &segment.matching(self.view.fields, filter, hidden)?)?;
+            visit(at, segment, segment.matching(self.view.fields, filter, hidden)?)?;
         }
         Ok(())
     }
@@ -165,7 +165,7 @@ impl Sessions for Catalog {
             visit(&numbers);
         }
         self.sound(&seen.view, || {
-            seen.each(filter, |_, segment, docs| segment.each_numbers(docs, facts, visit))
+            seen.each(filter, |_, segment, docs| segment.each_numbers(&docs, facts, visit))
         })
     }
 
@@ -277,7 +277,7 @@ impl Seen {
         }
         self.each(&request.filter, |at, segment, docs| {
             count += docs.len();
-            segment.rank(at, docs, (sort, &order), &mut top)
+            segment.rank(at, &docs, (sort, &order), &mut top)
         })?;
         let mut found = top.heap.into_sorted_vec();
         let more = found.len() > request.limit;
