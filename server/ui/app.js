@@ -11,39 +11,59 @@
 //   /status                 how the server is doing                  status.js
 //
 // The server answers each with index.html, and the files beside this one under /ui/. A view's module is loaded when it
-// is looked at first.
+// is looked at first, and the style sheets of all views but the list with the first of them.
 
 import { facets } from "./api.js";
-import { h, icon, fill } from "./dom.js";
+import { h, icon, fill, toast } from "./dom.js";
 import { bind, listen, showSheet } from "./keys.js";
 import { readState, writeState, asksForEvents } from "./query.js";
-import { savedSearches } from "./saved.js";
 import { searchBox } from "./searchbox.js";
 
 const HOME = new Set(["/", "/sessions", "/search"]);
 
+// What the list does without: to be shown soon, it loads little.
+const MORE_STYLES = ["session.css", "views.css"];
+
 const VIEWS = [
   ["/", "Sessions", () => import("./home.js").then(({ home }) => home)],
-  ["/reviews", "Reviews", () => import("./reviews.js").then(({ reviews }) => reviews)],
-  ["/queue", "Queue", () => import("./queue.js").then(({ queue }) => queue)],
-  ["/cases", "Cases", () => import("./cases.js").then(({ cases }) => cases)],
-  ["/report", "Report", () => import("./report.js").then(({ report }) => report)],
-  ["/exports", "Exports", () => import("./exports.js").then(({ exports }) => exports)],
-  ["/status", "Status", () => import("./status.js").then(({ status }) => status)],
+  ["/reviews", "Reviews", () => styled(import("./reviews.js")).then(({ reviews }) => reviews)],
+  ["/queue", "Queue", () => styled(import("./queue.js")).then(({ queue }) => queue)],
+  ["/cases", "Cases", () => styled(import("./cases.js")).then(({ cases }) => cases)],
+  ["/report", "Report", () => styled(import("./report.js")).then(({ report }) => report)],
+  ["/exports", "Exports", () => styled(import("./exports.js")).then(({ exports }) => exports)],
+  ["/status", "Status", () => styled(import("./status.js")).then(({ status }) => status)],
 ];
 
 const main = document.getElementById("main");
 let current = null;
 let turns = 0;
 
+let styles = null;
+
+/** A view's module, once its styles are there, too. */
+async function styled(view) {
+  styles ??= Promise.all(MORE_STYLES.map(styleSheet)).catch((problem) => {
+    styles = null;
+    throw problem;
+  });
+  const [module] = await Promise.all([view, styles]);
+  return module;
+}
+
+function styleSheet(name) {
+  return new Promise((onload, onerror) => {
+    document.head.append(h("link", { rel: "stylesheet", href: new URL(name, import.meta.url).href, onload, onerror }));
+  });
+}
+
 function route(url) {
   const match = /^\/(?:sessions|shared)\/([^/]+)\/?$/.exec(url.pathname);
   if (match) {
     const id = decodeURIComponent(match[1]);
-    return { key: `session:${id}`, load: () => import("./session.js").then(({ sessionView }) => () => sessionView(main, context, id)) };
+    return { key: `session:${id}`, load: () => styled(import("./session.js")).then(({ sessionView }) => () => sessionView(main, context, id)) };
   }
   const one = /^\/cases\/([^/]+)\/?$/.exec(url.pathname);
-  if (one) return { key: url.pathname, load: () => import("./cases.js").then(({ caseView }) => () => caseView(main, context, decodeURIComponent(one[1]))) };
+  if (one) return { key: url.pathname, load: () => styled(import("./cases.js")).then(({ caseView }) => () => caseView(main, context, decodeURIComponent(one[1]))) };
   const path = HOME.has(url.pathname) ? "/" : url.pathname;
   const found = VIEWS.find(([at]) => at === path);
   if (found) return { key: path, load: () => found[2]().then((view) => () => view(main, context)) };
@@ -180,6 +200,22 @@ function drawNav(key) {
   fill(nav, VIEWS.map(([path, name]) => h("a", { href: path, "aria-current": path === at && (key === path ? "page" : "true") }, name)));
 }
 
+const savedButton = h("button", { class: "quiet square", type: "button", "aria-label": "Saved searches", title: "Saved searches",
+  "aria-haspopup": "dialog", "aria-expanded": "false", onclick: openSaved }, icon("save"));
+const savedHolder = h("div", { class: "saved-holder" }, savedButton);
+let saved = null;
+
+async function openSaved() {
+  try {
+    saved ??= (await import("./saved.js")).savedSearches(savedHolder, savedButton, {
+      state: homeState, run: (query) => searchFor(query, readState("")),
+    });
+    saved.toggle();
+  } catch {
+    toast("The server does not answer");
+  }
+}
+
 const themeButton = h("button", { class: "quiet square", type: "button", onclick: toggleTheme });
 
 fill(document.getElementById("top"),
@@ -188,7 +224,7 @@ fill(document.getElementById("top"),
   nav,
   box.element,
   h("div", { class: "top-tools" },
-    savedSearches({ state: homeState, run: (query) => searchFor(query, readState("")) }),
+    savedHolder,
     h("button", { class: "quiet square", type: "button", "aria-label": "Keys", title: "Keys (?)",
       onclick: showSheet }, icon("keys")),
     themeButton));

@@ -2,9 +2,8 @@
 
 import { statusName } from "./badges.js";
 import { h, fill, icon } from "./dom.js";
-import { number, visible } from "./format.js";
-import { periodMenu, periodLabel } from "./period.js";
-import { cleared, isNarrowed } from "./query.js";
+import { moment, number, visible } from "./format.js";
+import { cleared, isNarrowed, PERIODS } from "./query.js";
 
 const MENUS = [
   ["user", "User"], ["role", "Resource role"], ["type", "Type"], ["period", "Period"], ["status", "Status"],
@@ -53,8 +52,15 @@ export function filterBar({ change, values }) {
       }
     });
     holder.append(panel);
-    if (field === "period") periodMenu(panel, state, (next) => { close(true); change(next); });
+    if (field === "period") periods(panel);
     else valueMenu(panel, field, label, abort.signal);
+  }
+
+  async function periods(panel) {
+    const given = await import("./period.js").catch(() => null);
+    if (open?.panel !== panel) return;
+    if (given) given.periodMenu(panel, state, (next) => { close(true); change(next); });
+    else fill(panel, h("p", { class: "hint wrong", role: "alert" }, "The server does not answer"));
   }
 
   function valueMenu(panel, field, label, signal) {
@@ -159,6 +165,14 @@ export function filterBar({ change, values }) {
       document.removeEventListener("pointerdown", outside);
     },
   };
+}
+
+/** The chosen period in words; empty for all time. */
+function periodLabel({ period, after, before }) {
+  if (period) return PERIODS[period][0];
+  if (after && before) return `${moment(after)} – ${moment(before)}`;
+  if (after) return `After ${moment(after)}`;
+  return before ? `Before ${moment(before)}` : "";
 }
 
 function step(panel, by) {

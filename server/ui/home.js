@@ -1,13 +1,13 @@
 // The first page: the filters, what happened when, and under it the sessions or the search hits that they leave.
+//
+// It is there once the rows are: what is above them, and search hits, come in modules of their own.
 
 import { facets, search, Problem } from "./api.js";
-import { h, fill, announce } from "./dom.js";
+import { h, fill, announce, seen } from "./dom.js";
 import { filterBar } from "./filters.js";
 import { number } from "./format.js";
 import { bind } from "./keys.js";
-import { overview } from "./overview.js";
 import { cleared, errorPlace, isNarrowed, listParams, readState, searchQuery, writeState } from "./query.js";
-import { groupList, hitList } from "./search.js";
 import { sessionList, SORTS } from "./sessions.js";
 
 // What was shown last, so that going back finds it as it was.
@@ -17,6 +17,9 @@ let kept = null;
 export function home(main, context) {
   let state = null;
   let list = null;
+  let hitViews = null;
+  let overview = null;
+  let turns = 0;
   const count = h("output", { class: "count", "aria-live": "polite" });
   const choices = h("div", { class: "choices" });
   const change = (next) => context.go(writeState({ ...state, ...next }));
@@ -28,10 +31,10 @@ export function home(main, context) {
       return facets({ ...which, field, find, limit: 50 }, signal);
     },
   });
-  const above = overview(change);
+  const above = h("div", { class: "overview" });
   const body = h("div", { class: "list" });
   fill(main, h("h1", { class: "unseen" }, "Sessions"),
-    h("div", { class: "toolbar" }, filters.element, h("div", { class: "toolbar-end" }, count, choices)), above.element, body);
+    h("div", { class: "toolbar" }, filters.element, h("div", { class: "toolbar-end" }, count, choices)), above, body);
 
   const events = {
     sort: (sort) => change({ sort }),
@@ -74,11 +77,25 @@ export function home(main, context) {
   function make(now, data) {
     if (state.view !== "hits") return sessionList(body, listParams(state, "", now), events, data);
     const q = searchQuery(state, now);
-    return state.group ? groupList(body, { q }, events, data) : hitList(body, { q, sort: state.order }, events, data);
+    return state.group ? hitViews.groupList(body, { q }, events, data) : hitViews.hitList(body, { q, sort: state.order }, events, data);
   }
 
   function keep() {
     if (list) kept = { url: writeState(state), scroll: scrollY, data: list.data() };
+  }
+
+  /** What happened when, and how often what; nobody waits for it before the rows. */
+  async function overlook(turn) {
+    const { drawn } = list;
+    if (!overview) {
+      await drawn;
+      await seen();
+      const module = await import("./overview.js").catch(() => null);
+      if (turn !== turns) return;
+      above.hidden = !module;
+      overview ??= module?.overview(above, change);
+    }
+    overview?.set(state, drawn);
   }
 
   bind({
@@ -89,25 +106,34 @@ export function home(main, context) {
   });
 
   return {
-    update(url, again = false) {
+    async update(url, again = false) {
+      const turn = turns += 1;
+      const next = readState(url.search);
+      if (next.view === "hits" && !next.q) next.view = "sessions";
+      if (next.view === "hits" && !hitViews) {
+        const module = await import("./search.js").catch(() => null);
+        if (turn !== turns) return;
+        if (!module) return void fill(body, h("div", { class: "state" }, h("p", null, "The server does not answer. Is it running?")));
+        hitViews = module;
+      }
       if (list && !again) keep();
       list?.close();
-      state = readState(url.search);
-      if (state.view === "hits" && !state.q) state.view = "sessions";
+      state = next;
       document.title = state.q ? `${state.q} · daybook` : "Sessions · daybook";
       context.box.set(state.q);
       filters.set(state);
       drawChoices();
       const found = !again && kept?.url === writeState(state) ? kept : null;
       list = make(Date.now(), found?.data);
-      above.set(state, list.drawn);
+      overlook(turn);
       scrollTo(0, found ? found.scroll : 0);
     },
     close() {
+      turns += 1;
       keep();
       list?.close();
       list = null;
-      above.close();
+      overview?.close();
       filters.close();
     },
   };

@@ -11,11 +11,11 @@ import { bounds, listParams, searchQuery } from "./query.js";
 const REFRESH_MS = 10000;
 const FIELDS = ["status", "type"];
 
-/** The overview; `change(next)` takes new values of the state. */
-export function overview(change) {
+/** The overview in `element`; `change(next)` takes new values of the state. */
+export function overview(element, change) {
   const bars = histogram((after, before) => change({ period: "", after, before }));
   const chips = h("div", { class: "facets" });
-  const element = h("div", { class: "overview" }, bars.element, chips);
+  fill(element, bars.element, chips);
   let state = null;
   let abort = new AbortController();
   let stop = () => {};
@@ -61,7 +61,6 @@ export function overview(change) {
   }
 
   return {
-    element,
     set(next, list) {
       abort.abort();
       stop();

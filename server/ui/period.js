@@ -1,19 +1,9 @@
-// The period: a name that is counted back from now, or two times.
+// The menu of the period: a name that is counted back from now, or two times.
 
 import { h, fill, icon } from "./dom.js";
-import { moment } from "./format.js";
+import { PERIODS } from "./query.js";
 
-const NAMES = [
-  ["1h", "Last hour"], ["24h", "Last 24 hours"], ["7d", "Last 7 days"], ["30d", "Last 30 days"], ["", "All time"],
-];
-
-/** The chosen period in words; empty for all time. */
-export function periodLabel(state) {
-  if (state.period) return NAMES.find(([name]) => name === state.period)[1];
-  if (state.after && state.before) return `${moment(state.after)} – ${moment(state.before)}`;
-  if (state.after) return `After ${moment(state.after)}`;
-  return state.before ? `Before ${moment(state.before)}` : "";
-}
+const NAMES = [...Object.entries(PERIODS).map(([name, [label]]) => [name, label]), ["", "All time"]];
 
 /** Fills a menu; `choose({period, after, before})` is called once. */
 export function periodMenu(panel, state, choose) {

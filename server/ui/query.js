@@ -7,8 +7,10 @@
 
 /** The fields of a session that can be filtered by, in the order of the page. */
 export const FIELDS = ["user", "role", "type", "status", "tag"];
-/** The periods by name, in seconds. */
-export const PERIODS = { "1h": 3600, "24h": 86400, "7d": 7 * 86400, "30d": 30 * 86400 };
+/** The periods that are counted back from now, by their names in the URL: in words, and in seconds. */
+export const PERIODS = {
+  "1h": ["Last hour", 3600], "24h": ["Last 24 hours", 86400], "7d": ["Last 7 days", 7 * 86400], "30d": ["Last 30 days", 30 * 86400],
+};
 
 const DEFAULT_SORT = "-started";
 
@@ -60,7 +62,7 @@ export function cleared(state) {
 /** The period as two times, with a name counted back from `now`. */
 export function bounds(state, now = Date.now()) {
   if (state.period) {
-    return { after: new Date(now - PERIODS[state.period] * 1000).toISOString(), before: "" };
+    return { after: new Date(now - PERIODS[state.period][1] * 1000).toISOString(), before: "" };
   }
   return { after: state.after, before: state.before };
 }

@@ -5,11 +5,8 @@ import { h, fill, icon, toast } from "./dom.js";
 import { ago, number, plural, visible } from "./format.js";
 import { savedQuery } from "./query.js";
 
-/** The button with its menu. `state()` is what the list shows, `run(query)` searches. */
-export function savedSearches({ state, run }) {
-  const button = h("button", { class: "quiet square", type: "button", "aria-label": "Saved searches", title: "Saved searches",
-    "aria-haspopup": "dialog", "aria-expanded": "false", onclick: toggle }, icon("save"));
-  const holder = h("div", { class: "saved-holder" }, button);
+/** The menu in `holder`, beside its `button`. `state()` is what the list shows, `run(query)` searches. */
+export function savedSearches(holder, button, { state, run }) {
   let panel = null;
 
   document.addEventListener("pointerdown", (event) => panel && !holder.contains(event.target) && close());
@@ -94,7 +91,7 @@ export function savedSearches({ state, run }) {
       forget, wrong);
   }
 
-  return holder;
+  return { toggle };
 }
 
 /** How an alert is doing: a class and words. */

@@ -1,8 +1,18 @@
 // The search box: it completes fields and values, and says under it what is wrong with a query, and where.
 
-import { completions, placeAt } from "./complete.js";
 import { h, icon, fill } from "./dom.js";
 import { number, visible } from "./format.js";
+
+// What completes is loaded when somebody is about to type.
+let loading = null;
+
+function completer() {
+  loading ??= import("./complete.js").catch((problem) => {
+    loading = null;
+    throw problem;
+  });
+  return loading;
+}
 
 // So long after the last key the server is asked for values.
 const PAUSE_MS = 90;
@@ -26,6 +36,7 @@ export function searchBox({ onSearch, values }) {
   let chosen = -1;
   let abort = null;
   let timer = 0;
+  let placeAt = null;
 
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -37,6 +48,7 @@ export function searchBox({ onSearch, values }) {
     show();
     complete(false);
   });
+  input.addEventListener("focus", () => completer().catch(() => {}));
   input.addEventListener("blur", () => offer([]));
   input.addEventListener("keydown", onKey);
   // A click must not take the focus away before it is one.
@@ -67,17 +79,20 @@ export function searchBox({ onSearch, values }) {
     clearTimeout(timer);
     abort = new AbortController();
     const { signal } = abort;
-    const ask = async () => {
-      try {
-        const found = await completions(input.value, input.selectionStart, { all, values, signal });
-        if (!signal.aborted && document.activeElement === input) offer(found);
-      } catch {
-        // Without completions the box does all else.
-      }
+    const ask = async (completions) => {
+      const found = await completions(input.value, input.selectionStart, { all, values, signal });
+      if (!signal.aborted && document.activeElement === input) offer(found);
     };
-    const { field } = placeAt(input.value, input.selectionStart);
-    if (field === null) ask();
-    else timer = setTimeout(ask, PAUSE_MS);
+    // Without completions the box does all else.
+    const without = () => {};
+    completer().then((module) => {
+      if (signal.aborted) return;
+      ({ placeAt } = module);
+      const { field } = placeAt(input.value, input.selectionStart);
+      const soon = () => ask(module.completions).catch(without);
+      if (field === null) soon();
+      else timer = setTimeout(soon, PAUSE_MS);
+    }, without);
   }
 
   function offer(found) {

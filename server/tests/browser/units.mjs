@@ -6,7 +6,7 @@ import { Screen, runs } from "../../ui/ansi.js";
 import { statusOf } from "../../ui/command.js";
 import { placeAt } from "../../ui/complete.js";
 import { middles, pairs } from "../../ui/diff.js";
-import { ago, duration, splitAtBytes, visible, visibleLines } from "../../ui/format.js";
+import { ago, duration, fullTime, moment, number, plural, splitAtBytes, timeOfDay, visible, visibleLines } from "../../ui/format.js";
 import { shellPieces, sqlPieces } from "../../ui/highlight.js";
 import { binned } from "../../ui/histogram.js";
 import { asksForEvents, errorPlace, listParams, quote, readState, savedQuery, searchQuery, writeState } from "../../ui/query.js";
@@ -207,4 +207,42 @@ test("what differs is found by the shortest way, and nothing is lost on it", () 
   assert.equal(pairs(long, long.map((text) => `x${text}`)).length, 3000);
   assert.deepEqual(middles("aXXb", "aYb"), [["a", "XX", "b"], ["a", "Y", "b"]]);
   assert.deepEqual(middles("aa", "aaa"), [["aa", "", ""], ["aa", "a", ""]]);
+});
+
+test("numbers are written as the browser's own formats write them", () => {
+  const theirs = new Intl.NumberFormat("en-US");
+  const rules = new Intl.PluralRules("en-US");
+  for (const n of [0, 1, 999, 1000, 1234567, 12.5, -4321, 0.0004, 1e15, ...Array.from({ length: 2000 }, () => random(1e9) / 10 ** random(5))]) {
+    // It has no minus before a zero.
+    assert.equal(number(n), theirs.format(n).replace(/^-0$/, "0"), String(n));
+    assert.equal(plural(n, "thing"), `${number(n)} ${rules.select(n) === "one" ? "thing" : "things"}`);
+  }
+  assert.equal(number(undefined), "0");
+});
+
+test("times are written as the browser's own formats write them, in any zone", () => {
+  const given = process.env.TZ;
+  try {
+    for (const zone of ["UTC", "Europe/Berlin", "America/St_Johns", "Asia/Kathmandu", "Pacific/Auckland"]) {
+      process.env.TZ = zone;
+      const format = (options) => new Intl.DateTimeFormat("en-GB", { timeZone: zone, ...options });
+      const clock = format({ hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+      const day = format({ day: "numeric", month: "short", year: "numeric" });
+      const weekday = format({ weekday: "short" });
+      const offset = format({ timeZoneName: "longOffset" });
+      for (let turn = 0; turn < 300; turn += 1) {
+        const time = new Date(Date.parse("2015-01-01T00:00:00Z") + random(1e9) * 600);
+        const iso = time.toISOString();
+        const theirs = day.format(time).replace("Sept", "Sep");
+        assert.equal(timeOfDay(iso), clock.format(time));
+        assert.equal(moment(iso, Date.parse("2040-06-01T00:00:00Z")), `${theirs} ${clock.format(time).slice(0, 5)}`);
+        const away = offset.formatToParts(time).find(({ type }) => type === "timeZoneName").value
+          .replace("GMT", "UTC").replace("+00:00", "").replace(/([+-])0(\d)/, "$1$2").replace(":00", "");
+        assert.equal(fullTime(iso), `${weekday.format(time)} ${theirs}, ${clock.format(time)} ${away}`);
+      }
+    }
+  } finally {
+    if (given === undefined) delete process.env.TZ;
+    else process.env.TZ = given;
+  }
 });
