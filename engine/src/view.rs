@@ -13,6 +13,7 @@ pub use crate::journal::order::SharedOrdinals;
 use crate::screen::Seen;
 use crate::session::SessionState;
 pub use crate::session_set::SessionSet;
+use crate::text::Narrowed;
 use crate::text::narrow::Narrow;
 use std::collections::HashMap;
 use std::ops::{ControlFlow, Range};
@@ -285,12 +286,12 @@ pub trait Part: Send + Sync {
         ordinals.iter().position(|o| self.facts(o).is_some_and(|facts| facts.time >= time))
     }
 
-    /// The offsets of events that may satisfy a narrowing (ascending), or `None` when the index
-    /// can't help and every event may.
+    /// The events that may satisfy a narrowing, by their offsets, or `None` when the index can't help and every event
+    /// may.
     ///
     /// # Errors
     /// The text index's.
-    fn narrow_offsets(&self, narrow: &Narrow) -> Result<Option<Vec<u64>>, Error>;
+    fn narrow_offsets(&self, narrow: &Narrow) -> Result<Option<Narrowed>, Error>;
 
     /// As [`Part::narrow_offsets`], their ordinals (ascending).
     ///
@@ -298,7 +299,7 @@ pub trait Part: Send + Sync {
     /// The text index's.
     fn narrow(&self, narrow: &Narrow) -> Result<Option<Vec<u32>>, Error> {
         let offsets = self.narrow_offsets(narrow)?;
-        offsets.map(|offsets| self.ordinals_of(&offsets)).transpose()
+        offsets.map(|offsets| self.ordinals_of(&offsets.all())).transpose()
     }
 
     /// The ordinals of events whose texts satisfy a narrowing (ascending), where it says exactly what is asked.

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
 use daybook_engine::block::{
-    BLOCK_HEADER_LEN, BlockBuilder, BlockHeader, FILE_HEADER_LEN, FileHeader, FileKind, Record,
-    Records, is_plain,
+    BLOCK_HEADER_LEN, BlockBuilder, BlockHeader, FILE_HEADER_LEN, FileHeader, FileKind, Payload,
+    Record, Records, is_plain,
 };
 use daybook_engine::crypt::{Cipher, Keyring, NoKey};
 use daybook_engine::event::{Kind, Micros, Offset, Seq, Verdict};
@@ -77,6 +77,12 @@ proptest! {
         let payload = header.open_payload(salt, &out[BLOCK_HEADER_LEN..], None).unwrap();
         let back: Vec<Record<'_>> = Records::new(&payload).map(Result::unwrap).collect();
         prop_assert_eq!(back, all.iter().map(record).collect::<Vec<_>>());
+        let payload = Payload::from(payload);
+        prop_assert_eq!(payload.starts().map(<[u32]>::len), Ok(all.len()));
+        for (place, one) in all.iter().enumerate() {
+            prop_assert_eq!(payload.record(place), Ok(record(one)));
+        }
+        prop_assert!(payload.record(all.len()).is_err());
         prop_assert_eq!(header.flags.plain, all.iter().all(|one| is_plain(&one.5)));
         prop_assert_eq!(header.min_time.0, all.iter().map(|one| one.2).min().unwrap());
         prop_assert_eq!(header.max_time.0, all.iter().map(|one| one.2).max().unwrap());
@@ -130,6 +136,13 @@ proptest! {
     fn any_bytes_are_records_or_a_reason(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         for record in Records::new(&bytes) {
             if record.is_err() { break; }
+        }
+        // What can be walked through can be found by its place, and the other way round.
+        let walked: Result<Vec<Record<'_>>, _> = Records::new(&bytes).collect();
+        let payload = Payload::from(bytes.clone());
+        if let Ok(walked) = walked {
+            let found: Result<Vec<Record<'_>>, _> = (0..walked.len()).map(|at| payload.record(at)).collect();
+            prop_assert_eq!(found, Ok(walked));
         }
         if let Some(head) = bytes.first_chunk::<FILE_HEADER_LEN>() {
             prop_assert!(FileHeader::decode(head, FileKind::Journal).is_err());

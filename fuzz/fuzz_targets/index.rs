@@ -125,7 +125,7 @@ fn sound() -> Vec<u8> {
                 }
                 .encode(&mut payload);
             }
-            Arc::new(payload)
+            Arc::new(payload.into())
         })
         .collect();
     let sessions: Vec<Session> = (0..SESSIONS)

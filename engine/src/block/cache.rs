@@ -1,6 +1,7 @@
 //! A cache of decompressed blocks, bounded in bytes and shared by all readers.
 
 use super::file::BlockFile;
+use super::payload::Payload;
 use crate::error::Error;
 use quick_cache::Weighter;
 use std::sync::Arc;
@@ -26,15 +27,15 @@ const HOT: f64 = 0.5;
 #[derive(Clone)]
 struct ByBytes;
 
-impl Weighter<(FileId, u64), Arc<Vec<u8>>> for ByBytes {
-    fn weight(&self, _: &(FileId, u64), payload: &Arc<Vec<u8>>) -> u64 {
-        payload.len() as u64 + 64
+impl Weighter<(FileId, u64), Arc<Payload>> for ByBytes {
+    fn weight(&self, _: &(FileId, u64), payload: &Arc<Payload>) -> u64 {
+        payload.memory() as u64 + 64
     }
 }
 
 /// The cache.
 pub struct BlockCache {
-    blocks: quick_cache::sync::Cache<(FileId, u64), Arc<Vec<u8>>, ByBytes>,
+    blocks: quick_cache::sync::Cache<(FileId, u64), Arc<Payload>, ByBytes>,
 }
 
 impl std::fmt::Debug for BlockCache {
@@ -70,17 +71,17 @@ impl BlockCache {
     ///
     /// # Errors
     /// As [`BlockFile::read`].
-    pub fn get(&self, id: FileId, file: &BlockFile, at: u64) -> Result<Arc<Vec<u8>>, Error> {
+    pub fn get(&self, id: FileId, file: &BlockFile, at: u64) -> Result<Arc<Payload>, Error> {
         if let Some(payload) = self.blocks.get(&(id, at)) {
             return Ok(payload);
         }
-        let payload = Arc::new(file.read(at)?.1);
+        let payload = Arc::new(Payload::from(file.read(at)?.1));
         self.blocks.insert((id, at), Arc::clone(&payload));
         Ok(payload)
     }
 
     /// Puts in a payload that was just written.
-    pub fn put(&self, id: FileId, at: u64, payload: Arc<Vec<u8>>) {
+    pub fn put(&self, id: FileId, at: u64, payload: Arc<Payload>) {
         self.blocks.insert((id, at), payload);
     }
 }

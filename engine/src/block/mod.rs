@@ -73,12 +73,14 @@ mod cache;
 mod file;
 mod header;
 mod mend;
+mod payload;
 mod record;
 
 pub use cache::{BlockCache, FileId};
 pub use file::{BlockFile, scan};
 pub use header::{BLOCK_HEADER_LEN, BlockHeader, FILE_HEADER_LEN, FileHeader, FileKind};
 pub use mend::{Wrong, wrong_byte};
+pub use payload::Payload;
 pub use record::{PRODUCER_BYTES_MAX, RECORD_HEADER_LEN, Record, Records, Retry};
 
 use crate::crypt::{Cipher, TAG_LEN, random};

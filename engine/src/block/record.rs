@@ -176,6 +176,19 @@ impl<'a> Record<'a> {
         Ok((record, rest))
     }
 
+    /// How many bytes the record at the start of `bytes` has; nothing else of it is looked at.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with the bytes.
+    pub fn len_at(bytes: &[u8]) -> Result<usize, &'static str> {
+        let head = bytes.first_chunk::<RECORD_HEADER_LEN>().ok_or("record header is cut short")?;
+        let [l0, l1, l2, l3, .., stamp] = *head;
+        let retry = if stamp & HAS_RETRY == 0 { 0 } else { size_of::<Retry>() };
+        let json = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
+        let len = RECORD_HEADER_LEN + usize::from(stamp & !HAS_RETRY) + retry + json;
+        if len > bytes.len() { Err("record is cut short") } else { Ok(len) }
+    }
+
     /// The event, decoded.
     ///
     /// # Errors
@@ -200,6 +213,19 @@ impl<'a> Records<'a> {
     #[must_use]
     pub fn new(payload: &'a [u8]) -> Records<'a> {
         Records { rest: payload }
+    }
+
+    /// Where each record of a payload starts.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with the payload.
+    pub fn starts(payload: &[u8]) -> Result<Vec<u32>, &'static str> {
+        let (mut starts, mut rest) = (Vec::new(), payload);
+        while !rest.is_empty() {
+            starts.push((payload.len() - rest.len()) as u32);
+            rest = rest.get(Record::len_at(rest)?..).unwrap_or_default();
+        }
+        Ok(starts)
     }
 }
 

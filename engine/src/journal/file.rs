@@ -10,7 +10,7 @@
 //! looks like a torn one, unless a signed checkpoint covers it: then it is damage. Otherwise its bytes
 //! are in `quarantine/`, and the report names its range.
 
-use super::part::{Facts, Journal, Published, STARTS_EVERY};
+use super::part::{Facts, Journal, Published};
 use crate::block::{
     BlockCache, BlockFile, FILE_HEADER_LEN, FileHeader, FileKind, Record, Records, scan,
 };
@@ -235,26 +235,15 @@ fn read_block(
     if header.base < expected.0 || header.base - journal.base().0 > u64::from(u32::MAX / 2) {
         return Err(damaged("the block's offset does not follow the block before it"));
     }
-    let mut published = Published {
-        at,
-        header,
-        payload: None,
-        events: Vec::new(),
-        sessions: Vec::new(),
-        starts: Vec::new(),
-    };
+    let mut published =
+        Published { at, header, payload: None, events: Vec::new(), sessions: Vec::new() };
     // Everything is decoded before anything is told to the caller: a block counts whole or not.
     let mut records = Vec::with_capacity(header.count as usize);
-    let mut start = 0;
     for (i, record) in Records::new(&payload).enumerate() {
         let record = record.map_err(damaged)?;
         if record.offset.0 != header.base + i as u64 {
             return Err(damaged("an event's offset does not follow the one before it"));
         }
-        if i.is_multiple_of(STARTS_EVERY) {
-            published.starts.push(start as u32);
-        }
-        start += record.encoded_len();
         records.push((record, record.event()?));
     }
     if records.len() != header.count as usize {

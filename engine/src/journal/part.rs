@@ -7,12 +7,12 @@
 
 use super::in_hand::OpenBlock;
 use super::order::Order;
-use crate::block::{BlockCache, BlockFile, BlockHeader, FileId};
+use crate::block::{BlockCache, BlockFile, BlockHeader, FileId, Payload};
 use crate::error::Error;
 use crate::event::{Kind, Micros, Offset, Seq, SessionKey, Verdict};
 use crate::screen::{Drawn, Glimpse, Seen};
-use crate::text::TextReader;
 use crate::text::narrow::Narrow;
+use crate::text::{Narrowed, TextReader};
 use crate::view::{
     EventFacts, Exactly, Lost, Ordinals, Part, Prefilter, STRETCH, SessionRun, Stretch, Visit,
 };
@@ -64,8 +64,6 @@ pub struct BlockFacts {
     pub plain: bool,
     /// Its payload's length before compression.
     pub raw_len: u32,
-    /// Where some of its records start; see [`STARTS_EVERY`].
-    pub starts: Box<[u32]>,
     /// The facts, in order.
     pub events: Box<[Facts]>,
 }
@@ -93,17 +91,12 @@ pub struct Published {
     /// Its header.
     pub header: BlockHeader,
     /// Its payload, to warm the cache with; empty when the file was replayed.
-    pub payload: Option<Arc<Vec<u8>>>,
+    pub payload: Option<Arc<Payload>>,
     /// The facts of its events, in order.
     pub events: Vec<Facts>,
     /// The sessions of its events, in order.
     pub sessions: Vec<Arc<str>>,
-    /// Where some of its records start in the payload; see [`STARTS_EVERY`].
-    pub starts: Vec<u32>,
 }
-
-/// Of so many records one's start is remembered, so that a record is found without walking the whole block.
-pub const STARTS_EVERY: usize = 16;
 
 impl Journal {
     /// A journal with no events yet (or not yet published).
@@ -221,7 +214,6 @@ impl Journal {
                 times: (min, max),
                 plain: block.header.flags.plain,
                 raw_len: block.header.raw_len,
-                starts: block.starts.into(),
                 events: block.events.into(),
             }));
         }
@@ -259,7 +251,7 @@ impl Journal {
     ///
     /// # Errors
     /// A block that can't be read.
-    pub fn payload(&self, block: &BlockFacts) -> Result<Arc<Vec<u8>>, Error> {
+    pub fn payload(&self, block: &BlockFacts) -> Result<Arc<Payload>, Error> {
         self.cache.get(self.id, &self.file, block.at)
     }
 }
@@ -434,12 +426,12 @@ impl Part for JournalView {
     }
 
     /// What the index covers is narrowed; the tail behind it is answered whole.
-    fn narrow_offsets(&self, narrow: &Narrow) -> Result<Option<Vec<u64>>, Error> {
-        let said = self.ask(|text| text.offsets(narrow));
-        let Some((mut offsets, tail)) = said else { return Ok(None) };
-        offsets.truncate(offsets.partition_point(|offset| *offset < tail.0));
+    fn narrow_offsets(&self, narrow: &Narrow) -> Result<Option<Narrowed>, Error> {
+        let said = self.ask(|text| text.narrow(narrow));
+        let Some((narrowed, tail)) = said else { return Ok(None) };
+        let mut offsets = narrowed.within(0..tail.0);
         offsets.extend(tail.0..self.end().0);
-        Ok(Some(offsets))
+        Ok(Some(offsets.into()))
     }
 
     fn narrow_exactly(&self, narrow: &Narrow, seen_too: bool) -> Result<Option<Exactly>, Error> {

@@ -16,7 +16,7 @@
 
 use super::admit::Admitted;
 use super::file;
-use super::part::{Facts, Journal, Published, STARTS_EVERY};
+use super::part::{Facts, Journal, Published};
 use super::queue::{GROUP_BYTES, Pending, Work};
 use super::seen::Seen;
 use crate::batch::{Ack, Incoming};
@@ -75,7 +75,6 @@ pub(super) struct Stamps<'a> {
 struct Staged {
     events: Vec<Facts>,
     sessions: Vec<Arc<str>>,
-    starts: Vec<u32>,
 }
 
 impl Writer {
@@ -260,9 +259,6 @@ impl Writer {
             retry: stamps.retry,
             json: line,
         };
-        if self.staged.events.len().is_multiple_of(STARTS_EVERY) {
-            self.staged.starts.push(self.block.raw_len() as u32);
-        }
         self.block.push(&record, event.plain);
         self.staged.events.push(Facts {
             time: event.time,
@@ -292,9 +288,9 @@ impl Writer {
         let (salt, cipher) = (file.header().salt, file.cipher()?);
         let (header, payload) =
             self.block.finish(base, salt, cipher, &mut self.compressor, &mut self.out)?;
-        let Staged { events, sessions, starts } = std::mem::take(&mut self.staged);
-        let payload = Some(Arc::new(payload));
-        self.blocks.push(Published { at, header, payload, events, sessions, starts });
+        let Staged { events, sessions } = std::mem::take(&mut self.staged);
+        let payload = Some(Arc::new(payload.into()));
+        self.blocks.push(Published { at, header, payload, events, sessions });
         Ok(())
     }
 

@@ -49,7 +49,7 @@ pub(crate) use rewrite::rewrite_unless;
 pub use rewrite::{Rewrite, rewrite};
 pub use seal::{SealReport, clean, delete, list, seal};
 
-use crate::block::Record;
+use crate::block::{Payload, Record};
 use crate::error::Error;
 use crate::event::{Micros, Offset};
 use crate::session::SessionState;
@@ -107,7 +107,7 @@ pub struct SealInput<'a> {
     /// The offset after the last that it stands for.
     pub end: Offset,
     /// Raw payloads of blocks: together they hold every event once, in any order.
-    pub payloads: &'a [Arc<Vec<u8>>],
+    pub payloads: &'a [Arc<Payload>],
     /// For each payload, whether its block is plain (see [`crate::block::Flags`]).
     pub plain: &'a [bool],
     /// For each event, in the order of the payloads, its place in `sessions`.

@@ -3,13 +3,13 @@
 use super::index::{BlockRow, Index, SessionRow};
 use super::manifest::Manifest;
 use super::{EVENTS_FILE, INDEX_FILE, Leaves, RETRIES_FILE, Retries, TEXT_DIR};
-use crate::block::{BlockCache, BlockFile, FileId, FileKind, Record, Records, Retry};
+use crate::block::{BlockCache, BlockFile, FileId, FileKind, Payload, Record, Retry};
 use crate::disk::SharedDisk;
 use crate::error::Error;
 use crate::event::{Micros, Offset, SessionKey};
-use crate::text::TextReader;
 use crate::text::docs::Docs;
 use crate::text::narrow::Narrow;
+use crate::text::{Narrowed, TextReader};
 use crate::view::{
     Counted, EventFacts, Exactly, Lost, Moment, Ordinals, Part, Prefilter, STRETCH, SessionRun,
     Stretch, Visit,
@@ -296,36 +296,20 @@ impl Segment {
         // Only in plain blocks do the bytes show what the texts hold.
         let prefilter = prefilter.filter(|_| row.plain);
         let refused = prefilter.is_some_and(|may_match| !may_match(&payload));
-        let mut starts = Vec::new();
         if !refused {
-            starts.reserve(row.ordinals.len());
-            let mut at = 0;
-            for record in Records::new(&payload) {
-                let record =
-                    record.map_err(|what| Error::corrupt(self.events.path(), row.pos, what))?;
-                starts.push(at as u32);
-                at += record.encoded_len();
-            }
-            if starts.len() != row.ordinals.len() {
-                let what = "the block has not as many events as index.bin says";
-                return Err(Error::corrupt(self.events.path(), row.pos, what));
+            let wrong = |what: &str| Error::corrupt(self.events.path(), row.pos, what);
+            if payload.starts().map_err(wrong)?.len() != row.ordinals.len() {
+                return Err(wrong("the block has not as many events as index.bin says"));
             }
         }
-        Ok(Block {
-            ordinals: row.ordinals,
-            pos: row.pos,
-            payload,
-            starts,
-            refused,
-            plain: row.plain,
-        })
+        Ok(Block { ordinals: row.ordinals, pos: row.pos, payload, refused, plain: row.plain })
     }
 
     /// An event of a block in hand.
     fn record<'a>(&self, block: &'a Block, ordinal: u32) -> Result<Record<'a>, Error> {
         let wrong = |what: String| Error::corrupt(self.events.path(), block.pos, what);
-        let record = block.record(ordinal);
-        let record = record.ok_or_else(|| wrong(format!("no event {ordinal} in it")))?;
+        let record =
+            block.record(ordinal).map_err(|what| wrong(format!("event {ordinal}: {what}")))?;
         if self.index.offset(ordinal) != Some(record.offset) {
             return Err(wrong(format!("event {} is not where index.bin says", record.offset)));
         }
@@ -333,22 +317,20 @@ impl Segment {
     }
 }
 
-/// A block in hand: where each of its records starts.
+/// A block in hand.
 struct Block {
     ordinals: Range<u32>,
     pos: u64,
-    payload: Arc<Vec<u8>>,
-    starts: Vec<u32>,
-    /// The prefilter refused all of it; there are no `starts`.
+    payload: Arc<Payload>,
+    /// The prefilter refused all of it.
     refused: bool,
     plain: bool,
 }
 
 impl Block {
-    fn record(&self, ordinal: u32) -> Option<Record<'_>> {
-        let place = ordinal.checked_sub(self.ordinals.start)?;
-        let start = *self.starts.get(place as usize)?;
-        Some(Record::decode(self.payload.get(start as usize..)?).ok()?.0)
+    fn record(&self, ordinal: u32) -> Result<Record<'_>, &'static str> {
+        let place = ordinal.checked_sub(self.ordinals.start).ok_or("a record is missing")?;
+        self.payload.record(place as usize)
     }
 }
 
@@ -565,8 +547,8 @@ impl Part for Segment {
 
     /// A text index that can't be read narrows nothing: the search reads the events instead, so that
     /// its answer stays exact.
-    fn narrow_offsets(&self, narrow: &Narrow) -> Result<Option<Vec<u64>>, Error> {
-        Ok(self.ask(|texts| texts.offsets(narrow)))
+    fn narrow_offsets(&self, narrow: &Narrow) -> Result<Option<Narrowed>, Error> {
+        Ok(self.ask(|texts| texts.narrow(narrow)))
     }
 
     fn narrow_exactly(&self, narrow: &Narrow, seen_too: bool) -> Result<Option<Exactly>, Error> {

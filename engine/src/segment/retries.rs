@@ -9,7 +9,7 @@
 //!
 //! The file is there only if there are some. It is read whole by the first who asks, once.
 
-use crate::block::{Records, Retry};
+use crate::block::{Payload, Records, Retry};
 use crate::disk::Disk;
 use crate::error::Error;
 use std::path::Path;
@@ -25,7 +25,7 @@ pub struct Retries(Vec<Retry>);
 impl Retries {
     /// Those of the events in payloads that can be read.
     #[must_use]
-    pub fn of(payloads: &[Arc<Vec<u8>>]) -> Retries {
+    pub fn of(payloads: &[Arc<Payload>]) -> Retries {
         let records = payloads.iter().flat_map(|payload| Records::new(payload));
         let mut ids: Vec<Retry> =
             records.filter_map(|record| record.ok().and_then(|record| record.retry)).collect();

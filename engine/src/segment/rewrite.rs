@@ -10,7 +10,7 @@
 use super::leaves::{EventSeal, Leaves, Run, RunEvents};
 use super::seal::{Step, name, seal_in_steps, tmp_path};
 use super::{Columnar, SealInput, SealReport, Segment, SessionRow, TEXT_DIR, delete};
-use crate::block::{Record, Records};
+use crate::block::{Payload, Record, Records};
 use crate::disk::SharedDisk;
 use crate::error::Error;
 use crate::event::text::Texts;
@@ -66,7 +66,7 @@ impl Rewrite<'_> {
 /// What is kept of the sources.
 #[derive(Default)]
 struct Kept {
-    payloads: Vec<Arc<Vec<u8>>>,
+    payloads: Vec<Arc<Payload>>,
     open: Vec<u8>,
     session_of: Vec<u32>,
     sessions: Vec<Session>,
@@ -217,7 +217,7 @@ impl Kept {
 
     fn close_payload(&mut self) {
         if !self.open.is_empty() {
-            self.payloads.push(Arc::new(std::mem::take(&mut self.open)));
+            self.payloads.push(Arc::new(std::mem::take(&mut self.open).into()));
         }
     }
 

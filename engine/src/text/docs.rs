@@ -96,6 +96,16 @@ impl Docs {
         }
     }
 
+    /// What documents are below.
+    pub(crate) fn bound(&self) -> u32 {
+        self.bound
+    }
+
+    /// What it takes in memory, in bytes.
+    pub(crate) fn memory(&self) -> usize {
+        size_of_val(self.words.as_slice())
+    }
+
     /// How many.
     pub(crate) fn len(&self) -> u64 {
         self.words.iter().map(|word| u64::from(word.count_ones())).sum()
@@ -136,6 +146,16 @@ impl Docs {
         mut visit: impl FnMut(u32, Option<T>),
     ) {
         self.blocks(|block| each_value_of(block, column, &mut visit));
+    }
+
+    /// As [`Docs::each_value`], for the documents of a range; see [`Docs::blocks_in`].
+    pub(crate) fn each_value_in<T: PartialOrd + Copy + Debug + Send + Sync + 'static>(
+        &self,
+        range: Range<u32>,
+        column: &Column<T>,
+        mut visit: impl FnMut(u32, Option<T>),
+    ) {
+        self.blocks_in(range, |block| each_value_of(block, column, &mut visit));
     }
 
     /// Adds the documents of a term.

@@ -12,6 +12,7 @@
 //! | `schema`, `tokens` | the fields of the index and its tokenizer |
 //! | [`TextWriter`] | adds events and commits |
 //! | [`TextReader`] | answers narrowings |
+//! | [`Narrowed`] | what they leave |
 //! | `word_list` | all words of a sealed segment, to be searched for parts |
 //! | [`merge_into`] | makes a sealed segment's index from a journal's |
 //! | `docs` | sets of documents, also the catalog's |
@@ -20,6 +21,7 @@ pub(crate) mod docs;
 mod lookup;
 mod merge;
 pub mod narrow;
+mod narrowed;
 mod reader;
 mod schema;
 #[cfg(test)]
@@ -30,6 +32,7 @@ pub mod words;
 mod writer;
 
 pub use merge::{TextSource, merge_into};
+pub use narrowed::Narrowed;
 pub use reader::{Satisfying, TextReader};
 pub use word_list::is_word_list;
 pub use writer::TextWriter;

@@ -3,6 +3,7 @@
 use super::docs::{Docs, guarded, guarded_in};
 use super::lookup::{Lookup, is_dear};
 use super::narrow::Narrow;
+use super::narrowed::Narrowed;
 use super::schema::{self, OFFSET, TextSchema};
 use super::word_list::WordList;
 use crate::disk::{DiskDirectory, SharedDisk};
@@ -65,6 +66,10 @@ impl Offsets {
         Ok(Offsets { column, documents: segment.max_doc(), in_a_row })
     }
 
+    fn in_a_row(&self) -> Option<u64> {
+        *self.in_a_row.get_or_init(|| self.find_in_a_row())
+    }
+
     fn find_in_a_row(&self) -> Option<u64> {
         let first = self.column.min_value();
         let last = first.checked_add(u64::from(self.documents))?.checked_sub(1)?;
@@ -80,7 +85,7 @@ impl Offsets {
 
     /// Adds those of some documents.
     fn append(&self, docs: &Docs, offsets: &mut Vec<u64>) {
-        match self.in_a_row.get_or_init(|| self.find_in_a_row()) {
+        match self.in_a_row() {
             Some(first) => docs.blocks(|block| {
                 offsets.extend(block.iter().map(|doc| first + u64::from(*doc)));
             }),
@@ -129,15 +134,15 @@ impl TextReader {
         self.view.read().through
     }
 
-    /// The offsets of the events that may satisfy `narrow`, ascending, or `None` when the index
-    /// can't help: all of them may, or too many to be worth a list.
+    /// The events that may satisfy `narrow`, or `None` when the index can't help: all of them may, or too many to be
+    /// worth a look at each.
     ///
     /// # Errors
     /// A damaged index.
-    pub fn offsets(&self, narrow: &Narrow) -> Result<Option<Vec<u64>>, Error> {
+    pub fn narrow(&self, narrow: &Narrow) -> Result<Option<Narrowed>, Error> {
         let view = Arc::clone(&self.view.read());
-        let offsets = guarded_in(&view.directory, Error::text, || view.offsets(narrow))?;
-        Ok(offsets.filter(|list| list.len() as u64 * 100 <= view.events * HELPFUL_PERCENT_MAX))
+        let narrowed = guarded_in(&view.directory, Error::text, || view.narrow(narrow))?;
+        Ok(narrowed.filter(|found| found.count() * 100 <= view.events * HELPFUL_PERCENT_MAX))
     }
 
     /// The events that satisfy `narrow`; `None` when the index can't say. If `seen_too`, words that were first seen
@@ -168,11 +173,11 @@ impl TextReader {
         guarded_in(&view.directory, Error::text, || view.count_exactly(narrow, seen_too))
     }
 
-    /// As [`TextReader::offsets`], whatever share of the events it is.
+    /// As [`TextReader::narrow`], whatever share of the events it is: their offsets, ascending.
     #[cfg(test)]
     pub(super) fn all_offsets(&self, narrow: &Narrow) -> Result<Option<Vec<u64>>, Error> {
         let view = Arc::clone(&self.view.read());
-        view.offsets(narrow)
+        Ok(view.narrow(narrow)?.map(Narrowed::all))
     }
 
     /// How many tantivy segments there are.
@@ -225,7 +230,13 @@ impl View {
         Lookup { segment, fields: self.fields, words, again }
     }
 
-    fn offsets(&self, narrow: &Narrow) -> Result<Option<Vec<u64>>, Error> {
+    fn narrow(&self, narrow: &Narrow) -> Result<Option<Narrowed>, Error> {
+        if let [(segment, places)] = self.segments.as_slice()
+            && let Some(first) = places.in_a_row()
+        {
+            let docs = self.lookup(segment, narrow, true).docs(narrow, false)?;
+            return Ok(docs.map(|docs| Narrowed::in_a_row(first, docs)));
+        }
         let mut offsets = Vec::new();
         for (segment, places) in &self.segments {
             let lookup = self.lookup(segment, narrow, true);
@@ -235,7 +246,7 @@ impl View {
         // Segments of an index are in no order, nor are the documents of one that was made again.
         offsets.sort_unstable();
         offsets.dedup();
-        Ok(Some(offsets))
+        Ok(Some(offsets.into()))
     }
 
     fn offsets_exactly(

@@ -8,7 +8,7 @@
 use super::Check;
 use super::log::Log;
 use super::report::{Finding, Lost, Mend, Problem};
-use crate::block::{BlockCache, BlockFile, FILE_HEADER_LEN, FileId, FileKind, Record};
+use crate::block::{BlockCache, BlockFile, FILE_HEADER_LEN, FileId, FileKind, Payload, Record};
 use crate::catalog::Catalog;
 use crate::catalog::filter::SessionFilter;
 use crate::error::Error;
@@ -217,7 +217,7 @@ impl Run {
         }
     }
 
-    fn payload(&self, cache: &BlockCache) -> Option<Arc<Vec<u8>>> {
+    fn payload(&self, cache: &BlockCache) -> Option<Arc<Payload>> {
         cache.get(self.number, &self.file, self.block).ok()
     }
 

@@ -19,12 +19,13 @@ use super::plan::{Candidates, Found, Plan};
 use crate::error::QueryError;
 use crate::lang::Tri;
 use daybook_engine::event::Offset;
+use daybook_engine::text::Narrowed;
 use daybook_engine::together;
 use daybook_engine::view::{Ordinals, Part, Stretch};
 use std::cmp::Reverse;
 
 /// The smallest and the largest number of candidates that are verified in one go.
-const CHUNK_MIN: usize = 32;
+const CHUNK_MIN: usize = 8;
 const CHUNK_MAX: usize = 8192;
 
 /// So many fronts are opened at once at most: all but one may be for nothing.
@@ -183,8 +184,8 @@ struct Candidate {
 struct Opened {
     /// Where to look for more, the newest last.
     ahead: Vec<Stretch>,
-    /// Which offsets there; `None` for each.
-    offsets: Option<Vec<u64>>,
+    /// Which events there; `None` for each.
+    narrowed: Option<Narrowed>,
     /// Those whose facts may match, in no order.
     left: Vec<Candidate>,
     /// The newest of them.
@@ -193,13 +194,13 @@ struct Opened {
 
 impl Opened {
     fn new(plan: &Plan<'_>, part: &dyn Part, after: Option<Place>) -> Result<Opened, QueryError> {
-        let mut opened = Opened { ahead: Vec::new(), offsets: None, left: Vec::new(), best: None };
+        let mut opened = Opened { ahead: Vec::new(), narrowed: None, left: Vec::new(), best: None };
         match plan.candidates(part)? {
             Candidates::Few(ordinals) => {
                 opened.look_at(plan, part, after, &Ordinals::List(ordinals))?;
                 return Ok(opened);
             }
-            Candidates::Offsets(offsets) => opened.offsets = Some(offsets),
+            Candidates::Narrowed(narrowed) => opened.narrowed = Some(narrowed),
             Candidates::All => {}
         }
         let comes_after = |stretch: &&Stretch| {
@@ -228,12 +229,8 @@ impl Opened {
         after: Option<Place>,
     ) -> Result<(), QueryError> {
         let Some(Stretch { from, to, .. }) = self.ahead.pop() else { return Ok(()) };
-        let ordinals = match &self.offsets {
-            Some(offsets) => {
-                let start = offsets.partition_point(|offset| *offset < from.0);
-                let end = offsets.partition_point(|offset| *offset < to.0);
-                part.ordinals_of(offsets.get(start..end).unwrap_or_default())?
-            }
+        let ordinals = match &self.narrowed {
+            Some(narrowed) => part.ordinals_of(&narrowed.within(from.0..to.0))?,
             None => {
                 let there = (from.0..to.0).filter_map(|offset| part.ordinal_of(Offset(offset)));
                 let mut ordinals: Vec<u32> = there.collect();
@@ -276,8 +273,8 @@ impl Opened {
     }
 
     fn memory(&self) -> u64 {
-        let offsets = self.offsets.as_ref().map_or(0, |offsets| size_of_val(offsets.as_slice()));
-        (offsets + size_of_val(self.left.as_slice()) + size_of_val(self.ahead.as_slice())) as u64
+        let narrowed = self.narrowed.as_ref().map_or(0, Narrowed::memory);
+        (narrowed + size_of_val(self.left.as_slice()) + size_of_val(self.ahead.as_slice())) as u64
     }
 }
 

@@ -14,6 +14,7 @@ use daybook_engine::block::Record;
 use daybook_engine::event::wire::Event;
 use daybook_engine::event::{Kind, Micros, SessionKey};
 use daybook_engine::screen::{Lookback, Seen};
+use daybook_engine::text::Narrowed;
 use daybook_engine::text::narrow::Narrow;
 use daybook_engine::view::{Counted, EventFacts, Exactly, Ordinals, Part, Prefilter, Snapshot};
 use parking_lot::Mutex;
@@ -47,8 +48,8 @@ pub(crate) struct Found<'a> {
 pub(crate) enum Candidates {
     /// These ordinals, ascending.
     Few(Vec<u32>),
-    /// These offsets, ascending.
-    Offsets(Vec<u64>),
+    /// These.
+    Narrowed(Narrowed),
     /// Each of them.
     All,
 }
@@ -157,19 +158,20 @@ impl<'a> Plan<'a> {
         };
         // In a small part few is less.
         let few = NARROW_ENOUGH.min(part.len() as usize / 8);
-        if let Some(offsets) = &narrowed
-            && offsets.len() <= few
-        {
-            return Ok(Candidates::Few(part.ordinals_of(offsets)?));
-        }
+        let narrowed = match narrowed {
+            Some(found) if found.count() <= few as u64 => {
+                return Ok(Candidates::Few(part.ordinals_of(&found.all())?));
+            }
+            narrowed => narrowed,
+        };
         if let Some(mut of_sessions) = self.of_sessions(part, RUNS_FEW)? {
-            if let Some(offsets) = narrowed {
-                let narrowed = part.ordinals_of(&offsets)?;
+            if let Some(narrowed) = narrowed {
+                let narrowed = part.ordinals_of(&narrowed.all())?;
                 of_sessions.retain(|ordinal| narrowed.binary_search(ordinal).is_ok());
             }
             return Ok(Candidates::Few(of_sessions));
         }
-        Ok(narrowed.map_or(Candidates::All, Candidates::Offsets))
+        Ok(narrowed.map_or(Candidates::All, Candidates::Narrowed))
     }
 
     /// As [`Plan::of_sessions`], where the sessions are very few, and their events, too.

@@ -131,7 +131,7 @@ impl Log {
             let input = SealInput {
                 base: Offset(lines[0].offset),
                 end: Offset(lines[lines.len() - 1].offset + 1),
-                payloads: &[Arc::new(payload)],
+                payloads: &[Arc::new(payload.into())],
                 plain: &[lines.iter().all(|line| is_plain(&line.json))],
                 session_of: &session_of,
                 sessions: &here,

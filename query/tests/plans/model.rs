@@ -6,6 +6,7 @@ use daybook_engine::event::text::Texts;
 use daybook_engine::event::wire::Event;
 use daybook_engine::event::{Micros, Offset, Seq, SessionKey};
 use daybook_engine::session::{Change, SessionState};
+use daybook_engine::text::Narrowed;
 use daybook_engine::text::narrow::{Fields, Narrow, WordShape};
 use daybook_engine::text::words::{dotted, words};
 use daybook_engine::view::{
@@ -145,13 +146,13 @@ impl Part for ModelPart {
         Ok(self.run(|e| e.facts.session == key))
     }
 
-    fn narrow_offsets(&self, narrow: &Narrow) -> Result<Option<Vec<u64>>, Error> {
+    fn narrow_offsets(&self, narrow: &Narrow) -> Result<Option<Narrowed>, Error> {
         // Only segments have an index here.
         Ok(self.sealed.then(|| {
             let may = (0..self.events.len()).filter(|ordinal| self.may(*ordinal, narrow));
             let mut offsets: Vec<u64> = may.map(|o| self.events[o].facts.offset.0).collect();
             offsets.sort_unstable();
-            offsets
+            offsets.into()
         }))
     }
 

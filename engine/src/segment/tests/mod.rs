@@ -15,7 +15,7 @@ mod rewriting;
 
 use super::leaves::{Run, RunEvents};
 use super::{Leaves, SealInput, Segment};
-use crate::block::{BlockCache, Record};
+use crate::block::{BlockCache, Payload, Record};
 use crate::disk::{RealDisk, SharedDisk};
 use crate::event::{Kind, Micros, Offset, Seq, SessionKey, Verdict};
 use crate::merkle::Secret;
@@ -47,7 +47,7 @@ pub struct Journal {
     pub made: Vec<Made>,
     /// Their offsets; what is missing in between was erased.
     pub offsets: Vec<u64>,
-    payloads: Vec<Arc<Vec<u8>>>,
+    payloads: Vec<Arc<Payload>>,
     plain: Vec<bool>,
     session_of: Vec<u32>,
     sessions: Vec<Session>,
@@ -94,7 +94,7 @@ impl Journal {
             for (event, offset) in chunk.iter().zip(offsets) {
                 event.record(*offset).encode(&mut payload);
             }
-            payloads.push(Arc::new(payload));
+            payloads.push(Arc::new(payload.into()));
             plain.push(chunk.iter().all(|e| crate::block::is_plain(&e.json)));
         }
         let session_of = made.iter().map(|e| e.session as u32).collect();
