@@ -3,6 +3,7 @@
 //! The pieces are numbered. Each thread takes the next one that nobody has, and adds it to a state of its own; the states
 //! are put together by who asked.
 
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// More threads than this have little to add to one question, and are wanted by others.
@@ -11,7 +12,12 @@ const THREADS_MAX: usize = 8;
 /// How many threads are worth it for pieces of which each takes a while: as many as there are processors, up to eight.
 #[must_use]
 pub fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, |processors| processors.get().min(THREADS_MAX))
+    // The system is asked through several files.
+    static THREADS: LazyLock<usize> = LazyLock::new(|| {
+        std::thread::available_parallelism()
+            .map_or(1, |processors| processors.get().min(THREADS_MAX))
+    });
+    *THREADS
 }
 
 /// Adds `pieces` pieces to states, on at most `threads` threads, the caller's among them. The states come in no order, nor do

@@ -9,6 +9,7 @@
 
 use super::filter::{NumberFact, SessionFilter, TextFact};
 use super::kept::KeptSets;
+use super::zones::Zones;
 use crate::disk::{DiskDirectory, SharedDisk};
 use crate::error::Error;
 use crate::event::{Offset, SessionKey};
@@ -16,6 +17,7 @@ use crate::session::SessionState;
 use crate::text::docs::{Docs, guarded, guarded_in};
 use crate::view::{Session, SessionSet};
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use tantivy::columnar::{Column, StrColumn};
@@ -27,6 +29,10 @@ use tantivy::{Index, IndexSettings, IndexWriter, SegmentReader, Term};
 
 /// More segments than this make lists slow.
 const SEGMENTS_MAX: usize = 8;
+
+/// So many blocks of states (of 16 KiB, some dozens of sessions) are kept decompressed of each tantivy segment: the hits of
+/// many searches are in the same sessions, the newest.
+const STORE_BLOCKS: usize = 256;
 
 /// The numbers of the fields.
 #[derive(Clone, Copy, Debug)]
@@ -104,21 +110,32 @@ pub(super) struct ViewSegment {
     /// The documents that are not deleted, if some are.
     pub(super) alive: Option<Docs>,
     store: StoreReader,
+    /// The next commit's view of this segment has them, too.
+    pub(super) zones: Arc<Zones>,
 }
 
 impl View {
-    fn open(index: &Index, directory: &DiskDirectory) -> Result<View, Error> {
+    /// `zones` are those of the segments of the last commit, and then of this one.
+    fn open(
+        index: &Index,
+        directory: &DiskDirectory,
+        zones: &mut HashMap<SegmentId, Arc<Zones>>,
+    ) -> Result<View, Error> {
         let metas = index.load_metas().map_err(Error::catalog)?;
         let mut segments = Vec::with_capacity(metas.segments.len());
+        let mut before = std::mem::take(zones);
         for meta in metas.segments {
+            let id = meta.id();
             let reader = SegmentReader::open(&index.segment(meta)).map_err(Error::catalog)?;
-            let store = reader.get_store_reader(16).map_err(Error::catalog)?;
+            let store = reader.get_store_reader(STORE_BLOCKS).map_err(Error::catalog)?;
             let alive = reader.alive_bitset().map(|alive| {
                 let mut docs = Docs::none(reader.max_doc());
                 alive.iter_alive().for_each(|doc| docs.insert(doc));
                 docs
             });
-            segments.push(ViewSegment { reader, alive, store });
+            let of_segment = before.remove(&id).unwrap_or_default();
+            zones.insert(id, Arc::clone(&of_segment));
+            segments.push(ViewSegment { reader, alive, store, zones: of_segment });
         }
         let through =
             match metas.payload {
@@ -283,6 +300,8 @@ pub(super) struct Writer {
     /// Made for the first commit, and again after one that failed: it takes threads and memory.
     writer: Option<IndexWriter>,
     fields: Fields,
+    /// Of the last commit's segments.
+    zones: HashMap<SegmentId, Arc<Zones>>,
 }
 
 /// Opens the index in `dir`, or makes it. Without a writer nothing is changed.
@@ -310,10 +329,11 @@ pub(super) fn open(
             )));
         }
         if read_only {
-            return Ok((None, View::open(&index, &directory)?));
+            return Ok((None, View::open(&index, &directory, &mut HashMap::new())?));
         }
-        let view = View::open(&index, &directory)?;
-        Ok((Some(Writer { index, directory, writer: None, fields }), view))
+        let mut zones = HashMap::new();
+        let view = View::open(&index, &directory, &mut zones)?;
+        Ok((Some(Writer { index, directory, writer: None, fields, zones }), view))
     })
 }
 
@@ -349,7 +369,7 @@ impl Writer {
             let what = format!("a file in {:?} shrank while it was merged", self.directory);
             return Err(Error::catalog(what));
         }
-        View::open(&self.index, &self.directory)
+        View::open(&self.index, &self.directory, &mut self.zones)
     }
 
     /// Lets go of the files: until the next commit, nothing is written or deleted.

@@ -4,6 +4,7 @@ use super::filter::{NumberFact, SessionFilter, TextFact};
 use super::index::{Place, View, ViewSegment};
 use super::overlay::Catalog;
 use super::sort::{Order, Sort};
+use super::zones::{self, Zone};
 use crate::error::Error;
 use crate::event::SessionKey;
 use crate::session::SessionState;
@@ -11,6 +12,7 @@ use crate::text::docs::Docs;
 use crate::view::{
     Facet, ListPage, ListPlace, ListRequest, Session, SessionSet, Sessions, Weights,
 };
+use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 
@@ -191,6 +193,15 @@ impl Rank {
         (value.is_none(), value.map_or(0, |value| if sort.descending { !value } else { value }))
     }
 
+    /// Between which ranks a zone's sessions are.
+    fn span(sort: Sort, zone: Zone) -> ((bool, u64), (bool, u64)) {
+        let none = Rank::by(sort, None);
+        let Some((least, greatest)) = zone.values else { return (none, none) };
+        let (least, greatest) = (Rank::by(sort, Some(least)), Rank::by(sort, Some(greatest)));
+        let (first, last) = if sort.descending { (greatest, least) } else { (least, greatest) };
+        (first, if zone.lacks { none } else { last })
+    }
+
     fn key(sort: Sort, key: SessionKey) -> u64 {
         if sort.descending { !key.0 } else { key.0 }
     }
@@ -229,6 +240,11 @@ impl Top {
         self.after.is_none_or(|after| by >= after.by)
             && (self.heap.len() < self.limit
                 || self.heap.peek().is_some_and(|(worst, _)| by <= worst.by))
+    }
+
+    /// Is nothing among them that has this number or comes later?
+    fn closed_from(&self, by: (bool, u64)) -> bool {
+        self.heap.len() >= self.limit && self.heap.peek().is_none_or(|(worst, _)| by > worst.by)
     }
 
     fn push(&mut self, rank: Rank, source: Source) {
@@ -304,7 +320,7 @@ impl ViewSegment {
         top: &mut Top,
     ) -> Result<(), Error> {
         let keys = self.keys()?;
-        let mut rank = |doc: u32, value: Option<i64>| {
+        let rank = |top: &mut Top, doc: u32, value: Option<i64>| {
             let by = Rank::by(sort, value);
             if top.open_to(by)
                 && let Some(key) = keys.first(doc)
@@ -314,15 +330,32 @@ impl ViewSegment {
             }
         };
         match order {
-            Order::Numbers(fact) => docs.each_value(&self.numbers(*fact)?, rank),
+            Order::Numbers(fact) => {
+                let column = self.numbers(*fact)?;
+                let bound = self.reader.max_doc();
+                let zones = self.zones.of(*fact, &column, bound);
+                let mut zones: BinaryHeap<Reverse<_>> = (0u32..)
+                    .zip(zones.iter())
+                    .map(|(zone, values)| (Rank::span(sort, *values), zone))
+                    .filter(|((_, last), _)| top.after.is_none_or(|after| *last >= after.by))
+                    .map(|((first, _), zone)| Reverse((first, zone)))
+                    .collect();
+                while let Some(Reverse((first, zone))) = zones.pop()
+                    && !top.closed_from(first)
+                {
+                    docs.each_value_in(zones::documents(zone, bound), &column, |doc, value| {
+                        rank(top, doc, value);
+                    });
+                }
+            }
             Order::Texts { fact, of_segments, .. } => {
                 let Some(column) = self.texts(*fact)? else {
-                    docs.blocks(|block| block.iter().for_each(|doc| rank(*doc, None)));
+                    docs.blocks(|block| block.iter().for_each(|doc| rank(top, *doc, None)));
                     return Ok(());
                 };
                 let numbers = of_segments.get(at).map_or(&[][..], Vec::as_slice);
                 let number = |ord: u64| numbers.get(usize::try_from(ord).ok()?).copied();
-                docs.each_value(column.ords(), |doc, ord| rank(doc, ord.and_then(number)));
+                docs.each_value(column.ords(), |doc, ord| rank(top, doc, ord.and_then(number)));
             }
         }
         Ok(())

@@ -23,6 +23,7 @@
 //! | `lookup` | a filter against one tantivy segment |
 //! | `kept` | sets that filters admitted, to be asked for again |
 //! | `list` | pages and keys over index and overlay |
+//! | `zones` | where in a long list its first sessions may be |
 //! | `facets` | which values sessions have, and how often |
 
 mod facets;
@@ -35,5 +36,6 @@ mod overlay;
 pub mod sort;
 #[cfg(test)]
 mod tests;
+mod zones;
 
 pub use overlay::{Catalog, Rest, Update};

@@ -318,6 +318,53 @@ proptest! {
     }
 }
 
+/// So many that a segment has many zones: they start one after the other, but for some that are late, and a part has ended.
+#[test]
+fn pages_of_many_sessions_are_exact() {
+    const SESSIONS: usize = 1500;
+    let dir = tempfile::tempdir().unwrap();
+    let (catalog, _) = Catalog::open(&disk(), dir.path(), false).unwrap();
+    let mut model = Model::default();
+    let mut line = |session: usize, kind: &str, second: usize| {
+        let time =
+            format!("2026-03-01T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60);
+        let user = USERS[session * 7 % 4];
+        let json = match kind {
+            "session.start" => format!(
+                r#"{{"session":"s{session}","time":"{time}","kind":"session.start","user":"{user}"}}"#
+            ),
+            _ => format!(
+                r#"{{"session":"s{session}","time":"{time}","kind":"{kind}","status":"done"}}"#
+            ),
+        };
+        let update = model.apply(Line { session, json });
+        catalog.apply(vec![update], Offset(model.log.len() as u64));
+    };
+    for session in 0..SESSIONS {
+        let late = if session.is_multiple_of(97) { session / 2 } else { session };
+        line(session, "session.start", 10 + late * 3);
+        if session % 3 > 0 {
+            line(session, "session.end", 10 + late * 3 + session % 50);
+        }
+        if [700, 1300, 1400].contains(&session) {
+            catalog.commit().unwrap();
+        }
+        // It changes one that was committed: the view hides it, and the next commit deletes it.
+        if session > 800 && session.is_multiple_of(40) {
+            line(session - 800, "session.end", session * 4);
+        }
+    }
+    let user = SessionFilter::Text(TextFact::User, Pattern::exact(USERS[2]));
+    for fact in [NumberFact::Started, NumberFact::Ended, NumberFact::Duration, NumberFact::Blocked]
+    {
+        for descending in [true, false] {
+            let sort = Sort { by: SortFact::Number(fact), descending };
+            model.check(&catalog, &SessionFilter::All, sort, 101);
+            model.check(&catalog, &user, sort, 10);
+        }
+    }
+}
+
 #[test]
 fn values_of_many_sessions_are_counted_in_pieces() {
     const SESSIONS: u64 = 70_000;
