@@ -242,7 +242,7 @@ impl Top {
                 || self.heap.peek().is_some_and(|(worst, _)| by <= worst.by))
     }
 
-    /// Is nothing among them that has this number or comes later?
+    /// Can no session with this number, or a later one, be among them any more?
     fn closed_from(&self, by: (bool, u64)) -> bool {
         self.heap.len() >= self.limit && self.heap.peek().is_none_or(|(worst, _)| by > worst.by)
     }
