@@ -26,12 +26,12 @@ const MORE_STYLES = ["session.css", "views.css"];
 
 const VIEWS = [
   ["/", "Sessions", () => import("./home.js").then(({ home }) => home)],
-  ["/reviews", "Reviews", () => styled(import("./reviews.js")).then(({ reviews }) => reviews)],
-  ["/queue", "Queue", () => styled(import("./queue.js")).then(({ queue }) => queue)],
-  ["/cases", "Cases", () => styled(import("./cases.js")).then(({ cases }) => cases)],
-  ["/report", "Report", () => styled(import("./report.js")).then(({ report }) => report)],
-  ["/exports", "Exports", () => styled(import("./exports.js")).then(({ exports }) => exports)],
-  ["/status", "Status", () => styled(import("./status.js")).then(({ status }) => status)],
+  ["/reviews", "Reviews", () => import("./reviews.js").then(({ reviews }) => reviews)],
+  ["/queue", "Queue", () => import("./queue.js").then(({ queue }) => queue)],
+  ["/cases", "Cases", () => import("./cases.js").then(({ cases }) => cases)],
+  ["/report", "Report", () => import("./report.js").then(({ report }) => report)],
+  ["/exports", "Exports", () => import("./exports.js").then(({ exports }) => exports)],
+  ["/status", "Status", () => import("./status.js").then(({ status }) => status)],
 ];
 
 const main = document.getElementById("main");
@@ -40,14 +40,13 @@ let turns = 0;
 
 let styles = null;
 
-/** A view's module, once its styles are there, too. */
-async function styled(view) {
+/** Loads the styles of all views but the list. */
+function moreStyles() {
   styles ??= Promise.all(MORE_STYLES.map(styleSheet)).catch((problem) => {
     styles = null;
     throw problem;
   });
-  const [module] = await Promise.all([view, styles]);
-  return module;
+  return styles;
 }
 
 function styleSheet(name) {
@@ -60,10 +59,10 @@ function route(url) {
   const match = /^\/(?:sessions|shared)\/([^/]+)\/?$/.exec(url.pathname);
   if (match) {
     const id = decodeURIComponent(match[1]);
-    return { key: `session:${id}`, load: () => styled(import("./session.js")).then(({ sessionView }) => () => sessionView(main, context, id)) };
+    return { key: `session:${id}`, load: () => import("./session.js").then(({ sessionView }) => () => sessionView(main, context, id)) };
   }
   const one = /^\/cases\/([^/]+)\/?$/.exec(url.pathname);
-  if (one) return { key: url.pathname, load: () => styled(import("./cases.js")).then(({ caseView }) => () => caseView(main, context, decodeURIComponent(one[1]))) };
+  if (one) return { key: url.pathname, load: () => import("./cases.js").then(({ caseView }) => () => caseView(main, context, decodeURIComponent(one[1]))) };
   const path = HOME.has(url.pathname) ? "/" : url.pathname;
   const found = VIEWS.find(([at]) => at === path);
   if (found) return { key: path, load: () => found[2]().then((view) => () => view(main, context)) };
@@ -86,7 +85,7 @@ async function show() {
   if (current?.key !== next.key) {
     let make;
     try {
-      make = await next.load();
+      [make] = await Promise.all([next.load(), next.key === "/" || moreStyles()]);
     } catch {
       make = unloaded;
     }

@@ -4,15 +4,7 @@ import { h, icon, fill } from "./dom.js";
 import { number, visible } from "./format.js";
 
 // What completes is loaded when somebody is about to type.
-let loading = null;
-
-function completer() {
-  loading ??= import("./complete.js").catch((problem) => {
-    loading = null;
-    throw problem;
-  });
-  return loading;
-}
+const completer = () => import("./complete.js");
 
 // So long after the last key the server is asked for values.
 const PAUSE_MS = 90;

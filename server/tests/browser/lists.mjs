@@ -593,17 +593,21 @@ test("what is in the bar is reached, and every view opened, by the keyboard alon
     await page.keyboard.press("Enter");
     await page.locator(`.views a[aria-current=page]:text-is("${name}")`).waitFor();
     await page.locator(there).first().waitFor();
+    assert.equal(await page.locator(".views a[aria-current=page]").textContent(), name);
   }
 });
+
+/** Notes in a page when its first row is there. */
+const noteFirstRow = (one) => one.addInitScript(() => new MutationObserver((_, observer) => {
+  if (!document.querySelector("tr[data-id]")) return;
+  observer.disconnect();
+  globalThis.firstRow = performance.now();
+}).observe(document, { childList: true, subtree: true }));
 
 /** Opens the first page, and answers what it asked for before its rows were there, and how many milliseconds what took. */
 async function firstPage(context) {
   const opened = await context.newPage();
-  await opened.addInitScript(() => new MutationObserver((_, observer) => {
-    if (!document.querySelector("tr[data-id]")) return;
-    observer.disconnect();
-    globalThis.firstRow = performance.now();
-  }).observe(document, { childList: true, subtree: true }));
+  await noteFirstRow(opened);
   await opened.goto(server.url);
   // Nothing looks at the page while it is measured.
   await opened.waitForTimeout(600);
@@ -679,11 +683,7 @@ test(`a list of ${SESSIONS.toLocaleString("en-US")} sessions is scrolled, sorted
 
   await open("/");
   await page.evaluate(() => localStorage.clear());
-  await page.addInitScript(() => new MutationObserver((_, observer) => {
-    if (!document.querySelector("tr[data-id]")) return;
-    observer.disconnect();
-    globalThis.firstRow = performance.now();
-  }).observe(document, { childList: true, subtree: true }));
+  await noteFirstRow(page);
   const times = [];
   for (let turn = 0; turn < 5; turn += 1) {
     await page.goto("about:blank");
