@@ -82,6 +82,7 @@ async function show() {
   const url = new URL(location.href);
   const next = route(url);
   const turn = turns += 1;
+  setBox(url);
   if (current?.key !== next.key) {
     let make;
     try {
@@ -98,7 +99,6 @@ async function show() {
     current = { key: next.key, view: make() };
   }
   if (next.key === "/") homeUrl = url.pathname + url.search;
-  else box.set("");
   drawNav(next.key);
   current.view.update(url);
 }
@@ -117,6 +117,7 @@ function unloaded() {
 function go(url, replace = false) {
   const target = new URL(url, location.href);
   if (target.href === location.href && !replace) {
+    setBox(target);
     current?.view.update(target, true);
     return;
   }
@@ -176,7 +177,8 @@ function toggleTheme() {
 
 // ---- the bar
 
-const homeState = () => readState(HOME.has(location.pathname) ? location.search : "");
+const stateAt = (url) => readState(HOME.has(url.pathname) ? url.search : "");
+const homeState = () => stateAt(location);
 
 /** Searches for a text, with the filters that are set. */
 function searchFor(text, state = homeState()) {
@@ -191,6 +193,11 @@ const box = searchBox({
   onSearch: searchFor,
   values: async (field, find, signal) => (await facets({ field, find, limit: 20 }, signal)).items,
 });
+
+/** The box has what a URL searches for. Set before the view is there: what somebody types while it is loaded stays. */
+function setBox(url) {
+  box.set(stateAt(url).q);
+}
 
 const nav = h("nav", { class: "views", "aria-label": "Views" });
 

@@ -120,7 +120,6 @@ export function home(main, context) {
       list?.close();
       state = next;
       document.title = state.q ? `${state.q} · daybook` : "Sessions · daybook";
-      context.box.set(state.q);
       filters.set(state);
       drawChoices();
       const found = !again && kept?.url === writeState(state) ? kept : null;

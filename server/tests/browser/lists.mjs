@@ -176,6 +176,24 @@ test("the box completes fields, then their values, by the keyboard", async () =>
   await inAddress(page, "q", `role:${top.value}`);
 });
 
+test("what is typed before the list is there stays", async () => {
+  page = await openPage(browser, server.url);
+  let letGo;
+  const held = new Promise((resolve) => { letGo = resolve; });
+  await page.route("**/home.js", async (route) => {
+    await held;
+    await route.continue();
+  });
+  await page.goto(`${server.url}/?q=insert`, { waitUntil: "commit" });
+  await page.waitForFunction(() => document.querySelector("#q")?.value === "insert");
+  await page.fill("#q", "ro");
+  await options().filter({ hasText: "role:" }).waitFor();
+  letGo();
+  await rows().first().waitFor();
+  assert.equal(await page.inputValue("#q"), "ro");
+  assert.ok(await options().filter({ hasText: "role:" }).isVisible());
+});
+
 test("completion knows verdicts, lists, negation, and what has to stand in quotes", async () => {
   await send(server.url, session("quoted", { start: { role: "two words" }, end: "done" }));
   await open("/");
