@@ -9,6 +9,7 @@ use crate::tantivy_alone;
 use anyhow::Result;
 use daybook_engine::disk::{RealDisk, SharedDisk};
 use daybook_engine::event::Offset;
+use daybook_engine::event::number::Numbers;
 use daybook_engine::event::text::Texts;
 use daybook_engine::event::wire::Event;
 use daybook_engine::screen::Glimpse;
@@ -102,7 +103,14 @@ fn daybook(dir: &Path, events: &[Event<'_>]) -> Result<(Indexed, Indexed)> {
     let (mut writer, _) = TextWriter::open(&disk, &open, tantivy_alone::HEAP_BYTES)?;
     for (offset, event) in (0..).zip(events) {
         let (kind, verdict) = (event.body.kind(), event.body.verdict());
-        writer.add(Offset(offset), kind, verdict, &Texts::of(event), &Glimpse::default())?;
+        writer.add(
+            Offset(offset),
+            kind,
+            verdict,
+            Numbers::of(event),
+            &Texts::of(event),
+            &Glimpse::default(),
+        )?;
     }
     let through = Offset(events.len() as u64);
     writer.commit(through)?;

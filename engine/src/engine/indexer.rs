@@ -11,6 +11,7 @@ use crate::block::Records;
 use crate::cpu::thread_cpu_us;
 use crate::error::Error;
 use crate::event::Offset;
+use crate::event::number::Numbers;
 use crate::event::text::Texts;
 use crate::journal::file::text_path;
 use crate::journal::part::Journal;
@@ -201,7 +202,8 @@ fn add_blocks(
             let glimpse =
                 feed.next(facts.session, &record, &event, &mut || Some(shared.snapshot()));
             let texts = Texts::of(&event);
-            at.writer.add(record.offset, record.kind, record.verdict, &texts, &glimpse)?;
+            let numbers = Numbers::of(&event);
+            at.writer.add(record.offset, record.kind, record.verdict, numbers, &texts, &glimpse)?;
             glimpses.push((record.offset, glimpse));
         }
         at.added = Offset(base + u64::from(block.first) + block.events.len() as u64);

@@ -9,7 +9,9 @@
 //! | [`wire`] | JSON to [`wire::Event`], with every check and every error message |
 //! | [`time`] | RFC 3339 to microseconds and back |
 //! | [`text`] | the searchable texts of an event: `input`, `output`, `text` |
+//! | [`number`] | its searchable numbers: `masked`, `duration`, `exit`, `rows` |
 
+pub mod number;
 pub mod text;
 pub mod time;
 pub mod wire;

@@ -13,6 +13,7 @@ use super::{Columnar, SealInput, SealReport, Segment, SessionRow, TEXT_DIR, dele
 use crate::block::{Payload, Record, Records};
 use crate::disk::SharedDisk;
 use crate::error::Error;
+use crate::event::number::Numbers;
 use crate::event::text::Texts;
 use crate::event::{Offset, SessionKey};
 use crate::merkle::Hash;
@@ -302,7 +303,8 @@ fn texts(asked: &Rewrite<'_>, kept: &Kept, generation: u32) -> Result<TextDirs, 
                 sessions.next().map_or(SessionKey(record.offset.0), |session| session.key);
             let glimpse = feed.next(session, &record, &event, &mut || None);
             let texts = Texts::of(&event);
-            writer.add(record.offset, record.kind, record.verdict, &texts, &glimpse)?;
+            let numbers = Numbers::of(&event);
+            writer.add(record.offset, record.kind, record.verdict, numbers, &texts, &glimpse)?;
             end = end.max(Offset(record.offset.0 + 1));
         }
     }

@@ -2,13 +2,15 @@
 
 use super::docs::Docs;
 use super::narrow::{Fields, Narrow, WordShape};
+use super::numbers;
 use super::schema::{SEEN_TERM, TextSchema, UNKNOWN_TERM, kind_term, verdict_term};
 use super::tokens::CUT;
 use super::word_list::WordList;
 use super::words::{end_part, indexed_part, inner_part};
 use crate::error::Error;
+use crate::event::number::EventNumber;
 use memchr::memmem::Finder;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, RangeInclusive};
 use tantivy::SegmentReader;
 use tantivy::index::InvertedIndexReader;
 use tantivy::schema::Field;
@@ -41,6 +43,14 @@ impl Lookup<'_> {
             Narrow::Kind(kinds) => self.facets(kinds.iter().map(|&kind| kind_term(kind))),
             Narrow::Verdict(verdicts) => {
                 self.facets(verdicts.iter().map(|&verdict| verdict_term(verdict)))
+            }
+            Narrow::Number(number, range) => {
+                let mut docs = self.none();
+                if !range.is_empty() {
+                    let (classes, ..) = numbers::classes(range);
+                    self.add_classes(&mut docs, *number, classes)?;
+                }
+                Ok(Some(docs))
             }
             Narrow::And(all) => self.all(all, exactly),
             Narrow::Or(any) => {
@@ -77,15 +87,54 @@ impl Lookup<'_> {
         Ok(both)
     }
 
-    /// The documents whose words are not all known, or not all their own, unless that is the same (`seen_too`).
-    pub(super) fn marked(&self, seen_too: bool) -> Result<Docs, Error> {
+    /// The documents whose words are not all known, or not all their own, unless that is the same (`seen_too`), and
+    /// those with numbers that may be just outside of the ranges that are asked for.
+    pub(super) fn marked(&self, narrow: &Narrow, seen_too: bool) -> Result<Docs, Error> {
         let facets = self.inverted(self.fields.facet)?;
         let mut docs = self.none();
         add_term(&mut docs, &facets, &UNKNOWN_TERM)?;
         if !seen_too {
             add_term(&mut docs, &facets, &SEEN_TERM)?;
         }
+        self.add_borders(&mut docs, narrow)?;
         Ok(docs)
+    }
+
+    fn add_borders(&self, docs: &mut Docs, narrow: &Narrow) -> Result<(), Error> {
+        match narrow {
+            Narrow::Number(number, range) if !range.is_empty() => {
+                let (classes, low_shared, high_shared) = numbers::classes(range);
+                for (class, shared) in
+                    [(*classes.start(), low_shared), (*classes.end(), high_shared)]
+                {
+                    if shared {
+                        self.add_classes(docs, *number, class..=class)?;
+                    }
+                }
+                Ok(())
+            }
+            Narrow::And(parts) | Narrow::Or(parts) => {
+                parts.iter().try_for_each(|part| self.add_borders(docs, part))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn add_classes(
+        &self,
+        docs: &mut Docs,
+        number: EventNumber,
+        classes: RangeInclusive<u16>,
+    ) -> Result<(), Error> {
+        let index = self.inverted(self.fields.facet)?;
+        let (first, last) = (*classes.start(), *classes.end());
+        let terms = index.terms().range();
+        let terms = terms.ge(numbers::term(number, first)).le(numbers::term(number, last));
+        let mut terms = terms.into_stream().map_err(Error::text)?;
+        while let Some((_, info)) = terms.next() {
+            docs.add_postings(&index, info).map_err(Error::text)?;
+        }
+        Ok(())
     }
 
     fn none(&self) -> Docs {

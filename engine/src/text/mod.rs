@@ -10,6 +10,7 @@
 //! | [`words`] | what a word is |
 //! | [`narrow`] | what can be asked |
 //! | `schema`, `tokens` | the fields of the index and its tokenizer |
+//! | `numbers` | numbers as terms |
 //! | [`TextWriter`] | adds events and commits |
 //! | [`TextReader`] | answers narrowings |
 //! | [`Narrowed`] | what they leave |
@@ -22,6 +23,7 @@ mod lookup;
 mod merge;
 pub mod narrow;
 mod narrowed;
+mod numbers;
 mod reader;
 mod schema;
 #[cfg(test)]

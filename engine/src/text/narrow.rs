@@ -3,8 +3,10 @@
 //! A narrowing names a superset of the events that a query wants; the query layer then verifies each
 //! candidate on the stored text. So a narrowing may be as loose as it likes, but never too tight.
 
+use crate::event::number::EventNumber;
 use crate::event::text::TextField;
 use crate::event::{Kind, Verdict};
+use std::ops::RangeInclusive;
 
 /// A condition on an event that the text index can evaluate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +21,9 @@ pub enum Narrow {
     Kind(Vec<Kind>),
     /// The event is a command with one of these verdicts.
     Verdict(Vec<Verdict>),
+    /// The event says a number, and it is in a range. Of [`EventNumber::Masked`], which every event has, the range
+    /// must be without 0.
+    Number(EventNumber, RangeInclusive<i64>),
     /// All hold.
     And(Vec<Narrow>),
     /// At least one holds.

@@ -30,8 +30,8 @@ pub struct TextReader {
 pub struct Satisfying {
     /// Their offsets, ascending.
     pub offsets: Vec<u64>,
-    /// Those among them, ascending, whose words the index does not know or has from more than the event: they
-    /// only may satisfy it.
+    /// Those among them, ascending, whose words the index does not know or has from more than the event, or whose
+    /// numbers it knows too roughly: they only may satisfy it.
     pub loose: Vec<u64>,
 }
 
@@ -259,7 +259,7 @@ impl View {
             let lookup = self.lookup(segment, narrow, !seen_too);
             let Some(docs) = lookup.docs(narrow, true)? else { return Ok(None) };
             places.append(&docs, &mut offsets);
-            let mut marked = lookup.marked(seen_too)?;
+            let mut marked = lookup.marked(narrow, seen_too)?;
             marked.intersect(&docs);
             places.append(&marked, &mut loose);
         }
@@ -278,7 +278,7 @@ impl View {
         for (segment, places) in &self.segments {
             let lookup = self.lookup(segment, narrow, !seen_too);
             let Some(docs) = lookup.docs(narrow, true)? else { return Ok(None) };
-            let mut marked = lookup.marked(seen_too)?;
+            let mut marked = lookup.marked(narrow, seen_too)?;
             marked.intersect(&docs);
             sure += docs.len() - marked.len();
             places.append(&marked, &mut loose);

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `input`, `output`, `text` | folded words and dotted numbers, and [`super::tokens::CUT`] | |
 //! | `again` | of lines that were seen: the words that an event before had by itself, and dotted numbers | |
-//! | `facet` | `k` and the kind's code, `v` and the verdict's code, [`UNKNOWN_TERM`], [`SEEN_TERM`] | |
+//! | `facet` | `k` and the kind's code, `v` and the verdict's code, [`super::numbers`], [`UNKNOWN_TERM`], [`SEEN_TERM`] | |
 //! | `offset` | | a column of `u64` |
 //!
 //! Postings hold documents only: no frequencies, no positions, no norms. Nothing is stored. What was seen on a
@@ -22,8 +22,8 @@ use tantivy::schema::{FAST, Field, IndexRecordOption, Schema, TextFieldIndexing,
 use tantivy::store::{Compressor, ZstdCompressor};
 use tantivy::{Index, IndexSettings};
 
-/// Named anew whenever what is indexed of a text changes: an index by another one is not opened.
-const TOKENIZER: &str = "daybook_words_2";
+/// Named anew whenever what is indexed of an event changes: an index by another one is not opened.
+const TOKENIZER: &str = "daybook_words_3";
 
 /// The numbers of the fields.
 #[derive(Clone, Copy, Debug)]

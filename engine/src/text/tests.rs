@@ -7,11 +7,13 @@
 )]
 
 use super::narrow::{Fields, Narrow, WordShape};
+use super::numbers;
 use super::words::{
     LONG_BYTES_MAX, WORD_BYTES_MAX, dotted, end_part, fold, indexed_part, inner_part, pieces, words,
 };
 use super::{Narrowed, TextReader, TextSource, TextWriter, merge_into};
 use crate::disk::{RealDisk, SharedDisk};
+use crate::event::number::{EventNumber, Numbers};
 use crate::event::text::{TextField, Texts};
 use crate::event::{Kind, Offset, Verdict};
 use crate::screen::{Glimpse, Line, Seen};
@@ -32,6 +34,7 @@ fn disk() -> SharedDisk {
 struct Doc {
     kind: Kind,
     verdict: Option<Verdict>,
+    numbers: Numbers,
     texts: Vec<(TextField, String)>,
     glimpse: Glimpse,
 }
@@ -75,8 +78,29 @@ impl Doc {
         found
     }
 
-    fn is_marked(&self, seen_too: bool) -> bool {
+    fn is_marked(&self, narrow: &Narrow, seen_too: bool) -> bool {
         !matches!(&self.glimpse, Glimpse::Seen(seen) if seen_too || seen.is_empty())
+            || self.is_at_a_border(narrow)
+    }
+
+    /// Has it a number in one class with one that is just outside of a range?
+    fn is_at_a_border(&self, narrow: &Narrow) -> bool {
+        match narrow {
+            Narrow::Number(number, range) if !range.is_empty() => {
+                let beside = [range.start().checked_sub(1), range.end().checked_add(1)];
+                let ends = [*range.start(), *range.end()];
+                self.numbers.iter().filter(|(of, _)| of == number).any(|(_, value)| {
+                    let with = |other| numbers::class(other) == numbers::class(value);
+                    ends.iter()
+                        .zip(beside)
+                        .any(|(end, beside)| with(*end) && beside.is_some_and(with))
+                })
+            }
+            Narrow::And(parts) | Narrow::Or(parts) => {
+                parts.iter().any(|part| self.is_at_a_border(part))
+            }
+            _ => false,
+        }
     }
 
     /// The plain meaning of a narrowing. With `exact`, of words of which only the start is known
@@ -88,6 +112,13 @@ impl Doc {
             Narrow::None => false,
             Narrow::Kind(kinds) => kinds.contains(&self.kind),
             Narrow::Verdict(verdicts) => self.verdict.is_some_and(|v| verdicts.contains(&v)),
+            Narrow::Number(number, range) => self.numbers.iter().any(|(of, value)| {
+                of == *number
+                    && match exact || range.is_empty() {
+                        true => range.contains(&value),
+                        false => numbers::classes(range).0.contains(&numbers::class(value)),
+                    }
+            }),
             Narrow::And(all) => all.iter().all(|n| self.matches(n, exact, again)),
             Narrow::Or(any) => any.iter().any(|n| self.matches(n, exact, again)),
             Narrow::Word(..) if self.glimpse == Glimpse::Unknown => true,
@@ -130,7 +161,14 @@ fn write(dir: &Path, base: u64, docs: &[Doc], commits: &[usize]) -> (TextWriter,
     let (mut writer, reader) = TextWriter::open(&disk(), dir, 0).unwrap();
     for (at, doc) in docs.iter().enumerate() {
         writer
-            .add(Offset(base + at as u64), doc.kind, doc.verdict, &doc.texts(), &doc.glimpse)
+            .add(
+                Offset(base + at as u64),
+                doc.kind,
+                doc.verdict,
+                doc.numbers,
+                &doc.texts(),
+                &doc.glimpse,
+            )
             .unwrap();
         if commits.contains(&at) {
             writer.commit(Offset(base + at as u64 + 1)).unwrap();
@@ -168,8 +206,14 @@ fn doc() -> impl Strategy<Value = Doc> {
             .prop_map(|(line, before)| Glimpse::Seen(Seen { lines: vec![], typed: Some(line), before })),
     ];
     let verdict = prop::option::of(prop::sample::select(Verdict::ALL.to_vec()));
-    (prop::sample::select(Kind::ALL.to_vec()), verdict, texts, glimpse)
-        .prop_map(|(kind, verdict, texts, glimpse)| Doc { kind, verdict, texts, glimpse })
+    let numbers = prop::array::uniform4(prop::option::of(number())).prop_map(Numbers);
+    (prop::sample::select(Kind::ALL.to_vec()), verdict, numbers, texts, glimpse).prop_map(
+        |(kind, verdict, numbers, texts, glimpse)| Doc { kind, verdict, numbers, texts, glimpse },
+    )
+}
+
+fn number() -> impl Strategy<Value = i64> {
+    prop_oneof![-1i64..4, 250i64..300, any::<i64>()]
 }
 
 fn narrow() -> impl Strategy<Value = Narrow> {
@@ -197,6 +241,12 @@ fn narrow() -> impl Strategy<Value = Narrow> {
             .prop_map(Narrow::Kind),
         1 => prop::collection::vec(prop::sample::select(Verdict::ALL.to_vec()), 0..4)
             .prop_map(Narrow::Verdict),
+        2 => (prop::sample::select(EventNumber::ALL.to_vec()), number(), number()).prop_map(
+            |(number, one, other)| {
+                let least = i64::from(number == EventNumber::Masked);
+                Narrow::Number(number, one.min(other).max(least)..=one.max(other))
+            }
+        ),
     ];
     leaf.prop_recursive(3, 12, 3, |inner| {
         prop_oneof![
@@ -239,7 +289,7 @@ fn check(reader: &TextReader, base: u64, docs: &[Doc], narrows: &[Narrow]) {
         }
         for seen_too in [false, true] {
             let Some(exactly) = reader.offsets_exactly(narrow, seen_too).unwrap() else { continue };
-            let marked = |offset: &u64| docs[(offset - base) as usize].is_marked(seen_too);
+            let marked = |offset: &u64| docs[(offset - base) as usize].is_marked(narrow, seen_too);
             let loose: Vec<u64> = exactly.offsets.iter().copied().filter(marked).collect();
             assert_eq!(exactly.loose, loose, "{narrow:?}");
             if !long(narrow) {
@@ -277,6 +327,7 @@ fn command(input: &str) -> Doc {
         glimpse: Glimpse::default(),
         kind: Kind::Command,
         verdict: Some(Verdict::Passed),
+        numbers: Numbers::default(),
         texts: vec![(TextField::Input, input.to_owned())],
     }
 }
@@ -295,7 +346,14 @@ fn what_was_not_committed_is_gone_and_the_payload_says_where_to_resume() {
     let dir = tempfile::tempdir().unwrap();
     let (mut writer, reader) = write(dir.path(), 7, &[command("one"), command("two")], &[]);
     writer
-        .add(Offset(9), Kind::Note, None, &command("three").texts(), &Glimpse::default())
+        .add(
+            Offset(9),
+            Kind::Note,
+            None,
+            Numbers::default(),
+            &command("three").texts(),
+            &Glimpse::default(),
+        )
         .unwrap();
     assert_eq!(reader.all_offsets(&is("three")).unwrap(), Some(vec![]));
     drop(writer);
@@ -305,7 +363,14 @@ fn what_was_not_committed_is_gone_and_the_payload_says_where_to_resume() {
     assert_eq!(reader.all_offsets(&is("two")).unwrap(), Some(vec![8]));
     assert_eq!(reader.all_offsets(&is("three")).unwrap(), Some(vec![]));
     writer
-        .add(Offset(9), Kind::Note, None, &command("three").texts(), &Glimpse::default())
+        .add(
+            Offset(9),
+            Kind::Note,
+            None,
+            Numbers::default(),
+            &command("three").texts(),
+            &Glimpse::default(),
+        )
         .unwrap();
     writer.commit(Offset(10)).unwrap();
     let other = TextReader::open(&disk(), dir.path()).unwrap();

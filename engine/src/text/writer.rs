@@ -2,10 +2,12 @@
 
 use super::TextReader;
 use super::docs::guarded;
+use super::numbers;
 use super::schema::{self, SEEN_TERM, TextSchema, UNKNOWN_TERM, kind_term, verdict_term};
 use super::words::{dotted, fold, words};
 use crate::disk::{DiskDirectory, SharedDisk};
 use crate::error::Error;
+use crate::event::number::{EventNumber, Numbers};
 use crate::event::text::{TextField, Texts};
 use crate::event::{Kind, Offset, Verdict};
 use crate::screen::{Glimpse, Seen};
@@ -19,9 +21,10 @@ use tantivy::{Index, IndexWriter};
 /// What goes to the indexing thread at once: it waits on a channel for each.
 const BATCH_EVENTS: usize = 128;
 
-/// How many texts a document has at most, and which of its values is the first of them.
+/// How many texts a document has at most, and which of its values are the first of them and of its numbers.
 const TEXTS: usize = 3;
-const FIRST_TEXT: usize = 4;
+const FIRST_TEXT: usize = FIRST_NUMBER + EventNumber::ALL.len();
+const FIRST_NUMBER: usize = 4;
 
 /// tantivy takes no less memory than this for its indexing thread, in bytes.
 const HEAP_BYTES_MIN: usize = 16 << 20;
@@ -80,7 +83,7 @@ impl TextWriter {
     }
 
     /// Adds an event, with what was seen with it. An event without texts is added too: it can be found by its
-    /// kind.
+    /// kind and its numbers.
     ///
     /// # Errors
     /// The indexing thread died, from an error on the disk.
@@ -89,6 +92,7 @@ impl TextWriter {
         offset: Offset,
         kind: Kind,
         verdict: Option<Verdict>,
+        numbers: Numbers,
         texts: &Texts<'_>,
         glimpse: &Glimpse,
     ) -> Result<(), Error> {
@@ -114,6 +118,7 @@ impl TextWriter {
             offset: offset.0,
             kind: kind_term(kind),
             verdict: verdict.map(verdict_term),
+            numbers: numbers::terms(numbers),
             text,
             ends,
             mark: match glimpse {
@@ -183,6 +188,7 @@ struct EventDoc {
     offset: u64,
     kind: [u8; 2],
     verdict: Option<[u8; 2]>,
+    numbers: [Option<[u8; 3]>; EventNumber::ALL.len()],
     text: String,
     ends: [Option<(Field, usize)>; TEXTS],
     /// Its words are not all known, or not all its own.
@@ -191,13 +197,19 @@ struct EventDoc {
 
 impl EventDoc {
     fn value(&self, index: usize) -> Option<(Field, Leaf<'_>)> {
-        let facet =
-            |term| std::str::from_utf8(term).ok().map(|t| (self.fields.facet, Leaf::Text(t)));
+        fn text(term: &[u8]) -> Option<Leaf<'_>> {
+            std::str::from_utf8(term).ok().map(Leaf::Text)
+        }
+        let facet = |term| text(term).map(|leaf| (self.fields.facet, leaf));
         match index {
             0 => Some((self.fields.offset, Leaf::Number(self.offset))),
             1 => facet(&self.kind),
             2 => self.verdict.as_ref().and_then(|verdict| facet(verdict)),
             3 => self.mark.as_ref().and_then(|mark| facet(mark)),
+            FIRST_NUMBER..FIRST_TEXT => {
+                let term = self.numbers.get(index - FIRST_NUMBER)?.as_ref();
+                term.and_then(|term| facet(term))
+            }
             _ => {
                 let (field, end) = self.ends.get(index - FIRST_TEXT).copied().flatten()?;
                 let before = index.checked_sub(FIRST_TEXT + 1);

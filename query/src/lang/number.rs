@@ -1,7 +1,9 @@
 //! The numbers that a query compares, and the durations that it names.
 
+use super::literal::any;
 use daybook_engine::catalog::filter::NumberFact;
-use daybook_engine::event::wire::{Body, Event};
+use daybook_engine::event::number::EventNumber;
+use daybook_engine::text::narrow::Narrow;
 use std::ops::Bound;
 
 /// A number of an event or of its session.
@@ -73,20 +75,15 @@ impl Number {
         matches!(self, Number::Commands | Number::Blocked | Number::Approved | Number::Pending)
     }
 
-    /// The event's number; `None` where the event does not say.
+    /// The event's number of the same name, if there is one.
     #[must_use]
-    pub fn of_event(self, event: &Event<'_>) -> Option<i64> {
-        let count = |n: Option<u64>| n.map(|n| i64::try_from(n).unwrap_or(i64::MAX));
-        match (self, &event.body) {
-            (Number::Masked, body) => count(Some(body.masked())),
-            (Number::Duration, Body::Command(command)) => count(command.duration_ms),
-            (Number::Duration, Body::CommandEnd(end)) => count(end.duration_ms),
-            (Number::Exit, Body::Command(command)) => command.exit_code,
-            (Number::Exit, Body::CommandEnd(end)) => end.exit_code,
-            (Number::Exit, Body::SessionEnd(end)) => end.exit_code,
-            (Number::Rows, Body::Command(command)) => count(command.rows),
-            (Number::Rows, Body::CommandEnd(end)) => count(end.rows),
-            _ => None,
+    pub const fn of_event(self) -> Option<EventNumber> {
+        match self {
+            Number::Masked => Some(EventNumber::Masked),
+            Number::Duration => Some(EventNumber::Duration),
+            Number::Exit => Some(EventNumber::Exit),
+            Number::Rows => Some(EventNumber::Rows),
+            Number::Commands | Number::Blocked | Number::Approved | Number::Pending => None,
         }
     }
 }
@@ -143,6 +140,27 @@ impl Comparison {
             Comparison::Greater => left > right,
             Comparison::AtLeast => left >= right,
         }
+    }
+
+    /// A narrowing to the events whose number compares so to `value`, and to no others.
+    #[must_use]
+    pub fn narrow(self, number: EventNumber, value: i64) -> Narrow {
+        // Every event has it, and most are not indexed by it.
+        if number == EventNumber::Masked && self.holds(0, value) {
+            return Narrow::All;
+        }
+        let below = value.checked_sub(1).map(|high| i64::MIN..=high);
+        let above = value.checked_add(1).map(|low| low..=i64::MAX);
+        let ranges = match self {
+            Comparison::Equal => [Some(value..=value), None],
+            Comparison::NotEqual => [below, above],
+            Comparison::Less => [below, None],
+            Comparison::AtMost => [Some(i64::MIN..=value), None],
+            Comparison::Greater => [above, None],
+            Comparison::AtLeast => [Some(value..=i64::MAX), None],
+        };
+        let ranges = ranges.into_iter().flatten();
+        any(ranges.map(|range| Narrow::Number(number, range)).collect())
     }
 
     /// The numbers that compare so to `value`, as a range; for [`Comparison::NotEqual`] the range is

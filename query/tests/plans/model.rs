@@ -54,6 +54,9 @@ impl ModelPart {
             Narrow::Verdict(verdicts) => {
                 stored.facts.verdict.is_some_and(|v| verdicts.contains(&v))
             }
+            Narrow::Number(number, range) => {
+                number.of(&stored.event()).is_some_and(|n| range.contains(&n))
+            }
             Narrow::And(all) => all.iter().all(|n| self.may(ordinal, n)),
             Narrow::Or(any) => any.iter().any(|n| self.may(ordinal, n)),
             Narrow::Word(fields, shape) => {

@@ -47,7 +47,7 @@ fn term_matches(model: &Model, term: &Term, facts: &EventFacts, event: &Event<'_
             let n = if number.session_only() {
                 number.of_session().and_then(|fact| fact.of(state))
             } else {
-                number.of_event(event)
+                number.of_event().and_then(|number| number.of(event))
             };
             n.is_some_and(|n| comparison.holds(n, *value))
         }

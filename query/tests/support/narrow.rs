@@ -42,6 +42,7 @@ fn holds(narrow: &Narrow, event: &Event<'_>, seen: &Seen, again: bool) -> bool {
         Narrow::None => false,
         Narrow::Kind(kinds) => kinds.contains(&event.body.kind()),
         Narrow::Verdict(verdicts) => event.body.verdict().is_some_and(|v| verdicts.contains(&v)),
+        Narrow::Number(number, range) => number.of(event).is_some_and(|n| range.contains(&n)),
         Narrow::And(all) => all.iter().all(|n| holds(n, event, seen, again)),
         Narrow::Or(any) => any.iter().any(|n| holds(n, event, seen, again)),
         Narrow::Word(fields, shape) => indexed(event, seen, again).iter().any(|(field, word)| {

@@ -96,6 +96,8 @@ fn term() -> impl Strategy<Value = String> {
         "exit:0",
         "exit:<0",
         "rows:>=3",
+        "rows:!=5000",
+        "rows:<5001",
         "blocked:>0",
         "commands:<2",
         "pending:0",

@@ -256,6 +256,7 @@ fn the_text_index_of_the_journal_answers_with_the_ordinals_of_the_segment() {
                 record.offset,
                 event.kind,
                 event.verdict,
+                crate::event::number::Numbers::of(&record.event().unwrap()),
                 &crate::event::text::Texts::of(&record.event().unwrap()),
                 &crate::screen::Glimpse::default(),
             )

@@ -384,9 +384,12 @@ fn lower_term<E>(
         Term::After(time) => Node::After(*time),
         Term::Before(time) if negated => Node::After(*time),
         Term::Before(time) => Node::Before(*time),
-        Term::Number(number, comparison, value) => {
-            Node::Number { number: *number, comparison: *comparison, value: *value, negated }
-        }
+        Term::Number(number, comparison, value) => match number.of_event() {
+            Some(number) => {
+                Node::Number { number, comparison: *comparison, value: *value, negated }
+            }
+            None => Node::Const(negated),
+        },
         Term::Session(of) => {
             let condition = match of {
                 SessionTerm::Together(queries) => SessionCondition::Together(queries.clone()),

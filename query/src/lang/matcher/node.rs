@@ -1,8 +1,9 @@
 //! The tree that is evaluated: negations only at its leaves, cheap conditions first.
 
 use super::super::literal::{self, Clauses};
-use super::super::number::{Comparison, Number};
+use super::super::number::Comparison;
 use super::{Exactness, Keys, Tri};
+use daybook_engine::event::number::EventNumber;
 use daybook_engine::event::text::TextField;
 use daybook_engine::event::wire::Event;
 use daybook_engine::event::{Kind, Micros, Verdict};
@@ -24,7 +25,7 @@ pub(super) enum Node {
     /// Bits by [`Verdict::code`]; bit 0 for none.
     Verdict(u32),
     Number {
-        number: Number,
+        number: EventNumber,
         comparison: Comparison,
         value: i64,
         negated: bool,
@@ -112,6 +113,7 @@ impl Node {
     fn text_exactness(&self) -> Option<Exactness> {
         match self {
             Node::Text(text) if !text.negated => text.exact,
+            number @ Node::Number { .. } if number.narrow() != Narrow::All => Some(Exactness::All),
             Node::And(nodes) | Node::Or(nodes) => least(nodes.iter().map(Node::text_exactness)),
             _ => None,
         }
@@ -154,7 +156,7 @@ impl Node {
             }
             Node::Number { number, comparison, value, negated } => {
                 let carried = match number {
-                    Number::Exit => {
+                    EventNumber::Exit => {
                         matches!(facts.kind, Kind::Command | Kind::CommandEnd | Kind::SessionEnd)
                     }
                     _ => matches!(facts.kind, Kind::Command | Kind::CommandEnd),
@@ -162,7 +164,7 @@ impl Node {
                 if carried {
                     return Tri::Maybe;
                 }
-                let holds = *number == Number::Masked && comparison.holds(0, *value);
+                let holds = *number == EventNumber::Masked && comparison.holds(0, *value);
                 Tri::of(holds != *negated)
             }
             Node::And(nodes) => nodes.iter().fold(Tri::Yes, |all, n| match all {
@@ -187,7 +189,7 @@ impl Node {
         match self {
             Node::Text(node) => text(node.term, node.field) != node.negated,
             Node::Number { number, comparison, value, negated } => {
-                let holds = number.of_event(event).is_some_and(|n| comparison.holds(n, *value));
+                let holds = number.of(event).is_some_and(|n| comparison.holds(n, *value));
                 holds != *negated
             }
             Node::And(nodes) => nodes.iter().all(|n| n.matches(facts, event, text)),
@@ -229,6 +231,9 @@ impl Node {
                 Narrow::Verdict(Verdict::ALL.iter().filter(named).copied().collect())
             }
             Node::Text(text) if !text.negated => text.narrow.clone(),
+            Node::Number { number, comparison, value, negated: false } => {
+                comparison.narrow(*number, *value)
+            }
             Node::And(nodes) => literal::all(nodes.iter().map(Node::narrow).collect()),
             Node::Or(nodes) => literal::any(nodes.iter().map(Node::narrow).collect()),
             _ => Narrow::All,
