@@ -31,7 +31,7 @@ impl HoldQueries for QueryHolds {
         if let Some(filter) = parsed.session_filter() {
             return log.sessions.keys(&filter);
         }
-        match sets::matching(log, &parsed, None, SearchLimits::NONE) {
+        match sets::matching(log, &parsed, None, &SearchLimits::NONE) {
             Ok(keys) => Ok(keys),
             Err(QueryError::Engine(error)) => Err(error),
             Err(other) => Err(refused(format!("a hold's query can't be evaluated: {other}"))),

@@ -53,7 +53,7 @@ pub fn for_each_match(
     let scope = sets::scope(snapshot, scope)?;
     // An export is whole, however much it reads.
     let limits = SearchLimits::NONE;
-    let plan = Plan::new(snapshot, query.unwrap_or(&all), scope.as_ref(), limits)?;
+    let plan = Plan::new(snapshot, query.unwrap_or(&all), scope.as_ref(), &limits)?;
     let mut sessions = SessionCache::new(snapshot);
     for part in &snapshot.parts {
         let Some(ordinals) = candidates(&plan, part.as_ref(), offsets)? else { continue };

@@ -181,7 +181,7 @@ pub fn parse_sort(text: &str) -> Result<Sort, QueryError> {
 /// A cursor of another list or sort, a query that costs too much, or what the engine says.
 pub fn list(snapshot: &Snapshot, params: &ListParams<'_>) -> Result<SessionPage, QueryError> {
     let after = params.cursor.map(|text| decode(params.sort, text)).transpose()?;
-    let filter = filter_of(snapshot, params.query, &params.filter, params.limits)?;
+    let filter = filter_of(snapshot, params.query, &params.filter, &params.limits)?;
     let page = snapshot.sessions.list(&ListRequest {
         filter: filter.clone(),
         sort: params.sort,
@@ -211,7 +211,7 @@ fn filter_of(
     snapshot: &Snapshot,
     query: Option<&Query>,
     filter: &SessionFilter,
-    limits: SearchLimits,
+    limits: &SearchLimits,
 ) -> Result<SessionFilter, QueryError> {
     let Some(query) = query else { return Ok(filter.clone()) };
     let asked = match query.session_filter() {

@@ -2,6 +2,7 @@
 //! its own, with a bound on how much of it runs at once.
 
 use crate::problem::Problem;
+use daybook_query::search::Abandoned;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -55,11 +56,73 @@ impl Pool {
         limit: Duration,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Problem> {
-        tokio::time::timeout(limit, self.run(work)).await.unwrap_or_else(|_| {
+        self.run_while_awaited(limit, |_| work()).await
+    }
+
+    /// As [`Pool::run_within`], for work that can be given up: it is told when nobody waits for it any more, because it
+    /// took too long or who asked has gone away.
+    ///
+    /// # Errors
+    /// As [`Pool::run_within`].
+    pub async fn run_while_awaited<T: Send + 'static>(
+        &self,
+        limit: Duration,
+        work: impl FnOnce(&Abandoned) -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        let abandoned = Abandoned::not_yet();
+        let _awaited = Awaited(abandoned.clone());
+        let run = self.run(move || work(&abandoned));
+        tokio::time::timeout(limit, run).await.unwrap_or_else(|_| {
             Err(Problem::timeout(format!(
                 "no answer after {} s; ask for less: a shorter period, a user or a role, a longer word",
                 limit.as_secs()
             )))
         })
+    }
+}
+
+/// As long as it is there, somebody waits.
+struct Awaited(Abandoned);
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        self.0.set();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    /// Work that goes on until it is told that nobody waits.
+    fn endless(abandoned: &Abandoned) {
+        while !abandoned.is_set() {
+            std::thread::yield_now();
+        }
+    }
+
+    #[tokio::test]
+    async fn work_that_nobody_waits_for_gives_its_place_away() {
+        let pool = Pool::new(1);
+        let hour = Duration::from_secs(3600);
+        let (started, starts) = tokio::sync::oneshot::channel();
+        let asked = tokio::spawn({
+            let pool = pool.clone();
+            async move {
+                let work = move |abandoned: &Abandoned| {
+                    let _ = started.send(());
+                    endless(abandoned);
+                };
+                pool.run_while_awaited(hour, work).await
+            }
+        });
+        starts.await.unwrap();
+        asked.abort();
+        assert_eq!(pool.run(|| 1).await.unwrap(), 1);
+        let late = pool.run_while_awaited(Duration::from_millis(1), endless).await;
+        assert_eq!(late.unwrap_err().status(), 503);
+        assert_eq!(pool.run(|| 2).await.unwrap(), 2);
     }
 }

@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use daybook_query::lang::Query;
-use daybook_query::search::{self, CountMode, LIMIT_MAX, Order, SearchLimits, SearchRequest};
+use daybook_query::search::{self, CountMode, LIMIT_MAX, Order, SearchRequest};
 use utoipa::IntoParams;
 
 /// The parameters of a search.
@@ -82,9 +82,7 @@ pub async fn search_events(
     caller: Caller,
     Params(asked): Params<SearchQuery>,
 ) -> Result<Response, Problem> {
-    // Before the answer as a whole would be late: what was found by then is one.
-    let limits = SearchLimits::within(app.config.read_time_max / 2);
-    app.read(move |snapshot| {
+    app.find(move |snapshot, limits| {
         let mut request = SearchRequest::new(&asked.q);
         request.scope = caller.sees();
         request.cursor = asked.cursor.as_deref();
@@ -140,8 +138,7 @@ pub async fn search_sessions(
     caller: Caller,
     Params(asked): Params<GroupQuery>,
 ) -> Result<Response, Problem> {
-    let limits = SearchLimits::within(app.config.read_time_max / 2);
-    app.read(move |snapshot| {
+    app.find(move |snapshot, limits| {
         let mut request = SearchRequest::new(&asked.q);
         request.scope = caller.sees();
         request.cursor = asked.cursor.as_deref();

@@ -14,7 +14,6 @@ use daybook_engine::event::Micros;
 use daybook_engine::session::Status;
 use daybook_engine::view::Snapshot;
 use daybook_query::lang::Query;
-use daybook_query::search::SearchLimits;
 use daybook_query::sessions::{self, LIMIT_MAX, ListParams, ValuesParams};
 use std::ops::Bound;
 use utoipa::IntoParams;
@@ -184,7 +183,7 @@ pub async fn list_sessions(
     caller: Caller,
     Params(asked): Params<ListQuery>,
 ) -> Result<Response, Problem> {
-    app.read(move |snapshot| {
+    app.find(move |snapshot, limits| {
         sessions::list(
             snapshot,
             &ListParams {
@@ -195,7 +194,7 @@ pub async fn list_sessions(
                 limit: asked.limit,
                 facets: asked.facets,
                 histogram: asked.histogram,
-                ..ListParams::default()
+                limits,
             },
         )
     })
@@ -263,7 +262,7 @@ pub async fn list_values(
     caller: Caller,
     Params(asked): Params<FacetQuery>,
 ) -> Result<Response, Problem> {
-    app.read(move |snapshot| {
+    app.find(move |snapshot, limits| {
         sessions::values(
             snapshot,
             &ValuesParams {
@@ -272,7 +271,7 @@ pub async fn list_values(
                 query: asked.which.q.as_ref(),
                 filter: asked.which.filter(&caller),
                 limit: asked.limit,
-                limits: SearchLimits::default(),
+                limits,
             },
         )
     })

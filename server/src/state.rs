@@ -29,6 +29,7 @@ use axum::response::Response;
 use daybook_engine::view::Snapshot;
 use daybook_engine::{Engine, Error};
 use daybook_query::replay::Keyframes;
+use daybook_query::search::SearchLimits;
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Instant;
@@ -202,11 +203,26 @@ impl Shared {
         &self,
         read: impl FnOnce(&Snapshot) -> Result<T, E> + Send + 'static,
     ) -> Result<Response, Problem> {
+        self.find(|snapshot, _| read(snapshot)).await
+    }
+
+    /// As [`Shared::read`], for what may have much to look at: within limits, and only as long as the asker waits.
+    ///
+    /// # Errors
+    /// As [`Shared::read`].
+    pub async fn find<T: Serialize, E: Into<Problem>>(
+        &self,
+        find: impl FnOnce(&Snapshot, SearchLimits) -> Result<T, E> + Send + 'static,
+    ) -> Result<Response, Problem> {
         let engine = Arc::clone(&self.engine);
+        let (asked, time_max) = (Instant::now(), self.config.read_time_max);
         let json = self
             .reads
-            .run_within(self.config.read_time_max, move || {
-                let answer = read(&engine.snapshot()).map_err(Into::into)?;
+            .run_while_awaited(time_max, move |abandoned| {
+                // Before the answer as a whole would be late: what was found by then is one.
+                let left = (time_max / 2).saturating_sub(asked.elapsed());
+                let limits = SearchLimits::within(left, abandoned);
+                let answer = find(&engine.snapshot(), limits).map_err(Into::into)?;
                 serde_json::to_vec(&answer).map_err(Problem::internal)
             })
             .await??;

@@ -128,7 +128,7 @@ impl<'a> Look<'a> {
             (true, true) => sets::scope(snapshot, &keys)?,
             (true, false) => sets::scope(snapshot, &SessionFilter::And(vec![keys, scope.clone()]))?,
         };
-        let plan = Plan::new(snapshot, query, seen.as_ref(), SearchLimits::default())?;
+        let plan = Plan::new(snapshot, query, seen.as_ref(), &SearchLimits::default())?;
         Ok(Look { plan, window, from, next, end })
     }
 
@@ -145,7 +145,7 @@ impl<'a> Look<'a> {
         for candidate in self.window.values() {
             of_parts.entry(candidate.part).or_default().push(candidate.ordinal);
         }
-        let mut spent = Spent::new(SearchLimits::default());
+        let mut spent = Spent::new(&SearchLimits::default());
         let mut found: BTreeMap<Offset, (T, usize)> = BTreeMap::new();
         // What comes at it or later is left to the next step.
         let cut = Cell::new(Offset(u64::MAX));

@@ -58,10 +58,10 @@ pub fn by_session(
     request: &SearchRequest<'_>,
 ) -> Result<GroupPage, QueryError> {
     let scope = sets::scope(snapshot, &request.scope)?;
-    let plan = Plan::new(snapshot, request.query, scope.as_ref(), request.limits)?;
+    let plan = Plan::new(snapshot, request.query, scope.as_ref(), &request.limits)?;
     let after = request.cursor.map(decode).transpose()?;
     let mut found = Found::default();
-    let (complete, mut unreadable) = tally::walk(&plan, request.limits, &mut found)?;
+    let (complete, mut unreadable) = tally::walk(&plan, &request.limits, &mut found)?;
     let of_session = found.of_session;
     unreadable += tally::lost_before(&plan);
     let complete = complete && unreadable == 0;

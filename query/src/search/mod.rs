@@ -38,8 +38,8 @@ use std::collections::BTreeMap;
 pub use follow::{Again, Followed, at, follow};
 pub use groups::{Group, GroupPage, by_session};
 pub use histogram::{Bucket, Histogram};
-pub use limits::SearchLimits;
 pub(crate) use limits::Spent;
+pub use limits::{Abandoned, SearchLimits};
 pub use lines::{Bounds, Form, Lines, Told, lines};
 
 /// The most hits of a page.
@@ -160,7 +160,7 @@ pub struct Totals {
 /// # Errors
 /// A cursor of another list, a query whose sets of sessions cost too much, or what the engine says.
 pub fn search(snapshot: &Snapshot, request: &SearchRequest<'_>) -> Result<SearchPage, QueryError> {
-    let limits = request.limits;
+    let limits = &request.limits;
     let scope = sets::scope(snapshot, &request.scope)?;
     let plan = plan::Plan::new(snapshot, request.query, scope.as_ref(), limits)?;
     let limit = request.limit.clamp(1, LIMIT_MAX);

@@ -32,7 +32,7 @@ pub(super) fn page(
     plan: &Plan<'_>,
     after: Option<&str>,
     limit: usize,
-    limits: SearchLimits,
+    limits: &SearchLimits,
 ) -> Result<Page, QueryError> {
     let after = after.map(decode).transpose()?;
     let mut hits = Hits::new(plan);

@@ -73,7 +73,7 @@ impl<'a> Plan<'a> {
         snapshot: &'a Snapshot,
         query: &Query,
         scope: Option<&Keys>,
-        limits: SearchLimits,
+        limits: &SearchLimits,
     ) -> Result<Plan<'a>, QueryError> {
         let matcher = Matcher::new(query, &mut |condition| {
             sets::resolve(snapshot, condition, scope, limits)

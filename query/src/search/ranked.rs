@@ -46,7 +46,7 @@ pub(super) fn page(
     plan: &Plan<'_>,
     after: Option<&str>,
     limit: usize,
-    limits: SearchLimits,
+    limits: &SearchLimits,
 ) -> Result<Page, QueryError> {
     let mut window = match after {
         Some(cursor) => decode(cursor)?,

@@ -37,7 +37,7 @@ pub(crate) fn resolve(
     snapshot: &Snapshot,
     condition: &SessionCondition,
     scope: Option<&Keys>,
-    limits: SearchLimits,
+    limits: &SearchLimits,
 ) -> Result<Keys, QueryError> {
     match condition {
         SessionCondition::Filter(filter) => {
@@ -74,7 +74,7 @@ pub(crate) fn matching(
     snapshot: &Snapshot,
     query: &Query,
     scope: Option<&Keys>,
-    limits: SearchLimits,
+    limits: &SearchLimits,
 ) -> Result<Keys, QueryError> {
     let plan = Plan::new(snapshot, query, scope, limits)?;
     let mut found = SessionSet::default();
@@ -101,7 +101,7 @@ fn in_order(
     snapshot: &Snapshot,
     (queries, within): (&[Query], Option<i64>),
     scope: Option<&Keys>,
-    limits: SearchLimits,
+    limits: &SearchLimits,
 ) -> Result<Keys, QueryError> {
     let mut scope = scope.cloned();
     let mut before: Option<HashMap<SessionKey, Ends>> = None;
@@ -161,7 +161,7 @@ fn in_order(
 /// Visits matches, but only those that are still wanted by then. What is found takes so much `memory`.
 fn each_match<T>(
     plan: &Plan<'_>,
-    limits: SearchLimits,
+    limits: &SearchLimits,
     found: &mut T,
     memory: impl Fn(&T) -> usize,
     wanted: impl Fn(&T, &EventFacts) -> bool,

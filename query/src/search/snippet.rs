@@ -40,7 +40,7 @@ impl<'a, 'b> Hits<'a, 'b> {
     pub(super) fn read(&mut self, offset: Offset) -> Result<Option<Hit>, QueryError> {
         let Some((part, ordinal)) = self.plan.snapshot.find(offset) else { return Ok(None) };
         // Read a moment ago: what it takes is no part of the limits.
-        let mut spent = Spent::new(SearchLimits::NONE);
+        let mut spent = Spent::new(&SearchLimits::NONE);
         let (plan, mut hit) = (self.plan, None);
         plan.verify(
             part.as_ref(),

@@ -193,7 +193,7 @@ impl Tally {
         &mut self,
         plan: &Plan<'_>,
         parts: &[&dyn Part],
-        limits: SearchLimits,
+        limits: &SearchLimits,
     ) -> Result<Option<Vec<Option<Left>>>, QueryError> {
         let spent = Spent::new(limits);
         let start = || (self.another(), Vec::new());
@@ -265,7 +265,7 @@ pub(super) fn tally(
     request: &SearchRequest<'_>,
 ) -> Result<(Totals, bool, u64), QueryError> {
     let mut tally = Tally::of(request);
-    let (complete, unreadable) = walk(plan, request.limits, &mut tally)?;
+    let (complete, unreadable) = walk(plan, &request.limits, &mut tally)?;
     tally.end_run();
     let unreadable = unreadable + lost_before(plan);
     let count = tally.count;
@@ -292,7 +292,7 @@ pub(super) fn lost_before(plan: &Plan<'_>) -> u64 {
 /// end, and how many events may match, but can't be read.
 pub(super) fn walk(
     plan: &Plan<'_>,
-    limits: SearchLimits,
+    limits: &SearchLimits,
     count: &mut impl Count,
 ) -> Result<(bool, u64), QueryError> {
     let mut parts: Vec<_> = plan

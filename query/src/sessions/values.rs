@@ -40,7 +40,7 @@ pub struct Values {
 /// # Errors
 /// A query that costs too much, or what the engine says.
 pub fn values(snapshot: &Snapshot, params: &ValuesParams<'_>) -> Result<Values, QueryError> {
-    let filter = super::filter_of(snapshot, params.query, &params.filter, params.limits)?;
+    let filter = super::filter_of(snapshot, params.query, &params.filter, &params.limits)?;
     let facets = snapshot.sessions.facets(&filter, Weights::One, &[params.field], usize::MAX)?;
     let part = params.find.to_lowercase();
     let mut found: Vec<(bool, FacetCount)> = Vec::new();

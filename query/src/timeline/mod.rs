@@ -137,7 +137,7 @@ pub fn timeline_of(
     let scope = Arc::new(SessionSet::from_iter([session.key]));
     let plan = match request.query {
         None => None,
-        Some(query) => Some(Plan::new(snapshot, query, Some(&scope), SearchLimits::default())?),
+        Some(query) => Some(Plan::new(snapshot, query, Some(&scope), &SearchLimits::default())?),
     };
     let mut folder = Folder::new(&runs, &session.state, request.fold, plan.as_ref());
     let limit = request.limit.clamp(1, LIMIT_MAX);

@@ -8,8 +8,8 @@ use daybook_query::item::Hit;
 use daybook_query::lang::parse;
 use daybook_query::ocsf::Mapping;
 use daybook_query::search::{
-    self, Again, Bounds, CountMode, Form, Order, SearchLimits, SearchRequest, Told, by_session,
-    follow, lines, search,
+    self, Abandoned, Again, Bounds, CountMode, Form, Order, SearchLimits, SearchRequest, Told,
+    by_session, follow, lines, search,
 };
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashSet};
@@ -115,7 +115,7 @@ proptest! {
         query in 0..QUERIES.len(),
         limit in 1..9usize,
         scoped in any::<bool>(),
-        bound in 0..5usize,
+        bound in 0..6usize,
         read_max in 1..40u64,
     ) {
         let (text, test) = QUERIES[query];
@@ -128,12 +128,15 @@ proptest! {
         wanted.sort_by_key(|e| std::cmp::Reverse((e.facts.time, e.facts.offset)));
         // Sets of sessions are whole or refused, so only other queries are cut short.
         let cut = !text.contains("session(") && bound > 0;
+        let abandoned = Abandoned::not_yet();
+        abandoned.set();
         let limits = match bound {
             _ if !cut => SearchLimits::NONE,
             1 => SearchLimits { events_read_max: read_max, ..SearchLimits::NONE },
             2 => SearchLimits { bytes_read_max: read_max * 100, ..SearchLimits::NONE },
             3 => SearchLimits { memory_max: read_max * 8, ..SearchLimits::NONE },
             // Over before it began: then each page comes on by the least that it may.
+            4 => SearchLimits { abandoned, ..SearchLimits::NONE },
             _ => SearchLimits { until: Some(Instant::now()), ..SearchLimits::NONE },
         };
         let mut request = SearchRequest { limit, limits, ..SearchRequest::new(&query) };
