@@ -1,5 +1,8 @@
 // Talks to the server. Every failure becomes a Problem, which says in words what went wrong.
 
+/** Said where neither an answer nor a part of the page comes. */
+export const NO_ANSWER = "The server does not answer. Is it running?";
+
 /** What the server (or the way to it) answered instead of the thing asked for. */
 export class Problem extends Error {
   constructor(message, more = {}) {
@@ -28,7 +31,7 @@ async function ask(url, options) {
     response = await fetch(url, { ...options, headers: { accept: "application/json", ...options.headers } });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Problem("The server does not answer. Is it running?");
+    throw new Problem(NO_ANSWER);
   }
   let body = null;
   try {

@@ -13,7 +13,7 @@
 // The server answers each with index.html, and the files beside this one under /ui/. A view's module is loaded when it
 // is looked at first, and the style sheets of all views but the list with the first of them.
 
-import { facets } from "./api.js";
+import { facets, NO_ANSWER } from "./api.js";
 import { h, icon, fill, toast } from "./dom.js";
 import { bind, listen, showSheet } from "./keys.js";
 import { readState, writeState, asksForEvents } from "./query.js";
@@ -107,7 +107,7 @@ function unloaded() {
   return {
     update: () => fill(main, h("div", { class: "state" },
       h("h2", null, "This page can't be loaded"),
-      h("p", null, "The server does not answer. Is it running?"),
+      h("p", null, NO_ANSWER),
       h("button", { type: "button", onclick: () => location.reload() }, "Try again"))),
     close() {},
   };
@@ -218,7 +218,7 @@ async function openSaved() {
     });
     saved.toggle();
   } catch {
-    toast("The server does not answer");
+    toast(NO_ANSWER);
   }
 }
 

@@ -1,5 +1,6 @@
 // The row of filters: a menu for each field with its values and counts, and the period.
 
+import { NO_ANSWER } from "./api.js";
 import { statusName } from "./badges.js";
 import { h, fill, icon } from "./dom.js";
 import { moment, number, visible } from "./format.js";
@@ -60,7 +61,7 @@ export function filterBar({ change, values }) {
     const given = await import("./period.js").catch(() => null);
     if (open?.panel !== panel) return;
     if (given) given.periodMenu(panel, state, (next) => { close(true); change(next); });
-    else fill(panel, h("p", { class: "hint wrong", role: "alert" }, "The server does not answer"));
+    else fill(panel, h("p", { class: "hint wrong", role: "alert" }, NO_ANSWER));
   }
 
   function valueMenu(panel, field, label, signal) {

@@ -2,7 +2,7 @@
 //
 // It is there once the rows are: what is above them, and search hits, come in modules of their own.
 
-import { facets, search, Problem } from "./api.js";
+import { facets, search, NO_ANSWER, Problem } from "./api.js";
 import { h, fill, announce, seen } from "./dom.js";
 import { filterBar } from "./filters.js";
 import { number } from "./format.js";
@@ -113,7 +113,7 @@ export function home(main, context) {
       if (next.view === "hits" && !hitViews) {
         const module = await import("./search.js").catch(() => null);
         if (turn !== turns) return;
-        if (!module) return void fill(body, h("div", { class: "state" }, h("p", null, "The server does not answer. Is it running?")));
+        if (!module) return void fill(body, h("div", { class: "state" }, h("p", null, NO_ANSWER)));
         hitViews = module;
       }
       if (list && !again) keep();

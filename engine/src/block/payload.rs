@@ -3,7 +3,7 @@
 //! To find one record, all before it have to be walked past, each a step into memory that nothing else looks at. Where
 //! they start is found out once, by the first who asks.
 
-use super::record::{Record, Records};
+use super::record::Record;
 use std::ops::Deref;
 use std::sync::OnceLock;
 
@@ -20,7 +20,7 @@ impl Payload {
     /// # Errors
     /// A sentence that says what is wrong with the payload.
     pub fn starts(&self) -> Result<&[u32], &'static str> {
-        let starts = self.starts.get_or_init(|| Records::starts(&self.bytes).map(Vec::into));
+        let starts = self.starts.get_or_init(|| starts(&self.bytes));
         starts.as_deref().map_err(|what| *what)
     }
 
@@ -38,6 +38,15 @@ impl Payload {
     pub fn memory(&self) -> usize {
         self.bytes.len() + self.bytes.len() / 16
     }
+}
+
+fn starts(payload: &[u8]) -> Result<Box<[u32]>, &'static str> {
+    let (mut starts, mut rest) = (Vec::new(), payload);
+    while !rest.is_empty() {
+        starts.push((payload.len() - rest.len()) as u32);
+        rest = rest.get(Record::len_at(rest)?..).unwrap_or_default();
+    }
+    Ok(starts.into())
 }
 
 impl From<Vec<u8>> for Payload {

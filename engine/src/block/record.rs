@@ -214,19 +214,6 @@ impl<'a> Records<'a> {
     pub fn new(payload: &'a [u8]) -> Records<'a> {
         Records { rest: payload }
     }
-
-    /// Where each record of a payload starts.
-    ///
-    /// # Errors
-    /// A sentence that says what is wrong with the payload.
-    pub fn starts(payload: &[u8]) -> Result<Vec<u32>, &'static str> {
-        let (mut starts, mut rest) = (Vec::new(), payload);
-        while !rest.is_empty() {
-            starts.push((payload.len() - rest.len()) as u32);
-            rest = rest.get(Record::len_at(rest)?..).unwrap_or_default();
-        }
-        Ok(starts)
-    }
 }
 
 impl<'a> Iterator for Records<'a> {
