@@ -286,6 +286,13 @@ pub trait Part: Send + Sync {
         ordinals.iter().position(|o| self.facts(o).is_some_and(|facts| facts.time >= time))
     }
 
+    /// The events of the sessions that are wanted, by their offsets; `None` where it takes no less to find them than to
+    /// look at each.
+    fn narrow_to_sessions(&self, wanted: &dyn Fn(SessionKey) -> bool) -> Option<Narrowed> {
+        let _ = wanted;
+        None
+    }
+
     /// The events that may satisfy a narrowing, by their offsets, or `None` when the index can't help and every event
     /// may.
     ///

@@ -517,6 +517,15 @@ impl Part for Segment {
         self.sound(|index| Ok(index.session_by_key(key)?.map(run_of)))
     }
 
+    fn narrow_to_sessions(&self, wanted: &dyn Fn(SessionKey) -> bool) -> Option<Narrowed> {
+        let base = self.base().0;
+        let mut places = Docs::none(u32::try_from(self.end().0.checked_sub(base)?).ok()?);
+        let place = |Offset(offset): Offset| u32::try_from(offset - base).unwrap_or(u32::MAX);
+        // Who looks at each meets the damage.
+        let sound = self.index.each_offset_of(wanted, |offset| places.insert(place(offset)));
+        sound.then(|| Narrowed::in_a_row(base, places))
+    }
+
     fn check(&self) -> Result<(), Error> {
         self.sound(|index| match self.lacks_facts.load(Relaxed) {
             true => Err(Error::corrupt(

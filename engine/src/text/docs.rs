@@ -69,6 +69,12 @@ impl Docs {
         }
     }
 
+    /// Is it one of them?
+    pub(crate) fn contains(&self, doc: u32) -> bool {
+        let word = self.words.get((doc / 64) as usize);
+        word.is_some_and(|word| word >> (doc % 64) & 1 == 1)
+    }
+
     /// Adds what is in `other`.
     pub(crate) fn unite(&mut self, other: &Docs) {
         for (word, other) in self.words.iter_mut().zip(&other.words) {

@@ -26,8 +26,36 @@ impl From<Vec<u64>> for Narrowed {
 }
 
 impl Narrowed {
-    pub(super) fn in_a_row(first: u64, docs: Docs) -> Narrowed {
+    pub(crate) fn in_a_row(first: u64, docs: Docs) -> Narrowed {
         Narrowed(Form::InARow(first, docs))
+    }
+
+    /// Those that are in both.
+    #[must_use]
+    pub fn intersection(self, other: &Narrowed) -> Narrowed {
+        match (self.0, &other.0) {
+            (Form::InARow(first, mut docs), Form::InARow(others_first, others))
+                if first == *others_first && docs.bound() == others.bound() =>
+            {
+                docs.intersect(others);
+                Narrowed::in_a_row(first, docs)
+            }
+            (form, _) => {
+                let mut offsets = Narrowed(form).all();
+                offsets.retain(|offset| other.contains(*offset));
+                Narrowed::from(offsets)
+            }
+        }
+    }
+
+    fn contains(&self, offset: u64) -> bool {
+        match &self.0 {
+            Form::List(offsets) => offsets.binary_search(&offset).is_ok(),
+            Form::InARow(first, docs) => {
+                let doc = offset.checked_sub(*first).and_then(|doc| u32::try_from(doc).ok());
+                doc.is_some_and(|doc| docs.contains(doc))
+            }
+        }
     }
 
     /// How many there are. Counting takes as long as looking at each once.
@@ -105,8 +133,20 @@ mod tests {
             prop_assert_eq!(row.count(), list.len() as u64);
             prop_assert_eq!(row.within(from..to), within.clone());
             prop_assert_eq!(row.within(from..u64::MAX), Narrowed::from(list.clone()).within(from..u64::MAX));
-            prop_assert_eq!(row.all(), list.clone());
             prop_assert_eq!(Narrowed::from(list.clone()).within(from..to), within);
+            let lower: Vec<u64> = list.iter().copied().filter(|offset| offset % 3 == 0).collect();
+            let other = Narrowed::from(lower.clone());
+            prop_assert_eq!(row.clone().intersection(&other).all(), lower.clone());
+            prop_assert_eq!(other.clone().intersection(&row).all(), lower.clone());
+            prop_assert_eq!(row.clone().intersection(&row).all(), list.clone());
+            // In a row that begins elsewhere.
+            let mut docs = Docs::none(bound + 1);
+            lower.iter().for_each(|offset| docs.insert((offset + 1 - first) as u32));
+            if let Some(before) = first.checked_sub(1) {
+                let other = Narrowed::in_a_row(before, docs);
+                prop_assert_eq!(row.clone().intersection(&other).all(), lower);
+            }
+            prop_assert_eq!(row.all(), list.clone());
             prop_assert_eq!(Narrowed::from(list.clone()).all(), list);
         }
     }

@@ -5,6 +5,9 @@
 //! first, and its bound is the latest time of the stretches to come. The front with the newest bound always comes
 //! next: with a stretch, or with a chunk of its newest candidates (few at first, more each time).
 //!
+//! Of the events in a stretch each is asked whether its session is one that matches are in. Where a few stretches had too
+//! few matches, it is first found out for a whole part which events those of such sessions are.
+//!
 //! Where the newest parts do not have enough, the next ones are opened several at once: what that takes is mostly
 //! waiting for the disk, which reads for all of them at the same time.
 //!
@@ -30,6 +33,10 @@ const CHUNK_MAX: usize = 8192;
 
 /// So many fronts are opened at once at most: all but one may be for nothing.
 const OPENED_MAX: usize = 4;
+
+/// After so many stretches matches are rare: before more are looked at, a part's events are narrowed to the sessions that
+/// matches are in.
+const STRETCHES_PLAIN: usize = 8;
 
 /// A part with fewer events is opened sooner than a thread is there to help.
 const EVENTS_FOR_A_THREAD: u32 = 20_000;
@@ -63,6 +70,7 @@ pub(super) fn newest(
     let mut ended = Ended::default();
     let (mut verified, mut begun, mut kept) = (false, None, 0);
     let mut opened_next = 1;
+    let mut looked = 0;
     loop {
         let newest = fronts.iter_mut().filter_map(|front| Some((front.bound()?, front)));
         let Some((bound, front)) = newest.max_by_key(|(bound, _)| *bound) else { break };
@@ -82,6 +90,10 @@ pub(super) fn newest(
             continue;
         };
         if opened.looks_ahead() {
+            if looked >= STRETCHES_PLAIN {
+                opened.narrow_to_sessions(plan, front.part);
+            }
+            looked += 1;
             opened.look_ahead(plan, front.part, after)?;
             spent.memory = kept + fronts.iter().map(Front::memory).sum::<u64>();
             continue;
@@ -186,6 +198,8 @@ struct Opened {
     ahead: Vec<Stretch>,
     /// Which events there; `None` for each.
     narrowed: Option<Narrowed>,
+    /// Are these of the sessions that matches are in?
+    of_sessions: bool,
     /// Those whose facts may match, in no order.
     left: Vec<Candidate>,
     /// The newest of them.
@@ -194,7 +208,13 @@ struct Opened {
 
 impl Opened {
     fn new(plan: &Plan<'_>, part: &dyn Part, after: Option<Place>) -> Result<Opened, QueryError> {
-        let mut opened = Opened { ahead: Vec::new(), narrowed: None, left: Vec::new(), best: None };
+        let mut opened = Opened {
+            ahead: Vec::new(),
+            narrowed: None,
+            of_sessions: false,
+            left: Vec::new(),
+            best: None,
+        };
         match plan.candidates(part)? {
             Candidates::Few(ordinals) => {
                 opened.look_at(plan, part, after, &Ordinals::List(ordinals))?;
@@ -219,6 +239,19 @@ impl Opened {
     /// May the newest be in a stretch that is still ahead?
     fn looks_ahead(&self) -> bool {
         self.ahead.last().is_some_and(|stretch| self.best.is_none_or(|best| best < latest(stretch)))
+    }
+
+    /// Leaves only events of sessions that matches are in, if that is quicker than to ask each for its session.
+    fn narrow_to_sessions(&mut self, plan: &Plan<'_>, part: &dyn Part) {
+        if std::mem::replace(&mut self.of_sessions, true) {
+            return;
+        }
+        if let Some(of_sessions) = plan.of_many_sessions(part) {
+            self.narrowed = Some(match self.narrowed.take() {
+                Some(narrowed) => narrowed.intersection(&of_sessions),
+                None => of_sessions,
+            });
+        }
     }
 
     /// Goes through the next stretch.

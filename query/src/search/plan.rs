@@ -180,6 +180,13 @@ impl<'a> Plan<'a> {
         Ok(few.filter(|ordinals| ordinals.len() <= RUN_SHORT))
     }
 
+    /// The events of the sessions that matches are in, by their offsets, where there may be many of them; `None` where it
+    /// takes less to ask each event for its session.
+    pub(crate) fn of_many_sessions(&self, part: &dyn Part) -> Option<Narrowed> {
+        let sessions = self.sessions.as_ref()?;
+        part.narrow_to_sessions(&|session| sessions.contains(session))
+    }
+
     /// The events of the sessions that matches are in, ascending; `None` where these are many, more than `most`
     /// among them.
     fn of_sessions(&self, part: &dyn Part, most: usize) -> Result<Option<Vec<u32>>, QueryError> {

@@ -130,6 +130,13 @@ impl Part for ModelPart {
         offsets.chunks(5).map(stretch).collect()
     }
 
+    fn narrow_to_sessions(&self, wanted: &dyn Fn(SessionKey) -> bool) -> Option<Narrowed> {
+        let wanted = self.events.iter().filter(|event| wanted(event.facts.session));
+        let mut offsets: Vec<u64> = wanted.map(|event| event.facts.offset.0).collect();
+        offsets.sort_unstable();
+        self.sealed.then(|| offsets.into())
+    }
+
     fn ordinal_of(&self, offset: Offset) -> Option<u32> {
         self.events.iter().position(|e| e.facts.offset == offset).map(|o| o as u32)
     }

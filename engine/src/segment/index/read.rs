@@ -606,6 +606,24 @@ impl Index {
         (first < end && end <= self.events).then_some(first..end)
     }
 
+    /// Calls `visit` with the offset of each event of the sessions that are wanted, in no order. False for damaged ones:
+    /// then these were not all.
+    pub fn each_offset_of(
+        &self,
+        wanted: impl Fn(SessionKey) -> bool,
+        mut visit: impl FnMut(Offset),
+    ) -> bool {
+        let columns = self.columns();
+        let mut sessions =
+            self.session_entries().iter().filter(|session| wanted(SessionKey(session.key.get())));
+        sessions.all(|session| {
+            let run = self.run(session.first.get(), session.count.get());
+            run.is_some_and(|mut run| {
+                run.all(|ordinal| columns.offset(ordinal).map(&mut visit).is_some())
+            })
+        })
+    }
+
     /// Binary search in `0..len`.
     fn search<T>(
         &self,

@@ -111,6 +111,15 @@ proptest! {
             prop_assert_eq!(segment.ordinal_of(Offset(*offset)), Some(ordinal));
         }
         let end = order.len() as u32;
+        let of_even = |session: SessionKey| session.0 % 2 == 0;
+        let narrowed = segment.narrow_to_sessions(&of_even).unwrap().all();
+        let mut wanted: Vec<u64> = (0..end)
+            .map(|ordinal| segment.facts(ordinal).unwrap())
+            .filter(|facts| of_even(facts.session))
+            .map(|facts| facts.offset.0)
+            .collect();
+        wanted.sort_unstable();
+        prop_assert_eq!(narrowed, wanted);
         prop_assert_eq!(segment.facts(end), None);
         let around = offsets.iter().flat_map(|offset| [offset.saturating_sub(1), offset + 1]);
         for offset in around.chain([span.start, span.end - 1, span.end, u64::MAX]) {
