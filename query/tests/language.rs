@@ -81,7 +81,7 @@ proptest! {
     #[test]
     fn any_pieces_of_the_language_are_a_query_that_reads_back_or_an_error_in_its_place(
         pieces in prop::collection::vec(prop::sample::select(vec![
-            "(", ")", "session(", " then ", " AND ", " OR ", " NOT ", "-", "\"", "\\", "=\"", "~\"",
+            "(", ")", "session(", " then ", " AND ", " OR ", " NOT ", "-", "\"", "\\", "=\"", "~\"", "=", "~",
             "input:", "user:", "kind:", "verdict:", "after:", "since:", "masked:", "duration:", "status:",
             "*", ",", "a", "é", "[", "{2}", "(?i)", "\\b", "1", "5s", "2026-03-01", "T", "12:00", "Z", " ",
             ">", "!=", "blocked", "command", "\u{2003}", "usr:", "|", "+", "--", "\n",
@@ -100,6 +100,14 @@ proptest! {
             );
         }
         total(&text);
+    }
+}
+
+#[test]
+fn values_that_begin_as_exact_texts_and_expressions_do_read_back() {
+    for text in ["tag:=a,b", "tag:~a,~b*", "role:\"=a\"", "user:\"~ a\"", "tag:=", "tag:~,= x"] {
+        total(text);
+        parse(text, NOW).unwrap();
     }
 }
 

@@ -234,8 +234,10 @@ struct Shape<'a>(&'a Pattern);
 impl fmt::Display for Shape<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.as_exact() {
-            Some(text) if text.is_empty() || text.starts_with(['=', '~']) => quoted(f, text),
-            Some(text) if text.contains(|c: char| c == '*' || c == ',' || !bare(c)) => {
+            // None of a list is so: values in a list were bare.
+            Some(text)
+                if text.is_empty() || text.contains(|c: char| c == '*' || c == ',' || !bare(c)) =>
+            {
                 quoted(f, text)
             }
             Some(text) => f.write_str(text),
