@@ -134,7 +134,7 @@ mod tests {
             prop_assert_eq!(row.within(from..to), within.clone());
             prop_assert_eq!(row.within(from..u64::MAX), Narrowed::from(list.clone()).within(from..u64::MAX));
             prop_assert_eq!(Narrowed::from(list.clone()).within(from..to), within);
-            let lower: Vec<u64> = list.iter().copied().filter(|offset| offset % 3 == 0).collect();
+            let lower: Vec<u64> = list.iter().copied().filter(|offset| offset.is_multiple_of(3)).collect();
             let other = Narrowed::from(lower.clone());
             prop_assert_eq!(row.clone().intersection(&other).all(), lower.clone());
             prop_assert_eq!(other.clone().intersection(&row).all(), lower.clone());
