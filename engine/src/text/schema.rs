@@ -18,7 +18,9 @@ use crate::disk::DiskDirectory;
 use crate::error::Error;
 use crate::event::text::TextField;
 use crate::event::{Kind, Offset, Verdict};
-use tantivy::schema::{FAST, Field, IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
+use tantivy::schema::{
+    BytesOptions, FAST, Field, IndexRecordOption, Schema, TextFieldIndexing, TextOptions,
+};
 use tantivy::store::{Compressor, ZstdCompressor};
 use tantivy::{Index, IndexSettings};
 
@@ -37,18 +39,17 @@ pub(super) struct TextSchema {
 impl TextSchema {
     pub(super) fn build() -> (Schema, TextSchema) {
         let mut builder = Schema::builder();
-        let indexed = |tokenizer| {
-            TextOptions::default().set_indexing_options(
-                TextFieldIndexing::default()
-                    .set_tokenizer(tokenizer)
-                    .set_index_option(IndexRecordOption::Basic)
-                    .set_fieldnorms(false),
-            )
-        };
-        let texts = ["input", "output", "text"]
-            .map(|field| builder.add_text_field(field, indexed(TOKENIZER)));
-        let again = builder.add_text_field("again", indexed(TOKENIZER));
-        let facet = builder.add_text_field("facet", indexed("raw"));
+        let words = TextOptions::default().set_indexing_options(
+            TextFieldIndexing::default()
+                .set_tokenizer(TOKENIZER)
+                .set_index_option(IndexRecordOption::Basic)
+                .set_fieldnorms(false),
+        );
+        let texts =
+            ["input", "output", "text"].map(|field| builder.add_text_field(field, words.clone()));
+        let again = builder.add_text_field("again", words);
+        // Bytes take no tokenizer, which would cost more than the term.
+        let facet = builder.add_bytes_field("facet", BytesOptions::default().set_indexed());
         let offset = builder.add_u64_field("offset", FAST);
         (builder.build(), TextSchema { texts, again, facet, offset })
     }

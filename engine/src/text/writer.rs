@@ -196,19 +196,19 @@ struct EventDoc {
 }
 
 impl EventDoc {
+    fn facet<'a>(&self, term: &'a [u8]) -> (Field, Leaf<'a>) {
+        (self.fields.facet, Leaf::Bytes(term))
+    }
+
     fn value(&self, index: usize) -> Option<(Field, Leaf<'_>)> {
-        fn text(term: &[u8]) -> Option<Leaf<'_>> {
-            std::str::from_utf8(term).ok().map(Leaf::Text)
-        }
-        let facet = |term| text(term).map(|leaf| (self.fields.facet, leaf));
         match index {
             0 => Some((self.fields.offset, Leaf::Number(self.offset))),
-            1 => facet(&self.kind),
-            2 => self.verdict.as_ref().and_then(|verdict| facet(verdict)),
-            3 => self.mark.as_ref().and_then(|mark| facet(mark)),
+            1 => Some(self.facet(&self.kind)),
+            2 => self.verdict.as_ref().map(|verdict| self.facet(verdict)),
+            3 => self.mark.as_ref().map(|mark| self.facet(mark)),
             FIRST_NUMBER..FIRST_TEXT => {
                 let term = self.numbers.get(index - FIRST_NUMBER)?.as_ref();
-                term.and_then(|term| facet(term))
+                term.map(|term| self.facet(term))
             }
             _ => {
                 let (field, end) = self.ends.get(index - FIRST_TEXT).copied().flatten()?;
@@ -254,6 +254,7 @@ impl<'a> Iterator for FieldValues<'a> {
 #[derive(Clone, Copy, Debug)]
 enum Leaf<'a> {
     Text(&'a str),
+    Bytes(&'a [u8]),
     Number(u64),
 }
 
@@ -264,6 +265,7 @@ impl<'a> Value<'a> for Leaf<'a> {
     fn as_value(&self) -> ReferenceValue<'a, Leaf<'a>> {
         ReferenceValue::Leaf(match *self {
             Leaf::Text(text) => ReferenceValueLeaf::Str(text),
+            Leaf::Bytes(bytes) => ReferenceValueLeaf::Bytes(bytes),
             Leaf::Number(number) => ReferenceValueLeaf::U64(number),
         })
     }
