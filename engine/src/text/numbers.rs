@@ -12,10 +12,10 @@
 use crate::event::number::{EventNumber, Numbers};
 use std::ops::RangeInclusive;
 
-/// The values below this have a class each.
-const ALONE: i64 = 256;
-/// The power of two that this is, and that of the classes for each power above.
+/// The values below this power of two have a class each.
 const ALONE_BITS: u32 = 8;
+const ALONE: i64 = 1 << ALONE_BITS;
+/// Each power above has as many classes as this power of two.
 const FINE_BITS: u32 = 3;
 
 /// The class of a value; classes rise with values.
@@ -56,12 +56,9 @@ pub(super) fn term(number: EventNumber, class: u16) -> [u8; 3] {
 /// What an event is indexed by. That nothing was masked is so of most events, and is not.
 pub(super) fn terms(numbers: Numbers) -> [Option<[u8; 3]>; EventNumber::ALL.len()] {
     let mut terms = [None; EventNumber::ALL.len()];
-    for (term_of, (number, value)) in
-        terms.iter_mut().zip(EventNumber::ALL.into_iter().zip(numbers.0))
-    {
-        *term_of = value
-            .filter(|value| !(number == EventNumber::Masked && *value == 0))
-            .map(|value| term(number, class(value)));
+    let said = numbers.iter().filter(|number| *number != (EventNumber::Masked, 0));
+    for (place, (number, value)) in terms.iter_mut().zip(said) {
+        *place = Some(term(number, class(value)));
     }
     terms
 }

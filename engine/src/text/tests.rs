@@ -156,20 +156,16 @@ fn indexed_as(field: TextField) -> TextField {
     }
 }
 
+fn add(writer: &mut TextWriter, offset: u64, doc: &Doc) {
+    let (texts, glimpse) = (doc.texts(), &doc.glimpse);
+    writer.add(Offset(offset), doc.kind, doc.verdict, doc.numbers, &texts, glimpse).unwrap();
+}
+
 /// Adds documents with offsets from `base`, with a commit after each of `commits`, and one at the end.
 fn write(dir: &Path, base: u64, docs: &[Doc], commits: &[usize]) -> (TextWriter, TextReader) {
     let (mut writer, reader) = TextWriter::open(&disk(), dir, 0).unwrap();
     for (at, doc) in docs.iter().enumerate() {
-        writer
-            .add(
-                Offset(base + at as u64),
-                doc.kind,
-                doc.verdict,
-                doc.numbers,
-                &doc.texts(),
-                &doc.glimpse,
-            )
-            .unwrap();
+        add(&mut writer, base + at as u64, doc);
         if commits.contains(&at) {
             writer.commit(Offset(base + at as u64 + 1)).unwrap();
         }
@@ -345,16 +341,8 @@ fn is(word: &str) -> Narrow {
 fn what_was_not_committed_is_gone_and_the_payload_says_where_to_resume() {
     let dir = tempfile::tempdir().unwrap();
     let (mut writer, reader) = write(dir.path(), 7, &[command("one"), command("two")], &[]);
-    writer
-        .add(
-            Offset(9),
-            Kind::Note,
-            None,
-            Numbers::default(),
-            &command("three").texts(),
-            &Glimpse::default(),
-        )
-        .unwrap();
+    let three = Doc { kind: Kind::Note, verdict: None, ..command("three") };
+    add(&mut writer, 9, &three);
     assert_eq!(reader.all_offsets(&is("three")).unwrap(), Some(vec![]));
     drop(writer);
 
@@ -362,16 +350,7 @@ fn what_was_not_committed_is_gone_and_the_payload_says_where_to_resume() {
     assert_eq!(reader.indexed_through(), Offset(9));
     assert_eq!(reader.all_offsets(&is("two")).unwrap(), Some(vec![8]));
     assert_eq!(reader.all_offsets(&is("three")).unwrap(), Some(vec![]));
-    writer
-        .add(
-            Offset(9),
-            Kind::Note,
-            None,
-            Numbers::default(),
-            &command("three").texts(),
-            &Glimpse::default(),
-        )
-        .unwrap();
+    add(&mut writer, 9, &three);
     writer.commit(Offset(10)).unwrap();
     let other = TextReader::open(&disk(), dir.path()).unwrap();
     for reader in [reader, other] {
